@@ -1,0 +1,36 @@
+# Everything is installed into .venv, once, and again when pyproject.toml changes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Debian keeps python3's venv module in a package of its own.
+APT_GET := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
+
+.PHONY: demo test lint demo-model clean
+
+demo: $(VENV)/installed
+	$(BIN)/longscribe demo/sample.opus --model demo --print
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Retrains the demo model from nothing: about two hours on two cores; resumes where it stopped.
+demo-model: $(VENV)/installed
+	command -v espeak-ng flite >/dev/null || $(APT_GET) install -y espeak-ng flite
+	$(BIN)/python -m demo.train
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(APT_GET) install -y python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""The steps of one recording as a story, and the command line that starts it."""

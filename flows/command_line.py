@@ -1,0 +1,228 @@
+"""`longscribe RECORDING...`: the same flow as in the Prefect UI, from a terminal.
+
+Exit codes: 0 done; 1 failed; 2 bad input or options, nothing was done; 3 done in part, with gaps;
+130 stopped by Ctrl-C.
+"""
+
+import importlib.metadata
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from longscribe.errors import InputError, LongscribeError, OptionError
+from longscribe.formats import output_name
+from longscribe.options import FORMATS, RunOptions, check_options
+
+OK, FAILED, BAD_INPUT, PARTIAL, STOPPED = 0, 1, 2, 3, 130
+
+# Prefect reads these when it is imported; what the user has set himself wins.
+_PREFECT_DEFAULTS = {
+    "PREFECT_LOGGING_SETTINGS_PATH": str(Path(__file__).with_name("logging.yml")),
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+}
+
+_EPILOG = (
+    "openai-whisper's spellings work too (--output_dir, --output_format, --threads), and so do its "
+    "decoding options: --temperature, --best_of, --beam_size, --patience, --length_penalty, "
+    "--suppress_tokens, --condition_on_previous_text, --word_timestamps, the thresholds. "
+    "Exit codes: 0 done, 1 failed, 2 bad input, 3 done with gaps."
+)
+
+
+class _FloatOrNone(click.ParamType[float | None]):
+    name = "float"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | None:
+        if value is None or str(value).lower() == "none":
+            return None
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number or None", param, ctx)
+
+
+class _CountOrAuto(click.ParamType[int | str]):
+    name = "n|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        if str(value).lower() in ("auto", "0"):  # 0 is openai-whisper's automatic --threads
+            return "auto"
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a whole number or auto", param, ctx)
+
+
+def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
+    """A click option whose default is the one of `RunOptions`."""
+    field = RunOptions.model_fields[names[-1]]
+    return click.option(*names, default=field.default, **attributes)
+
+
+def _hidden(name: str, type_: Any) -> Callable[[Any], Any]:
+    return _option(f"--{name.replace('_', '-')}", name, type=type_, hidden=True)
+
+
+_COUNT = _CountOrAuto()
+_NUMBER = _FloatOrNone()
+
+
+@click.command(
+    epilog=_EPILOG,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda token: token.replace("_", "-"),
+        "max_content_width": 100,
+    },
+)
+@click.argument("recordings", metavar="RECORDING...", nargs=-1, required=True)
+@_option("-m", "--model", "model", help="Model name, demo, or checkpoint path.  [turbo]")
+@_option("-l", "--language", "language", help="Spoken language; auto detects it.  [auto]")
+@_option(
+    "--task",
+    "task",
+    type=click.Choice(["transcribe", "translate"]),
+    help="translate gives English.  [transcribe]",
+)
+@_option("-s", "--speed", "speed", type=float, help="Tempo before recognition, 0.5-2.0.  [1.2]")
+@_option("--chunk-minutes", "chunk_minutes", type=float, help="Length of a chunk.  [10]")
+@_option("-w", "--workers", "workers", type=_COUNT, help="Worker processes.  [auto]")
+@_option(
+    "--threads-per-worker",
+    "--threads",
+    "threads_per_worker",
+    type=_COUNT,
+    help="Threads of each.  [auto]",
+)
+@_option("--memory-per-worker", "memory_per_worker", metavar="SIZE", help="Such as 4GB.  [auto]")
+@_option("-o", "--output-dir", "output_dir", metavar="DIR", help="Where to write.  [transcripts]")
+@click.option(
+    "-f",
+    "--formats",
+    "--output-format",
+    "formats",
+    metavar="LIST",
+    default="all",
+    help=f"Of {', '.join(FORMATS)}.  [all]",
+)
+@click.option(
+    "-g",
+    "--glossary",
+    "glossary",
+    multiple=True,
+    metavar="ENTRY|FILE",
+    help="Your spellings: Word, heard => wanted, or a file of them.",
+)
+@_option("--initial-prompt", "initial_prompt", help="Sets style and vocabulary of all windows.")
+@_option("--model-dir", "model_dir", metavar="DIR", help="Where downloaded weights are kept.")
+@click.option("--print/--no-print", "-p", "show", help="Print the transcript at the end.")
+@_hidden("temperature", float)
+@_hidden("temperature_increment_on_fallback", _NUMBER)
+@_hidden("best_of", int)
+@_hidden("beam_size", int)
+@_hidden("patience", float)
+@_hidden("length_penalty", float)
+@_hidden("suppress_tokens", str)
+@_hidden("condition_on_previous_text", bool)
+@_hidden("word_timestamps", bool)
+@_hidden("compression_ratio_threshold", float)
+@_hidden("logprob_threshold", float)
+@_hidden("no_speech_threshold", float)
+@click.option("--verbose", type=bool, default=False, hidden=True)  # upstream's --print
+@click.option("--fp16", type=bool, hidden=True)  # no choice on a CPU; upstream ignores it there too
+@click.option("--device", type=click.Choice(["cpu"]), hidden=True)
+@click.version_option(importlib.metadata.version("longscribe"), "-V", "--version")
+def command(
+    recordings: tuple[str, ...],
+    show: bool,
+    verbose: bool,
+    fp16: bool | None,
+    device: str | None,
+    **values: Any,
+) -> int:
+    """Transcribe long recordings to txt, srt, vtt, tsv and json, in DIR/RECORDING/."""
+    runs = [check_options(recording=recording, **values) for recording in recordings]
+    _refuse_same_outputs(runs)
+    return max((_run(options, show or verbose) for options in runs), key=_severity)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Entry point of `longscribe`: runs the command and exits with its code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        code = command.main(args=arguments, prog_name="longscribe", standalone_mode=False)
+    except click.exceptions.NoSuchOption as error:
+        hint = "; put -- before it" if any(map(_is_dashed_file, arguments)) else ""
+        code = _complain(f"{error.format_message().rstrip('.')}{hint}; see longscribe --help")
+    except click.ClickException as error:
+        code = _complain(f"{error.format_message().rstrip('.')}; see longscribe --help")
+    except InputError as error:
+        code = _complain(str(error))
+    except (KeyboardInterrupt, click.Abort):
+        code = _complain("stopped", STOPPED)
+    sys.exit(code)
+
+
+def _run(options: RunOptions, show: bool) -> int:
+    """Transcribe one recording; its exit code."""
+    for name, value in _PREFECT_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    # Only now: importing Prefect takes seconds, which --help and bad options need not wait for.
+    import httpx
+
+    from flows.server import reachable_server
+    from flows.transcribe import RunSummary, transcribe
+
+    parameters = options.model_dump()
+    parameters.update(formats=list(options.formats), glossary=list(options.glossary))
+    try:
+        with reachable_server():
+            summary: Any = transcribe(**parameters)
+    except InputError as error:
+        return _complain(str(error))
+    except LongscribeError as error:
+        return _complain(f"{options.recording!r}: {error}", FAILED)
+    except httpx.HTTPError as error:
+        return _complain(f"the Prefect server does not answer ({error}); is it running?", FAILED)
+    assert isinstance(summary, RunSummary)
+    if show:
+        for line in summary.lines:
+            click.echo(line)
+    return PARTIAL if summary.failed_chunks else OK
+
+
+def _refuse_same_outputs(runs: Sequence[RunOptions]) -> None:
+    seen: dict[str, str] = {}
+    for options in runs:
+        name = output_name(options.recording_path)
+        if name in seen:
+            raise OptionError(
+                f"{seen[name]!r} and {options.recording!r} would both be written to the folder "
+                f"{name!r}; transcribe them one by one with different --output-dir."
+            )
+        seen[name] = options.recording
+
+
+def _severity(code: int) -> int:
+    return (OK, PARTIAL, BAD_INPUT, FAILED, STOPPED).index(code)
+
+
+def _is_dashed_file(argument: str) -> bool:
+    return argument.startswith("-") and Path(argument).is_file()
+
+
+def _complain(sentence: str, code: int = BAD_INPUT) -> int:
+    click.echo(f"longscribe: {sentence}", err=True)
+    return code

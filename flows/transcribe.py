@@ -1,0 +1,229 @@
+"""One recording from file to transcript: read `transcribe` from top to bottom."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from prefect.states import Completed
+from prefect.utilities.urls import url_for
+from pydantic import BaseModel, ConfigDict, Field
+
+from longscribe.chunks import Chunk
+from longscribe.errors import OutputError, TranscriptionError
+from longscribe.formats import check_writable, output_name, printable_lines
+from longscribe.glossary import read_glossary
+from longscribe.machine import (
+    Sizing,
+    scratch_folder,
+    size_run,
+    this_machine,
+    worker_memory_bytes,
+)
+from longscribe.options import FORMATS, Auto, Format, RunOptions, Task, check_options
+from longscribe.transcript import Transcript
+from longscribe.weights import ModelSpec
+from tasks.accelerate import accelerate
+from tasks.load_model import load_model
+from tasks.merge import merge
+from tasks.postprocess import postprocess
+from tasks.refusal import refusing
+from tasks.split import split
+from tasks.transcribe_chunk import transcribe_chunks
+from tasks.write import write
+
+
+class RunSummary(BaseModel):
+    """What a finished run returns: figures and where the files are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    files: tuple[Path, ...]
+    segments: int
+    improved_segments: int
+    chunks: int
+    failed_chunks: int
+    duration_s: float
+    seconds: float
+    language: str
+    lines: tuple[str, ...]
+
+
+def _run_name() -> str:
+    return output_name(Path(str(flow_run.parameters.get("recording", "recording"))))
+
+
+@flow(name="transcribe", flow_run_name=_run_name, description=__doc__)
+@refusing
+def transcribe(
+    recording: str,
+    model: str = "turbo",
+    language: str = "auto",
+    task: Task = "transcribe",
+    speed: Annotated[float, Field(ge=0.5, le=2.0)] = 1.2,
+    chunk_minutes: Annotated[float, Field(ge=0.5, le=120.0)] = 10.0,
+    workers: Auto | Annotated[int, Field(ge=1, le=256)] = "auto",
+    threads_per_worker: Auto | Annotated[int, Field(ge=1, le=256)] = "auto",
+    memory_per_worker: str = "auto",
+    output_dir: str = "transcripts",
+    formats: list[Format] = list(FORMATS),  # noqa: B006  Prefect needs the default as JSON
+    glossary: list[str] = [],  # noqa: B006
+    initial_prompt: str = "",
+    model_dir: str = "",
+    temperature: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0,
+    temperature_increment_on_fallback: Annotated[float, Field(gt=0.0, le=1.0)] | None = 0.2,
+    best_of: Annotated[int, Field(ge=1, le=20)] = 5,
+    beam_size: Annotated[int, Field(ge=1, le=20)] | None = None,
+    patience: float | None = None,
+    length_penalty: float | None = None,
+    suppress_tokens: str = "-1",
+    condition_on_previous_text: bool = False,
+    word_timestamps: bool = False,
+    compression_ratio_threshold: float = 2.4,
+    logprob_threshold: float = -1.0,
+    no_speech_threshold: Annotated[float, Field(ge=0.0, le=1.0)] = 0.6,
+) -> State[RunSummary]:
+    """Transcribe one recording.
+
+    Args:
+        recording: Path of the recording, audio or video, anything FFmpeg reads.
+        model: tiny, base, small, medium, large-v3, turbo, their .en versions, demo, or a checkpoint's path.
+        language: Code or name of the spoken language; auto detects it for every chunk.
+        task: transcribe, or translate into English.
+        speed: Tempo before recognition, pitch kept; 1.0 leaves the sound untouched.
+        chunk_minutes: About how long a chunk is, in minutes of accelerated audio.
+        workers: Worker processes; auto takes what cores and memory allow.
+        threads_per_worker: Threads of each worker; auto shares out the cores.
+        memory_per_worker: Memory of each worker, such as 4GB; auto takes the model's measured need.
+        output_dir: Folder for the transcript's own folder.
+        formats: Files to write.
+        glossary: Your own spellings, `heard => wanted` pairs, or paths of text files with them.
+        initial_prompt: Text that sets style and vocabulary for every window.
+        model_dir: Folder of downloaded weights; openai-whisper's own by default.
+        temperature: First sampling temperature.
+        temperature_increment_on_fallback: Step to the next temperature when decoding fails; null for none.
+        best_of: Candidates when sampling.
+        beam_size: Beams at temperature zero; null decodes greedily.
+        patience: Beam search patience.
+        length_penalty: Length penalty of candidates.
+        suppress_tokens: Token ids never sampled; -1 for non-speech symbols.
+        condition_on_previous_text: Give each window the text before it.
+        word_timestamps: Find the times of words.
+        compression_ratio_threshold: Above this, text counts as repetitive and is decoded again.
+        logprob_threshold: Below this average log probability, text is decoded again.
+        no_speech_threshold: Above this probability of no speech, a failed window counts as silence.
+    """
+    started_s = time.monotonic()
+    _say_where_to_look()
+    options = check_options(**_parameters(locals()))
+    spellings = read_glossary(options.glossary)
+    name = output_name(options.recording_path)
+    folder = Path(options.output_dir).expanduser() / name
+    check_writable(folder)
+
+    with _scratch() as scratch:
+        spec = load_model(options.model, options.model_dir)
+        audio = accelerate(options.recording_path, options.speed, scratch)
+        pieces = split(audio, options.chunk_minutes)
+        sizing = _size(pieces.chunks, spec, options)
+        results = transcribe_chunks(pieces.chunks, spec, options.decoding, sizing)
+        if not results:
+            raise TranscriptionError("all chunks failed; the log says why")
+        merged = merge(options.recording_path, audio, pieces, results)
+        original_sound = pieces.sound * (audio.original_samples / audio.samples)
+        improved = postprocess(merged, original_sound, spellings)
+
+    transcript = improved.model_copy(update={"model": options.model, "speed": options.speed})
+    files = write(transcript, folder, name, options.formats)
+    summary = RunSummary(
+        files=tuple(files),
+        segments=len(transcript.segments),
+        improved_segments=transcript.improved_segments,
+        chunks=len(pieces.chunks),
+        failed_chunks=len(pieces.chunks) - len(results),
+        duration_s=transcript.duration_s,
+        seconds=time.monotonic() - started_s,
+        language=transcript.language,
+        lines=tuple(printable_lines(transcript)),
+    )
+    return _ended(summary, transcript)
+
+
+def _say_where_to_look() -> None:
+    url = url_for("flow-run", obj_id=flow_run.id, url_type="ui")
+    get_run_logger().info("Run %s in the Prefect UI: %s", flow_run.name, url)
+
+
+def _parameters(values: dict[str, Any]) -> dict[str, Any]:
+    """The flow's parameters among its local variables: those that are options of a run."""
+    return {name: values[name] for name in RunOptions.model_fields}
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for the samples of this run, gone when it ends."""
+    parent = scratch_folder()
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="longscribe-", dir=parent))
+    except OSError as error:
+        raise OutputError(
+            f"no scratch folder can be made in {parent}: {error.strerror}; "
+            "set TMPDIR to a folder that can be written."
+        ) from None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _size(chunks: list[Chunk], spec: ModelSpec, options: RunOptions) -> Sizing:
+    logger = get_run_logger()
+    longest_s = max(chunk.duration_s for chunk in chunks)
+    rows = max(options.best_of, options.beam_size or 1)
+    machine = this_machine()
+    sizing = size_run(
+        machine,
+        len(chunks),
+        worker_memory_bytes(spec.dims, longest_s, rows),
+        workers=None if options.workers == "auto" else options.workers,
+        threads_per_worker=(
+            None if options.threads_per_worker == "auto" else options.threads_per_worker
+        ),
+        memory_per_worker_bytes=options.memory_per_worker_bytes,
+    )
+    for note in sizing.notes:
+        logger.warning(note)
+    logger.info(
+        "%d worker(s) x %d thread(s) on %d core(s), %.2f GB each of %.1f GB free",
+        sizing.workers,
+        sizing.threads_per_worker,
+        machine.cores,
+        sizing.memory_per_worker_bytes / 1e9,
+        machine.available_bytes / 1e9,
+    )
+    return sizing
+
+
+def _ended(summary: RunSummary, transcript: Transcript) -> State[RunSummary]:
+    logger = get_run_logger()
+    if not transcript.segments:
+        logger.info("No speech was found in the recording: the transcript is empty")
+    logger.info(
+        "Done in %.1f s (%.1f x real time): %d segments, %d improved, %d chunk(s)",
+        summary.seconds,
+        summary.duration_s / max(summary.seconds, 1e-6),
+        summary.segments,
+        summary.improved_segments,
+        summary.chunks,
+    )
+    if summary.failed_chunks:
+        message = f"{summary.chunks - summary.failed_chunks} of {summary.chunks} chunks"
+        return Completed(name="Partial", message=message, data=summary)
+    return Completed(data=summary)

@@ -1,0 +1,1 @@
+"""The engine: long recordings to transcripts, as a plain library without Prefect."""

@@ -1,0 +1,385 @@
+"""Any recording that FFmpeg reads, streamed to 16 kHz mono samples at a chosen tempo.
+
+PyAV, because its wheel carries FFmpeg's libraries: nothing to install by hand, no child process,
+and frames arrive one by one, so ten hours need no more memory than ten minutes. The tempo change
+is FFmpeg's `atempo` (WSOLA, pitch kept).
+"""
+
+import errno
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.container import InputContainer
+from pydantic import BaseModel, ConfigDict
+
+from longscribe.errors import OutputError, RecordingError, ResourceError
+
+SAMPLE_RATE_HZ = 16_000
+BYTES_PER_SAMPLE = 2  # the scratch file holds little-endian int16, the precision Whisper was fed
+
+Samples = npt.NDArray[np.float32]
+
+# A hole in the container's time stamps longer than this is filled with silence, so that what
+# follows stays on the player's timeline; shorter ones are rounding and codec delay.
+_GAP_TO_FILL_S = 0.1
+
+# A declared duration is trusted as "something is missing" only beyond this: durations estimated
+# from a bit rate are off by a little.
+_MISSING_AT_LEAST_S = 1.0
+_MISSING_AT_LEAST_FRACTION = 0.02
+
+_CLIPPED_LEVEL = 1.0 - 2.0**-15
+
+
+class Recording(BaseModel):
+    """What the container says of a recording before it is decoded."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    container: str
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    declared_duration_s: float | None
+
+
+class AcceleratedAudio(BaseModel):
+    """The scratch file of one recording: int16 mono samples at 16 kHz, sped up by `speed`.
+
+    `original_samples` counts the recording at 16 kHz before the tempo change, `samples` what is in
+    the file; their ratio, not `speed`, maps times back (`Timeline`).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pcm_path: Path
+    speed: float
+    original_samples: int
+    samples: int
+    missing_s: float = 0.0
+    filled_s: float = 0.0
+    invalid_samples: int = 0
+    clipped_samples: int = 0
+    damaged_packets: int = 0
+
+    @property
+    def original_duration_s(self) -> float:
+        """Seconds of the recording that could be decoded."""
+        return self.original_samples / SAMPLE_RATE_HZ
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of the accelerated audio."""
+        return self.samples / SAMPLE_RATE_HZ
+
+
+def probe(path: Path) -> Recording:
+    """Open a recording and read its description.
+
+    Raises:
+        RecordingError: missing, a folder, empty, not audio, or without an audio track.
+    """
+    with _open(path) as container:
+        stream = container.streams.best("audio")
+        if stream is None:
+            raise RecordingError(
+                f"{_shown(path)} has no audio track; give a recording or a video with sound."
+            )
+        context: Any = stream.codec_context
+        duration = container.duration / av.time_base if container.duration else None
+        return Recording(
+            path=path,
+            container=container.format.name,
+            codec=context.name,
+            sample_rate_hz=context.sample_rate or 0,
+            channels=context.channels or 0,
+            declared_duration_s=duration if duration and duration > 0 else None,
+        )
+
+
+def accelerate(
+    recording: Recording,
+    speed: float,
+    pcm_path: Path,
+    on_progress: Callable[[float], None] | None = None,
+) -> AcceleratedAudio:
+    """Decode a recording to `pcm_path` at `speed` times its tempo, pitch kept.
+
+    Args:
+        recording: as `probe` returned it.
+        speed: 0.5 to 2.0; at 1.0 the samples are left untouched.
+        pcm_path: the file to write: int16 little-endian, mono, 16 kHz.
+        on_progress: called with the seconds of the recording decoded so far, about once a minute
+            of audio.
+
+    Raises:
+        RecordingError: nothing in the file could be decoded.
+        ResourceError: the disk is or would be too full.
+        OutputError: the scratch file cannot be written.
+    """
+    needed_bytes = int(
+        (recording.declared_duration_s or 0.0) / speed * SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
+    )
+    free_bytes = shutil.disk_usage(pcm_path.parent).free
+    if needed_bytes > free_bytes:
+        raise _disk_full(pcm_path.parent, needed_bytes, free_bytes)
+
+    source = _Decoder(recording)
+    tempo = _Tempo(speed)
+    samples = original_samples = clipped_samples = 0
+    next_report_s = 60.0
+    try:
+        with pcm_path.open("wb") as file:
+            for block in source.blocks():
+                original_samples += len(block)
+                clipped_samples += int(np.count_nonzero(np.abs(block) >= _CLIPPED_LEVEL))
+                for piece in tempo.push(block):
+                    samples += _write(file, piece)
+                if on_progress and original_samples / SAMPLE_RATE_HZ >= next_report_s:
+                    on_progress(original_samples / SAMPLE_RATE_HZ)
+                    next_report_s = original_samples / SAMPLE_RATE_HZ + 60.0
+            # atempo's last fragment ends up to 40 ms off: with exactly original / speed samples, a
+            # time maps back by the ratio of the two counts without any drift.
+            due_samples = round(original_samples / speed)
+            for piece in tempo.flush():
+                samples += _write(file, piece[: max(0, due_samples - samples)])
+            samples += _write(file, np.zeros(max(0, due_samples - samples), dtype=np.float32))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _disk_full(pcm_path.parent, needed_bytes, 0) from None
+        raise OutputError(
+            f"cannot write the scratch file {pcm_path}: {error.strerror}; "
+            "set TMPDIR to a folder that can be written."
+        ) from None
+    if original_samples == 0:
+        raise RecordingError(
+            f"{_shown(recording.path)} holds no sound that can be decoded; "
+            "it is damaged, empty or not a recording."
+        )
+    return AcceleratedAudio(
+        pcm_path=pcm_path,
+        speed=speed,
+        original_samples=original_samples,
+        samples=samples,
+        missing_s=_missing_s(recording, original_samples / SAMPLE_RATE_HZ),
+        filled_s=source.filled_samples / SAMPLE_RATE_HZ,
+        invalid_samples=source.invalid_samples,
+        clipped_samples=clipped_samples,
+        damaged_packets=source.damaged_packets,
+    )
+
+
+def read_samples(pcm_path: Path, start_sample: int, stop_sample: int) -> npt.NDArray[np.int16]:
+    """Samples [start, stop) of a scratch file, int16; read, not mapped: no memory stays taken."""
+    return np.fromfile(
+        pcm_path,
+        dtype="<i2",
+        count=stop_sample - start_sample,
+        offset=start_sample * BYTES_PER_SAMPLE,
+    )
+
+
+def to_float(samples: npt.NDArray[np.int16]) -> Samples:
+    """int16 samples as float32 in [-1, 1), scaled as `whisper.load_audio` does."""
+    return samples.astype(np.float32) / 32768.0
+
+
+class _Decoder:
+    """Decodes the best audio track to float32 mono at 16 kHz and counts what was wrong with it."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self.invalid_samples = 0
+        self.filled_samples = 0
+        self.damaged_packets = 0
+
+    def blocks(self) -> Iterator[Samples]:
+        """The recording's samples, in blocks of a codec frame or so."""
+        with _open(self._recording.path) as container:
+            stream = container.streams.best("audio")
+            assert stream is not None  # probe() has seen it
+            resampler: AudioResampler | None = None
+            shape: tuple[str, str, int] | None = None
+            start_s = self._start_s(container)
+            decoded_s = 0.0
+            for frame in self._frames(container, stream):
+                if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
+                    # A chained or concatenated file may change its rate or channels midway.
+                    if resampler is not None:
+                        yield from _resampled(resampler, None)
+                    resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+                    shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+                assert resampler is not None
+                if frame.time is not None:
+                    hole_s = frame.time - start_s - decoded_s
+                    if self._fillable(hole_s, decoded_s):
+                        yield from self._silence(hole_s)
+                        decoded_s += hole_s
+                decoded_s += frame.samples / frame.sample_rate
+                yield from _resampled(resampler, self._finite(frame))
+            if resampler is not None:
+                yield from _resampled(resampler, None)
+
+    def _frames(self, container: InputContainer, stream: Any) -> Iterator[AudioFrame]:
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.error.FFmpegError:
+                # The container breaks off here: what came before is kept.
+                self.damaged_packets += 1
+                return
+            try:
+                yield from packet.decode()
+            except av.error.FFmpegError:
+                self.damaged_packets += 1
+
+    def _start_s(self, container: InputContainer) -> float:
+        # Sound that begins after the picture keeps its place on the player's timeline.
+        return max(0.0, (container.start_time or 0) / av.time_base)
+
+    def _fillable(self, hole_s: float, decoded_s: float) -> bool:
+        if hole_s <= _GAP_TO_FILL_S:
+            return False
+        # Broken time stamps may claim years: never fill past the declared end.
+        declared_s = self._recording.declared_duration_s
+        return declared_s is not None and decoded_s + hole_s <= declared_s + 1.0
+
+    def _silence(self, duration_s: float) -> Iterator[Samples]:
+        left = round(duration_s * SAMPLE_RATE_HZ)
+        self.filled_samples += left
+        while left > 0:
+            count = min(left, SAMPLE_RATE_HZ)
+            yield np.zeros(count, dtype=np.float32)
+            left -= count
+
+    def _finite(self, frame: AudioFrame) -> AudioFrame:
+        """The frame with NaN and infinite samples set to zero: one would spread over all others."""
+        if not frame.format.name.startswith(("flt", "dbl")):
+            return frame
+        values: Any = frame.to_ndarray()
+        invalid = int(values.size - np.count_nonzero(np.isfinite(values)))
+        if invalid == 0:
+            return frame
+        self.invalid_samples += invalid
+        clean = AudioFrame.from_ndarray(
+            np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0),
+            format=frame.format.name,
+            layout=frame.layout.name,
+        )
+        clean.sample_rate = frame.sample_rate
+        clean.pts, clean.time_base = frame.pts, frame.time_base
+        return clean
+
+
+class _Tempo:
+    """FFmpeg's atempo over a stream of float32 mono samples; at 1.0 the stream itself."""
+
+    def __init__(self, speed: float) -> None:
+        self._pushed_samples = 0
+        self._graph: av.filter.Graph | None = None
+        if speed != 1.0:
+            graph = av.filter.Graph()
+            source = graph.add_abuffer(sample_rate=SAMPLE_RATE_HZ, format="flt", layout="mono")
+            tempo = graph.add("atempo", f"{speed:.6f}")
+            sink = graph.add("abuffersink")
+            source.link_to(tempo)
+            tempo.link_to(sink)
+            graph.configure()
+            self._graph = graph
+
+    def push(self, samples: Samples) -> Iterator[Samples]:
+        if self._graph is None:
+            yield samples
+            return
+        frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout="mono")
+        frame.sample_rate = SAMPLE_RATE_HZ
+        frame.pts = self._pushed_samples
+        self._pushed_samples += len(samples)
+        self._graph.push(frame)
+        yield from self._pull()
+
+    def flush(self) -> Iterator[Samples]:
+        if self._graph is not None and self._pushed_samples:
+            self._graph.push(None)
+            yield from self._pull()
+
+    def _pull(self) -> Iterator[Samples]:
+        assert self._graph is not None
+        while True:
+            try:
+                frame = self._graph.pull()
+            except (BlockingIOError, EOFError):  # nothing ready yet; nothing left
+                return
+            assert isinstance(frame, AudioFrame)
+            yield _mono(frame)
+
+
+def _resampled(resampler: AudioResampler, frame: AudioFrame | None) -> Iterator[Samples]:
+    for out in resampler.resample(frame):
+        yield _mono(out)
+
+
+def _mono(frame: AudioFrame) -> Samples:
+    samples: Any = frame.to_ndarray()  # shape (1, n), float32: as resampler and graph were set up
+    return samples.reshape(-1)  # type: ignore[no-any-return]
+
+
+def _write(file: Any, samples: Samples) -> int:
+    scaled = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2")
+    file.write(scaled.tobytes())
+    return len(scaled)
+
+
+def _open(path: Path) -> InputContainer:
+    try:
+        size_bytes = path.stat().st_size
+        if path.is_dir():
+            raise RecordingError(f"{_shown(path)} is a folder; name the recordings inside it.")
+        if size_bytes == 0:
+            raise RecordingError(f"{_shown(path)} is empty (0 bytes); record or copy it again.")
+        # "file:" keeps FFmpeg from reading a colon in a name as a protocol.
+        return av.open(f"file:{path.absolute()}", mode="r", metadata_errors="replace")
+    except FileNotFoundError:
+        raise RecordingError(f"{_shown(path)} does not exist; check the path.") from None
+    except PermissionError:
+        raise RecordingError(f"{_shown(path)} cannot be read; check its permissions.") from None
+    except av.error.FFmpegError:
+        raise RecordingError(
+            f"{_shown(path)} is not a recording that FFmpeg can read; "
+            "it is damaged, cut off before its index, or another kind of file."
+        ) from None
+    except OSError as error:
+        raise RecordingError(f"{_shown(path)} cannot be read: {error.strerror}.") from None
+
+
+def _missing_s(recording: Recording, decoded_s: float) -> float:
+    declared_s = recording.declared_duration_s
+    if declared_s is None:
+        return 0.0
+    missing_s = declared_s - decoded_s
+    if missing_s < max(_MISSING_AT_LEAST_S, declared_s * _MISSING_AT_LEAST_FRACTION):
+        return 0.0
+    return missing_s
+
+
+def _shown(path: Path) -> str:
+    """The path as one printable line, in quotes."""
+    return repr(str(path))
+
+
+def _disk_full(folder: Path, needed_bytes: int, free_bytes: int) -> ResourceError:
+    return ResourceError(
+        f"the disk of {folder} is too full: the samples need {needed_bytes / 1e6:.0f} MB there and "
+        f"{free_bytes / 1e6:.0f} MB are free; make room or set TMPDIR to another disk."
+    )

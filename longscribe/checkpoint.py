@@ -1,0 +1,125 @@
+"""What a Whisper checkpoint says of itself, read without torch.
+
+torch would load every tensor (3 GB for large) and itself (200 MB) into the parent process, which
+needs only the dimensions. A checkpoint is a zip with a pickle of plain values and references to
+tensors; the pickle is read with everything but those refused.
+"""
+
+import hashlib
+import io
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from longscribe.errors import ModelError
+
+_BLOCK_BYTES = 1 << 20
+
+
+class ModelDims(BaseModel):
+    """The dimensions of a Whisper model, as whisper/model.py's ModelDimensions names them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_mels: int
+    n_audio_ctx: int
+    n_audio_state: int
+    n_audio_head: int
+    n_audio_layer: int
+    n_vocab: int
+    n_text_ctx: int
+    n_text_state: int
+    n_text_head: int
+    n_text_layer: int
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, counted from the dimensions (biases and norms left out: under 1 %)."""
+        audio, text = self.n_audio_state, self.n_text_state
+        encoder = 3 * self.n_mels * audio + 3 * audio**2 + self.n_audio_layer * 12 * audio**2
+        decoder = (self.n_vocab + self.n_text_ctx) * text + self.n_text_layer * 16 * text**2
+        return encoder + decoder + self.n_audio_ctx * audio
+
+    @property
+    def is_multilingual(self) -> bool:
+        """False for the .en models, told by their vocabulary as whisper/model.py does."""
+        return self.n_vocab >= 51865
+
+
+def read_dims(path: Path) -> ModelDims:
+    """The dimensions in a checkpoint.
+
+    Raises:
+        ModelError: the file is no Whisper checkpoint, or a broken one.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+            content = _Unpickler(io.BytesIO(archive.read(names[0]))).load()
+        return ModelDims(**content["dims"])
+    except (zipfile.BadZipFile, pickle.UnpicklingError, EOFError, LookupError, OSError) as error:
+        raise _broken(path) from error
+    except (ValidationError, TypeError, AttributeError, ValueError) as error:
+        raise _broken(path) from error
+
+
+def check_integrity(path: Path) -> None:
+    """Read the whole checkpoint against its own checksums.
+
+    Raises:
+        ModelError: a part of the file is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise _broken(path) from error
+    if damaged is not None:
+        raise _broken(path)
+
+
+def sha256_of(path: Path, on_progress: Callable[[int], None] | None = None) -> str:
+    """The file's sha256 in hex; `on_progress` gets the bytes read so far."""
+    digest = hashlib.sha256()
+    done_bytes = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+            done_bytes += len(block)
+            if on_progress:
+                on_progress(done_bytes)
+    return digest.hexdigest()
+
+
+def _broken(path: Path) -> ModelError:
+    return ModelError(
+        f"the checkpoint {str(path)!r} is damaged or not a Whisper checkpoint; "
+        "copy it again, or name a model such as turbo."
+    )
+
+
+class _Reference:
+    """Stands for a tensor or a storage: keeps nothing, so that nothing is loaded."""
+
+    def __init__(self, *args: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if module == "torch" or module.startswith("torch."):
+            return _Reference
+        raise pickle.UnpicklingError(f"{module}.{name} has no place in a checkpoint")
+
+    def persistent_load(self, pid: Any) -> Any:
+        return _Reference()

@@ -1,0 +1,158 @@
+"""Chunks: where a long recording is cut, and what a worker is told about its piece."""
+
+import hashlib
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from longscribe.audio import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, AcceleratedAudio
+from longscribe.speech import HOP_S, Spans, clip_spans, silence_spans
+from longscribe.timeline import Timeline
+from longscribe.transcript import format_time
+
+# A cut is looked for this far around its target, as fractions of the chunk length: close first,
+# wider when there is no pause, and then at the quietest moment.
+_SEARCH_FRACTIONS = (0.05, 0.1)
+_SHORTEST_PAUSE_S = 0.25  # after the detector's padding: a pause between phrases, not a plosive
+_QUIET_WINDOW_S = 0.2
+
+# A remainder shorter than this fraction of a chunk joins the chunk before it.
+_SHORTEST_TAIL_FRACTION = 0.1
+
+_DIGEST_BLOCK_BYTES = 1 << 20
+
+
+class Chunk(BaseModel):
+    """One piece of an accelerated recording, as it travels to a worker.
+
+    `start_sample` and `stop_sample` count the 16 kHz samples of the scratch file; `sound` holds the
+    stretches of sound within the chunk, in accelerated seconds from the chunk's start; the original
+    times are seconds of the recording as the user knows it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    index: int
+    count: int
+    pcm_path: Path
+    start_sample: int
+    stop_sample: int
+    original_start_s: float
+    original_end_s: float
+    sha256: str
+    cut_in_pause: bool
+    sound: tuple[tuple[float, float], ...]
+
+    @property
+    def number(self) -> str:
+        """The chunk's number of how many, counted from one: `3 of 7`."""
+        return f"{self.index + 1} of {self.count}"
+
+    @property
+    def span(self) -> str:
+        """Where the chunk lies in the recording: `0:20:00-0:30:00`."""
+        return f"{format_time(self.original_start_s)}-{format_time(self.original_end_s)}"
+
+    @property
+    def label(self) -> str:
+        """The chunk's name in the Prefect UI: `chunk 03 of 07, 0:20:00-0:30:00`."""
+        return f"chunk {self.index + 1:02d} of {self.count:02d}, {self.span}"
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the chunk in accelerated seconds."""
+        return (self.stop_sample - self.start_sample) / SAMPLE_RATE_HZ
+
+
+def plan_cuts(
+    samples: int, chunk_s: float, sound: Spans, levels: npt.NDArray[np.float32]
+) -> list[tuple[int, bool]]:
+    """Where to cut a recording of `samples` into chunks of about `chunk_s`.
+
+    Targets lie at whole multiples of the chunk length, so the number of chunks is known before any
+    pause is; each cut goes to the middle of the longest pause near its target, or, where nobody
+    pauses, to the quietest moment.
+
+    Returns:
+        (sample, whether it lies in a pause) of each cut between two chunks, rising; may be empty.
+    """
+    duration_s = samples / SAMPLE_RATE_HZ
+    count = int(np.ceil(duration_s / chunk_s))
+    if count > 1 and duration_s - (count - 1) * chunk_s < _SHORTEST_TAIL_FRACTION * chunk_s:
+        count -= 1
+    pauses = silence_spans(sound, duration_s)
+    cuts = []
+    for target_s in (chunk_s * k for k in range(1, count)):
+        cut_s, in_pause = _best_cut(target_s, chunk_s, duration_s, pauses, levels)
+        cuts.append((round(cut_s * SAMPLE_RATE_HZ), in_pause))
+    return cuts
+
+
+def make_chunks(audio: AcceleratedAudio, cuts: list[tuple[int, bool]], sound: Spans) -> list[Chunk]:
+    """The chunks between the cuts; together they hold every sample, the tail included."""
+    timeline = Timeline.of(audio)
+    edges = [(0, True), *cuts, (audio.samples, True)]
+    chunks = []
+    for index, ((start, _), (stop, in_pause)) in enumerate(pairwise(edges)):
+        start_s, stop_s = start / SAMPLE_RATE_HZ, stop / SAMPLE_RATE_HZ
+        spans = clip_spans(sound, start_s, stop_s) - start_s
+        chunks.append(
+            Chunk(
+                index=index,
+                count=len(edges) - 1,
+                pcm_path=audio.pcm_path,
+                start_sample=start,
+                stop_sample=stop,
+                original_start_s=timeline.to_original_s(start_s),
+                original_end_s=timeline.to_original_s(stop_s),
+                sha256=_digest(audio.pcm_path, start, stop),
+                cut_in_pause=in_pause,
+                sound=tuple((round(a, 3), round(b, 3)) for a, b in spans.tolist()),
+            )
+        )
+    return chunks
+
+
+def _best_cut(
+    target_s: float,
+    chunk_s: float,
+    duration_s: float,
+    pauses: Spans,
+    levels: npt.NDArray[np.float32],
+) -> tuple[float, bool]:
+    for fraction in _SEARCH_FRACTIONS:
+        low_s, high_s = _search_range(target_s, chunk_s, duration_s, fraction)
+        near = clip_spans(pauses, low_s, high_s)
+        lengths_s = near[:, 1] - near[:, 0]
+        if len(near) and lengths_s.max() >= _SHORTEST_PAUSE_S:
+            # Among equally long pauses the one nearest the target.
+            longest = near[lengths_s >= lengths_s.max() - HOP_S]
+            middles_s = longest.mean(axis=1)
+            return float(middles_s[np.argmin(np.abs(middles_s - target_s))]), True
+    first, last = int(low_s / HOP_S), int(high_s / HOP_S)
+    width = round(_QUIET_WINDOW_S / HOP_S)
+    smooth = np.convolve(levels[first:last], np.ones(width) / width, mode="same")
+    return (first + int(np.argmin(smooth)) + 0.5) * HOP_S, False
+
+
+def _search_range(
+    target_s: float, chunk_s: float, duration_s: float, fraction: float
+) -> tuple[float, float]:
+    # Never so near the end that nothing would be left for the last chunk.
+    reach_s = min(fraction * chunk_s, 0.5 * (duration_s - target_s))
+    return target_s - reach_s, target_s + reach_s
+
+
+def _digest(pcm_path: Path, start_sample: int, stop_sample: int) -> str:
+    digest = hashlib.sha256()
+    left = (stop_sample - start_sample) * BYTES_PER_SAMPLE
+    with pcm_path.open("rb") as file:
+        file.seek(start_sample * BYTES_PER_SAMPLE)
+        while left > 0:
+            block = file.read(min(left, _DIGEST_BLOCK_BYTES))
+            digest.update(block)
+            left -= len(block)
+    return digest.hexdigest()

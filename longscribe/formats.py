@@ -1,0 +1,151 @@
+"""Transcripts as txt, srt, vtt, tsv and json, byte for byte as openai-whisper writes them.
+
+Own code only because whisper/utils.py cannot be imported without torch (2 s and 200 MB in the
+parent process); tests/longscribe/test_formats.py compares the files with upstream's.
+"""
+
+import errno
+import json
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from longscribe.errors import OutputError, ResourceError
+from longscribe.options import Format
+from longscribe.transcript import Segment, Stretch, Transcript
+
+_LONGEST_NAME_BYTES = 200  # of 255, room for a suffix
+
+
+def output_name(recording: Path) -> str:
+    """The folder and file name of a recording's outputs: its own, made printable and safe."""
+    stem = recording.stem if recording.stem.strip(". ") else recording.name
+    name = "".join("_" if unicodedata.category(c)[0] == "C" else c for c in stem).strip()
+    name = name.encode(errors="replace")[:_LONGEST_NAME_BYTES].decode(errors="ignore")
+    return name.strip(". ") or "recording"
+
+
+def check_writable(folder: Path) -> None:
+    """Make the output folder and try to write in it, before hours of work.
+
+    Raises:
+        OutputError: it cannot be made or written.
+    """
+    probe = folder / f".longscribe-{os.getpid()}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
+
+
+def write_transcript(
+    transcript: Transcript, folder: Path, name: str, formats: Sequence[Format]
+) -> list[Path]:
+    """Write the formats as `folder/name.<format>`; either all of them are replaced or none.
+
+    Raises:
+        OutputError, ResourceError: the folder cannot be written or its disk is full.
+    """
+    targets = [folder / f"{name}.{format_}" for format_ in formats]
+    drafts = [target.with_name(f".{target.name}.{os.getpid()}.tmp") for target in targets]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for format_, draft in zip(formats, drafts, strict=True):
+            with draft.open("w", encoding="utf-8") as file:
+                file.write(render(transcript, format_))
+                file.flush()
+                os.fsync(file.fileno())
+        for draft, target in zip(drafts, targets, strict=True):
+            draft.replace(target)
+    except OSError as error:
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
+        raise _cannot_write(folder, error) from None
+    return targets
+
+
+def render(transcript: Transcript, format_: Format) -> str:
+    """The content of one output file; lost audio is marked in those that people read."""
+    if format_ == "json":
+        return _json(transcript)
+    lines = list(_with_gaps(transcript.segments, transcript.lost))
+    if format_ == "txt":
+        return "".join(f"{text}\n" for _, _, text in lines)
+    if format_ == "vtt":
+        return "WEBVTT\n\n" + "".join(
+            f"{_clock(start, '.')} --> {_clock(end, '.')}\n{_cue(text)}\n\n"
+            for start, end, text in lines
+        )
+    if format_ == "srt":
+        return "".join(
+            f"{number}\n{_clock(start, ',', hours=True)} --> {_clock(end, ',', hours=True)}\n"
+            f"{_cue(text)}\n\n"
+            for number, (start, end, text) in enumerate(lines, start=1)
+        )
+    rows = (f"{round(1000 * s)}\t{round(1000 * e)}\t{_cell(text)}\n" for s, e, text in lines)
+    return "start\tend\ttext\n" + "".join(rows)
+
+
+def printable_lines(transcript: Transcript) -> list[str]:
+    """The transcript for a terminal, as openai-whisper prints it when it is verbose."""
+    return [
+        f"[{_clock(start, '.')} --> {_clock(end, '.')}] {text}"
+        for start, end, text in _with_gaps(transcript.segments, transcript.lost)
+    ]
+
+
+def _with_gaps(
+    segments: Iterable[Segment], gaps: Iterable[Stretch]
+) -> Iterable[tuple[float, float, str]]:
+    lines = [(s.start, s.end, s.text.strip()) for s in segments]
+    lines += [(g.start, g.end, f"[gap: {g.reason}]") for g in gaps]
+    return sorted(lines)
+
+
+def _json(transcript: Transcript) -> str:
+    result = {
+        "text": transcript.text,
+        "segments": [segment.model_dump(exclude_none=True) for segment in transcript.segments],
+        "language": transcript.language,
+        "longscribe": {
+            "recording": transcript.recording,
+            "duration_s": transcript.duration_s,
+            "model": transcript.model,
+            "speed": transcript.speed,
+            "chunk_languages": transcript.chunk_languages,
+            "seams_s": transcript.seams_s,
+            "stretches": [stretch.model_dump() for stretch in transcript.stretches],
+            "changes": [change.model_dump() for change in transcript.changes],
+        },
+    }
+    return json.dumps(result, ensure_ascii=False)
+
+
+def _clock(seconds: float, decimal_mark: str, hours: bool = False) -> str:
+    milliseconds = round(seconds * 1000.0)
+    whole, milliseconds = divmod(milliseconds, 1000)
+    shown = f"{whole // 60 % 60:02d}:{whole % 60:02d}{decimal_mark}{milliseconds:03d}"
+    return f"{whole // 3600:02d}:{shown}" if hours or whole >= 3600 else shown
+
+
+def _cue(text: str) -> str:
+    return text.replace("-->", "->")  # an arrow would start a new cue
+
+
+def _cell(text: str) -> str:
+    return text.replace("\t", " ")
+
+
+def _cannot_write(folder: Path, error: OSError) -> OutputError | ResourceError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ResourceError(
+            f"the disk of the output folder {str(folder)!r} is full; "
+            "make room or choose another folder with --output-dir."
+        )
+    return OutputError(
+        f"the output folder {str(folder)!r} cannot be written: {error.strerror}; "
+        "choose another folder with --output-dir."
+    )

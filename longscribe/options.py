@@ -1,0 +1,194 @@
+"""The options of one run: their names, limits and defaults, in one place.
+
+The command line, the flow's parameters and the tests all build `RunOptions`, so a bad value gets
+the same sentence wherever it comes from.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from longscribe.errors import OptionError
+from longscribe.languages import language_code
+
+Format = Literal["txt", "srt", "vtt", "tsv", "json"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+Task = Literal["transcribe", "translate"]
+
+Auto = Literal["auto"]
+
+_BYTES_PER_UNIT = {
+    "": 10**9,  # a bare number means GB, the unit machines are sold in
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "M": 10**6,
+    "G": 10**9,
+}
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes in a size such as `13GB`, `800 MiB` or `2.5` (GB).
+
+    Raises:
+        ValueError: the text is no size, or not above zero.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    unit = match.group(2).upper() if match else ""
+    if match is None or unit not in _BYTES_PER_UNIT:
+        raise ValueError(f"{text!r} is no amount of memory; write it like 4GB or 800MiB, or auto")
+    size_bytes = int(float(match.group(1)) * _BYTES_PER_UNIT[unit])
+    if size_bytes <= 0:
+        raise ValueError("the memory must be above zero; write it like 4GB, or auto")
+    return size_bytes
+
+
+class DecodingOptions(BaseModel):
+    """What reaches the decoder of every chunk; the names and defaults are openai-whisper's.
+
+    Two defaults differ from `whisper.transcribe`: `condition_on_previous_text` is off, because a
+    loop in one window then cannot feed the next (the most frequent complaint about long audio,
+    https://github.com/openai/whisper/discussions/679), and `initial_prompt` is carried to every
+    window, because a chunk starts every few minutes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    language: str = "auto"
+    task: Task = "transcribe"
+    initial_prompt: str = ""
+    temperature: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    temperature_increment_on_fallback: Annotated[float, Field(gt=0.0, le=1.0)] | None = 0.2
+    best_of: Annotated[int, Field(ge=1, le=20)] = 5
+    beam_size: Annotated[int, Field(ge=1, le=20)] | None = None
+    patience: Annotated[float, Field(gt=0.0, le=10.0)] | None = None
+    length_penalty: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    suppress_tokens: str = "-1"
+    condition_on_previous_text: bool = False
+    word_timestamps: bool = False
+    compression_ratio_threshold: float = 2.4
+    logprob_threshold: float = -1.0
+    no_speech_threshold: Annotated[float, Field(ge=0.0, le=1.0)] = 0.6
+
+    @field_validator("language")
+    @classmethod
+    def _known_language(cls, value: str) -> str:
+        if value.strip().lower() in ("auto", ""):
+            return "auto"
+        code = language_code(value)
+        if code is None:
+            raise ValueError(
+                f"{value!r} is not a language Whisper knows; give a code like en or pt, or auto"
+            )
+        return code
+
+    @field_validator("suppress_tokens")
+    @classmethod
+    def _token_ids(cls, value: str) -> str:
+        if value and not re.fullmatch(r"\s*-?\d+(\s*,\s*-?\d+)*\s*", value):
+            raise ValueError(f"{value!r} is no list of token ids; write it like -1 or 50,60")
+        return value
+
+    @model_validator(mode="after")
+    def _patience_needs_beams(self) -> "DecodingOptions":
+        if self.patience is not None and self.beam_size is None:
+            raise ValueError("patience needs beam_size as well")
+        return self
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """The temperatures tried in turn, as `whisper.transcribe.cli` builds them."""
+        step = self.temperature_increment_on_fallback
+        if step is None:
+            return (self.temperature,)
+        count = int((1.0 + 1e-6 - self.temperature) / step) + 1
+        return tuple(round(self.temperature + i * step, 6) for i in range(count))
+
+
+class RunOptions(DecodingOptions):
+    """All options of one recording's run, checked; the flow's parameters carry the same names."""
+
+    recording: str
+    model: Annotated[str, Field(min_length=1)] = "turbo"
+    model_dir: str = ""
+    speed: Annotated[float, Field(ge=0.5, le=2.0)] = 1.2
+    chunk_minutes: Annotated[float, Field(ge=0.5, le=120.0)] = 10.0
+    workers: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
+    threads_per_worker: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
+    memory_per_worker: str = "auto"
+    output_dir: str = "transcripts"
+    formats: tuple[Format, ...] = FORMATS
+    glossary: tuple[str, ...] = ()
+
+    @field_validator("recording")
+    @classmethod
+    def _recording_named(cls, value: str) -> str:
+        if not value or "\0" in value:
+            raise ValueError("give the path of a recording")
+        return value
+
+    @field_validator("memory_per_worker", mode="before")
+    @classmethod
+    def _memory(cls, value: object) -> str:
+        text = str(value)
+        if text.strip().lower() == "auto":
+            return "auto"
+        parse_bytes(text)
+        return text
+
+    @field_validator("formats", mode="before")
+    @classmethod
+    def _formats(cls, value: Any) -> tuple[str, ...]:
+        names = value.split(",") if isinstance(value, str) else list(value)
+        names = [str(name).strip().lower() for name in names if str(name).strip()]
+        if "all" in names:  # openai-whisper's word for every format
+            return FORMATS
+        unknown = [name for name in names if name not in FORMATS]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is unknown; choose from {', '.join(FORMATS)} or all")
+        if not names:
+            raise ValueError(f"name at least one of {', '.join(FORMATS)}")
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def memory_per_worker_bytes(self) -> int | None:
+        """The memory asked for one worker, in bytes; None for auto."""
+        return None if self.memory_per_worker == "auto" else parse_bytes(self.memory_per_worker)
+
+    @property
+    def recording_path(self) -> Path:
+        """The recording as a path."""
+        return Path(self.recording)
+
+    @property
+    def decoding(self) -> DecodingOptions:
+        """The part of the options that the decoder of a chunk needs."""
+        return DecodingOptions(
+            **{name: getattr(self, name) for name in DecodingOptions.model_fields}
+        )
+
+
+def check_options(**values: Any) -> RunOptions:
+    """Build `RunOptions`, or raise one sentence that names the first bad option.
+
+    Raises:
+        OptionError: a value is out of range or not of its kind.
+    """
+    try:
+        return RunOptions(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = [part for part in first["loc"] if isinstance(part, str)]
+        option = "--" + place[0].replace("_", "-") if place else "the options"
+        message = first["msg"].removeprefix("Value error, ")
+        message = message[:1].lower() + message[1:]
+        given = first.get("input")
+        shown = f" (it is {given!r})" if isinstance(given, (int, float)) else ""
+        raise OptionError(f"{option}: {message}{shown}.") from None

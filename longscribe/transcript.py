@@ -1,0 +1,128 @@
+"""The transcript: segments, what became of every second, and what was changed."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+_FROZEN = ConfigDict(frozen=True, extra="forbid")
+
+SOUND_WITHOUT_TEXT = "sound without text"  # music, noise, or speech the model missed
+
+
+class Word(BaseModel):
+    """One word with its times, as `whisper.transcribe(word_timestamps=True)` gives it."""
+
+    model_config = _FROZEN
+
+    word: str
+    start: float
+    end: float
+    probability: float
+
+
+class Segment(BaseModel):
+    """One segment in openai-whisper's own schema (whisper/transcribe.py, `new_segment`).
+
+    Times are seconds: of the accelerated chunk when a worker returns it, of the original recording
+    after the merge. `seek` is in mel frames of 10 ms.
+    """
+
+    model_config = _FROZEN
+
+    id: int
+    seek: int
+    start: float
+    end: float
+    text: str
+    tokens: tuple[int, ...]
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+    words: tuple[Word, ...] | None = None
+
+
+class ChunkTranscript(BaseModel):
+    """What a worker returns for one chunk; times count accelerated seconds from its start."""
+
+    model_config = _FROZEN
+
+    index: int
+    language: str
+    language_probability: float | None
+    segments: tuple[Segment, ...]
+    seconds: float
+    cpu_percent: float
+    peak_memory_bytes: int
+    pid: int
+
+
+class Stretch(BaseModel):
+    """A part of the recording and what became of it; the stretches of a transcript tile it."""
+
+    model_config = _FROZEN
+
+    start: float
+    end: float
+    kind: Literal["speech", "silence", "gap"]
+    reason: str = ""
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.end - self.start
+
+
+class Change(BaseModel):
+    """One improvement that postprocessing made: the rule, and the text before and after."""
+
+    model_config = _FROZEN
+
+    rule: str
+    segment: int
+    start: float
+    before: str
+    after: str
+
+
+class Transcript(BaseModel):
+    """The whole recording's transcript, on its original timeline."""
+
+    model_config = _FROZEN
+
+    recording: str
+    duration_s: float
+    language: str
+    segments: tuple[Segment, ...]
+    stretches: tuple[Stretch, ...] = ()
+    changes: tuple[Change, ...] = ()
+    chunk_languages: tuple[str, ...] = ()
+    seams_s: tuple[float, ...] = ()
+    model: str = ""
+    speed: float = 1.0
+
+    @property
+    def text(self) -> str:
+        """The text of all segments, joined as openai-whisper joins them."""
+        return "".join(segment.text for segment in self.segments)
+
+    @property
+    def gaps(self) -> tuple[Stretch, ...]:
+        """The stretches that could not be transcribed."""
+        return tuple(stretch for stretch in self.stretches if stretch.kind == "gap")
+
+    @property
+    def lost(self) -> tuple[Stretch, ...]:
+        """The gaps that readers of the transcript must see: audio that was never recognized."""
+        return tuple(gap for gap in self.gaps if gap.reason != SOUND_WITHOUT_TEXT)
+
+    @property
+    def improved_segments(self) -> int:
+        """How many segments postprocessing changed, dropped or joined."""
+        return len({change.segment for change in self.changes})
+
+
+def format_time(seconds: float) -> str:
+    """Seconds as `1:02:03`, for people."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

@@ -1,0 +1,55 @@
+"""Stage 5: one transcript on the original timeline."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from longscribe.audio import AcceleratedAudio
+from longscribe.merge import merge as merge_transcripts
+from longscribe.timeline import Timeline
+from longscribe.transcript import ChunkTranscript, Transcript, format_time
+from tasks.split import SplitAudio
+
+
+@task(name="merge")
+def merge(
+    recording: Path, audio: AcceleratedAudio, pieces: SplitAudio, results: list[dict[str, Any]]
+) -> Transcript:
+    """Merge what the workers returned and account for every second.
+
+    Args:
+        recording: the recording's path.
+        audio: what it was turned into.
+        pieces: its chunks.
+        results: `ChunkTranscript`s as plain dicts, in any order; missing ones become gaps.
+    """
+    logger = get_run_logger()
+    transcript = merge_transcripts(
+        recording.name,
+        pieces.chunks,
+        [ChunkTranscript.model_validate(result) for result in results],
+        Timeline.of(audio),
+        pieces.sound,
+        audio.missing_s,
+    )
+    seconds = {"speech": 0.0, "silence": 0.0, "gap": 0.0}
+    for stretch in transcript.stretches:
+        seconds[stretch.kind] += stretch.duration_s
+    logger.info(
+        "Merged %d segments: %.1f s speech, %.1f s silence, %.1f s gaps",
+        len(transcript.segments),
+        seconds["speech"],
+        seconds["silence"],
+        seconds["gap"],
+    )
+    for gap in transcript.gaps:
+        logger.warning(
+            "Gap %s-%s (%.1f s): %s",
+            format_time(gap.start),
+            format_time(gap.end),
+            gap.duration_s,
+            gap.reason,
+        )
+    return transcript

@@ -1,0 +1,99 @@
+"""The process pool of one run: workers that stay within their threads and never outlive it."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prefect.task_runners import ProcessPoolTaskRunner
+
+from longscribe.machine import Sizing
+
+CHUNK_LOGGER = "chunk"  # the name under a task run's logger that marks a chunk's own lines
+
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+
+@contextmanager
+def worker_pool(sizing: Sizing) -> Iterator[ProcessPoolTaskRunner]:
+    """A pool of `sizing.workers` processes; all of them are gone when the block is left."""
+    runner = ProcessPoolTaskRunner(
+        max_workers=sizing.workers,
+        subprocess_message_processor_factories=[_WorkerLines],
+        initializer=start_worker,
+        initargs=(sizing.threads_per_worker,),
+    )
+    with _capped_children(sizing.threads_per_worker), runner as pool:
+        try:
+            yield pool
+        except BaseException:
+            # Leaving the runner waits for the chunks under way: minutes, when the run was stopped.
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
+
+
+def start_worker(threads: int) -> None:
+    """Set up a worker: cap its threads, tie its life to the flow's, quiet its console.
+
+    Args:
+        threads: for torch and for every BLAS or OpenMP pool in the process.
+    """
+    # A SIGINT that reaches a child while it returns its result hangs the parent's executor for
+    # good: its manager thread dies of the KeyboardInterrupt (concurrent.futures, prefect 3.8).
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(threads)
+    torch.set_num_interop_threads(1)
+    threadpool_limits(threads)
+
+
+def _die_with_parent() -> None:
+    # Otherwise a SIGKILL of the flow leaves workers behind, idle with their model, for ever.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+class _WorkerLines:
+    """Prints the lines that workers send to the API, as they pass through the parent.
+
+    Two processes on one terminal would tear each other's lines, so only the parent prints. The
+    engine's own lines are left out; a chunk's are told by their logger's name.
+    """
+
+    def __call__(self, message_type: str, message_payload: Any) -> tuple[str, Any] | None:
+        if message_type == "log":
+            level, name = message_payload["level"], message_payload["name"]
+            if level >= logging.WARNING or name.endswith(f".{CHUNK_LOGGER}"):
+                logging.getLogger("longscribe.workers").log(level, "%s", message_payload["message"])
+        return message_type, message_payload
+
+
+@contextmanager
+def _capped_children(threads: int) -> Iterator[None]:
+    """Children read these when they import numpy, before any initializer can act."""
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

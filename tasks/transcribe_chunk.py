@@ -1,0 +1,163 @@
+"""Stage 4: the chunks, side by side on the process pool, each with its own retries."""
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import Task, task, unmapped
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.futures import PrefectFuture, as_completed
+from prefect.logging import get_run_logger
+from prefect.tasks import exponential_backoff
+
+from longscribe.chunks import Chunk
+from longscribe.errors import InputError
+from longscribe.machine import Sizing
+from longscribe.options import DecodingOptions
+from longscribe.progress import Progress
+from longscribe.transcript import format_time
+from longscribe.weights import ModelSpec
+from tasks.pool import CHUNK_LOGGER, worker_pool
+
+
+def _worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
+    """Bad input stays bad: only the rest is tried again."""
+    return not isinstance(state.result(raise_on_failure=False), InputError)
+
+
+@task(
+    name="transcribe_chunk",
+    task_run_name="{chunk.label}",
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=_worth_retrying,
+    cache_policy=NO_CACHE,
+)
+def transcribe_chunk(chunk: Chunk, spec: ModelSpec, options: DecodingOptions) -> dict[str, Any]:
+    """Transcribe one chunk in a worker process.
+
+    Returns:
+        a `ChunkTranscript` as a plain dict: what is kept of a run must not depend on where a class
+        lives in the code.
+
+    Raises:
+        ModelError: the checkpoint cannot be loaded.
+    """
+    # Here, not above: only workers load torch. And from its own module, because Prefect pickles a
+    # task's body by value: a model cached in this module's globals would be loaded for every chunk.
+    from longscribe.decoding import transcribe_chunk as transcribe
+
+    logger = get_run_logger().getChild(CHUNK_LOGGER)  # type: ignore[union-attr]  # Prefect's has it
+    logger.info(
+        "Chunk %s started: %s, %.1f s, pid %d",
+        chunk.number,
+        chunk.span,
+        chunk.duration_s,
+        os.getpid(),
+    )
+    try:
+        result = transcribe(chunk, spec, options)
+    except SystemExit as error:
+        # It would end the executor's manager thread in the parent and hang the run
+        # (concurrent.futures takes only Exception back from a child; prefect 3.8).
+        raise RuntimeError(f"the decoder asked to exit with {error.code}") from error
+    logger.info(
+        "Chunk %s done: %s, %d segments, %.1f s, %.1f x real time, CPU %.0f %%, "
+        "peak memory %.2f GB, pid %d",
+        chunk.number,
+        chunk.span,
+        len(result.segments),
+        result.seconds,
+        (chunk.original_end_s - chunk.original_start_s) / max(result.seconds, 1e-6),
+        result.cpu_percent,
+        result.peak_memory_bytes / 1e9,
+        result.pid,
+    )
+    return result.model_dump(mode="json")
+
+
+def transcribe_chunks(
+    chunks: Sequence[Chunk], spec: ModelSpec, options: DecodingOptions, sizing: Sizing
+) -> list[dict[str, Any]]:
+    """Map `transcribe_chunk` over a pool of workers and report as the chunks come in.
+
+    Returns:
+        the finished chunks' results, in the order they finished; a chunk that failed for good is
+        missing and has been reported.
+
+    Raises:
+        InputError: a worker found that the model cannot be used.
+    """
+    results: list[dict[str, Any]] = []
+    with worker_pool(sizing) as pool:
+        futures = pool.map(
+            transcribe_chunk,
+            {"chunk": list(chunks), "spec": unmapped(spec), "options": unmapped(options)},
+        )
+        by_future = dict(zip((future.task_run_id for future in futures), chunks, strict=True))
+        report = _Report(chunks, sizing.workers)
+        for future in as_completed(list(futures)):
+            chunk = by_future[future.task_run_id]
+            result = _result_of(future, chunk)
+            if result is not None:
+                results.append(result)
+            report.finish(chunk, result)
+    return results
+
+
+def _result_of(future: PrefectFuture[Any], chunk: Chunk) -> dict[str, Any] | None:
+    try:
+        result: dict[str, Any] = future.result()
+        return result
+    except InputError:
+        raise
+    except Exception as error:  # whatever broke one chunk must not take the others along
+        get_run_logger().error(
+            "Chunk %s failed for good, %s is left out: %s: %s",
+            chunk.number,
+            chunk.span,
+            type(error).__name__,
+            error,
+        )
+        return None
+
+
+class _Report:
+    """One line per finished chunk: how far, and how long yet."""
+
+    def __init__(self, chunks: Sequence[Chunk], workers: int) -> None:
+        self._progress = Progress({chunk.index: chunk.duration_s for chunk in chunks}, workers)
+        self._waiting = [chunk.index for chunk in chunks]
+        self._running: dict[int, float] = {}
+        for _ in range(workers):
+            self._start_next()
+
+    def finish(self, chunk: Chunk, result: dict[str, Any] | None) -> None:
+        """Log a chunk's end; `result` is None if it failed."""
+        progress = self._progress
+        now_s = time.monotonic()
+        started_s = self._running.pop(chunk.index, now_s)
+        progress.finish(chunk.index, result["seconds"] if result else now_s - started_s)
+        self._start_next()
+        running_s = {index: now_s - start_s for index, start_s in self._running.items()}
+        left_s = progress.remaining_s(running_s)
+        segments = f"{len(result['segments'])} segments" if result else "failed"
+        about = "" if left_s is None else f", about {format_time(left_s)} left"
+        get_run_logger().info(
+            "Finished chunk %s, %s; progress %.0f %% (%d/%d)%s",
+            chunk.number,
+            segments,
+            progress.percent,
+            progress.done,
+            progress.total,
+            about,
+            extra={"progress_percent": progress.percent, "progress_left_s": left_s},
+        )
+
+    def _start_next(self) -> None:
+        # The pool takes chunks in the order given; which worker takes which does not matter here.
+        if self._waiting:
+            self._running[self._waiting.pop(0)] = time.monotonic()

@@ -1,0 +1,27 @@
+"""Stage 7: the transcript as files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from longscribe.formats import write_transcript
+from longscribe.options import Format
+from longscribe.transcript import Transcript
+from tasks.refusal import refusing
+
+
+@task(name="write")
+@refusing
+def write(transcript: Transcript, folder: Path, name: str, formats: Sequence[Format]) -> list[Path]:
+    """Write all formats, or none.
+
+    Raises:
+        OutputError, ResourceError: the folder cannot be written.
+    """
+    logger = get_run_logger()
+    files = write_transcript(transcript, folder, name, formats)
+    for file in files:
+        logger.info("Wrote %s", file)
+    return files

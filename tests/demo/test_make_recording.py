@@ -1,0 +1,82 @@
+"""The generator of held-out recordings."""
+
+from __future__ import annotations
+
+import ctypes.util
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from demo.make_recording import Request, make_recording
+
+
+def _have(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+pytestmark = pytest.mark.skipif(
+    not (_have("libespeak-ng.so.1") and _have("libflite.so.1")),
+    reason="needs espeak-ng and flite",
+)
+
+
+def _samples(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.concatenate([f.to_ndarray().reshape(-1) for f in container.decode(audio=0)])
+
+
+def test_length_is_exact_and_reference_matches_the_sound(tmp_path: Path) -> None:
+    path = tmp_path / "meeting.wav"
+    reference = make_recording(Request(1, 0.70367, "en", 1.0, path))
+    samples = _samples(path)
+    assert len(samples) == round(0.70367 * 60 * 16000)
+    assert reference == json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert len(reference) >= 3
+    silent = np.ones(len(samples), bool)
+    for before, row in zip([None, *reference], reference, strict=False):
+        assert before is None or row["start"] > before["end"]
+        inside = slice(int(row["start"] * 16000), int(row["end"] * 16000))
+        assert np.abs(samples[inside].astype(int)).max() > 3000
+        silent[inside] = False
+    assert np.abs(samples[silent].astype(int)).max() < 300
+
+
+def test_a_seed_gives_the_same_recording(tmp_path: Path) -> None:
+    files = [tmp_path / "a.wav", tmp_path / "b.wav", tmp_path / "c.wav"]
+    for path, seed in zip(files, (8, 8, 9), strict=True):
+        make_recording(Request(seed, 0.3, "pt", 1.0, path))
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert files[0].read_bytes() != files[2].read_bytes()
+
+
+def test_speed_moves_the_reference(tmp_path: Path) -> None:
+    slow, fast = tmp_path / "slow.wav", tmp_path / "fast.wav"
+    at_one = make_recording(Request(5, 0.6, "en", 1.0, slow))
+    at_more = make_recording(Request(5, 0.5, "en", 1.2, fast))
+    assert [row["text"] for row in at_more] == [row["text"] for row in at_one]
+    assert len(_samples(fast)) == 0.5 * 60 * 16000
+    for one, more in zip(at_one, at_more, strict=True):
+        assert more["start"] == pytest.approx(one["start"] / 1.2, abs=0.002)
+
+
+@pytest.mark.parametrize("suffix", ["flac", "mp3", "opus", "ogg", "m4a", "webm"])
+def test_containers(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"meeting.{suffix}"
+    make_recording(Request(2, 0.2, "en", 1.0, path))
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        length_s = sum(frame.samples for frame in container.decode(stream)) / stream.rate
+    assert length_s == pytest.approx(12.0, abs=0.1)
+
+
+def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="unknown suffix"):
+        make_recording(Request(1, 0.1, "en", 1.0, tmp_path / "x.doc"))
+    assert not list(tmp_path.iterdir())
