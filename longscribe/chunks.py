@@ -13,10 +13,9 @@ from longscribe.speech import HOP_S, Spans, clip_spans, silence_spans
 from longscribe.timeline import Timeline
 from longscribe.transcript import format_time
 
-# A cut is looked for this far around its target, as fractions of the chunk length: close first,
-# wider when there is no pause, and then at the quietest moment.
-_SEARCH_FRACTIONS = (0.05, 0.1)
-_SHORTEST_PAUSE_S = 0.25  # after the detector's padding: a pause between phrases, not a plosive
+# A cut is looked for close to its target and then wider, (fraction of the chunk length, shortest
+# pause in seconds after the detector's padding): between phrases first, then at any pause at all.
+_SEARCHES = ((0.05, 0.25), (0.1, 0.0))
 _QUIET_WINDOW_S = 0.2
 
 # A remainder shorter than this fraction of a chunk joins the chunk before it.
@@ -123,11 +122,11 @@ def _best_cut(
     pauses: Spans,
     levels: npt.NDArray[np.float32],
 ) -> tuple[float, bool]:
-    for fraction in _SEARCH_FRACTIONS:
+    for fraction, shortest_s in _SEARCHES:
         low_s, high_s = _search_range(target_s, chunk_s, duration_s, fraction)
         near = clip_spans(pauses, low_s, high_s)
         lengths_s = near[:, 1] - near[:, 0]
-        if len(near) and lengths_s.max() >= _SHORTEST_PAUSE_S:
+        if len(near) and lengths_s.max() >= shortest_s:
             # Among equally long pauses the one nearest the target.
             longest = near[lengths_s >= lengths_s.max() - HOP_S]
             middles_s = longest.mean(axis=1)

@@ -23,7 +23,10 @@ _BLOCK_FRAMES = 4096  # frames per pass: 1.3 million samples, some 20 MB at work
 _FLOOR_WINDOW_S = 120  # the noise floor is looked for this far around, so it may change slowly
 _FLOOR_PERCENTILE = 10.0
 _ABOVE_FLOOR_DB = 6.0
-_SILENT_BELOW_DB = -65.0  # of full scale: quieter than any speech a microphone was meant to catch
+# Where nobody pauses, the floor is speech itself: silence is also this far below the loudest sound.
+_LOUDEST_PERCENTILE = 99.5
+_BELOW_LOUDEST_DB = 15.0
+_SILENT_BELOW_DB = -60.0  # of full scale: quieter than any speech a microphone was meant to catch
 
 _SHORTEST_SOUND_S = 0.06  # shorter bursts are clicks
 _PAD_S = 0.1  # soft onsets and endings around what was found
@@ -70,7 +73,11 @@ def sound_spans(levels: npt.NDArray[np.float32], duration_s: float) -> Spans:
     if len(levels) == 0:
         return np.empty((0, 2))
     smooth = np.convolve(np.pad(levels, 1, mode="edge"), np.ones(3) / 3.0, mode="valid")
-    threshold = np.maximum(_noise_floor_db(smooth) + _ABOVE_FLOOR_DB, _SILENT_BELOW_DB)
+    loudest_db = np.percentile(smooth, _LOUDEST_PERCENTILE)
+    threshold = np.minimum(
+        _noise_floor_db(smooth) + _ABOVE_FLOOR_DB, loudest_db - _BELOW_LOUDEST_DB
+    )
+    threshold = np.maximum(threshold, _SILENT_BELOW_DB)
     spans: Spans = _runs(smooth > threshold).astype(np.float64) * HOP_S
     spans = spans[(spans[:, 1] - spans[:, 0]) >= _SHORTEST_SOUND_S]
     return merge_spans(spans, pad_s=_PAD_S, join_s=_SHORTEST_SILENCE_S, end_s=duration_s)

@@ -46,7 +46,6 @@ OFFICIAL: Final[dict[str, tuple[str, str]]] = {
     "turbo": _TURBO,
 }
 
-_BLOCK_BYTES = 1 << 18
 _TIMEOUT_S = 30.0
 
 OnProgress = Callable[[int, int], None]  # bytes so far, bytes in all (0 when unknown)
@@ -156,7 +155,7 @@ def _download(name: str, wanted: _Wanted, on_progress: OnProgress | None) -> Non
     part = wanted.target.with_suffix(".part")
     for attempt in (1, 2):
         try:
-            _fetch(wanted.url, part, on_progress)
+            _fetch_resuming(wanted.url, part, on_progress)
         except httpx.HTTPStatusError as error:
             raise ModelError(
                 f"the weights of {name} cannot be fetched: the server answered "
@@ -181,9 +180,26 @@ def _download(name: str, wanted: _Wanted, on_progress: OnProgress | None) -> Non
 _BY_HAND = "without network, copy the file here by hand and give its path to --model."
 
 
+def _fetch_resuming(url: str, part: Path, on_progress: OnProgress | None) -> None:
+    """Fetch, and go on after every break for as long as each try brings something."""
+    while True:
+        before_bytes = _size(part)
+        try:
+            return _fetch(url, part, on_progress)
+        except httpx.TransportError:
+            if _size(part) <= before_bytes:
+                raise
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.is_file() else 0
+
+
 def _fetch(url: str, part: Path, on_progress: OnProgress | None) -> None:
-    have_bytes = part.stat().st_size if part.is_file() else 0
-    headers = {"Range": f"bytes={have_bytes}-"} if have_bytes else {}
+    have_bytes = _size(part)
+    headers = {"Accept-Encoding": "identity"}
+    if have_bytes:
+        headers["Range"] = f"bytes={have_bytes}-"
     with httpx.stream(
         "GET", url, headers=headers, follow_redirects=True, timeout=_TIMEOUT_S
     ) as response:
@@ -194,7 +210,7 @@ def _fetch(url: str, part: Path, on_progress: OnProgress | None) -> None:
         done_bytes = have_bytes if resumed else 0
         total_bytes = done_bytes + int(response.headers.get("Content-Length", 0))
         with part.open("ab" if resumed else "wb") as file:
-            for block in response.iter_bytes(_BLOCK_BYTES):
+            for block in response.iter_raw():
                 file.write(block)
                 done_bytes += len(block)
                 if on_progress:

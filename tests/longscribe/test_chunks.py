@@ -1,0 +1,98 @@
+import hashlib
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from longscribe.audio import AcceleratedAudio, read_samples
+from longscribe.chunks import Chunk, make_chunks, plan_cuts
+from longscribe.speech import levels_db, silence_spans, sound_spans
+from tests.sounds import RATE_HZ, bursts, write_pcm
+
+
+def cut(tmp_path: Path, spans, duration_s: float, chunk_s: float) -> tuple[list[Chunk], np.ndarray]:
+    samples = bursts(spans, duration_s)
+    pcm = write_pcm(tmp_path / "a.pcm", samples)
+    levels = levels_db(pcm, len(samples))
+    sound = sound_spans(levels, duration_s)
+    audio = AcceleratedAudio(
+        pcm_path=pcm, speed=1.2, original_samples=round(1.2 * len(samples)), samples=len(samples)
+    )
+    return make_chunks(audio, plan_cuts(len(samples), chunk_s, sound, levels), sound), sound
+
+
+def sentences(duration_s: float, seed: int) -> list[tuple[float, float]]:
+    random = np.random.default_rng(seed)
+    spans, position_s = [], 0.3
+    while position_s < duration_s - 5.0:
+        end_s = position_s + random.uniform(1.0, 4.0)
+        spans.append((position_s, end_s))
+        position_s = end_s + random.uniform(0.35, 1.0)
+    return spans
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_sample_is_in_one_chunk_and_cuts_lie_in_pauses(tmp_path: Path, seed: int) -> None:
+    duration_s = 137.0
+    chunks, sound = cut(tmp_path, sentences(duration_s, seed), duration_s, 30.0)
+    assert chunks[0].start_sample == 0
+    assert chunks[-1].stop_sample == round(duration_s * RATE_HZ)
+    assert [a.stop_sample for a in chunks[:-1]] == [b.start_sample for b in chunks[1:]]
+    assert len(chunks) == 5
+    pauses = silence_spans(sound, duration_s)
+    for chunk in chunks[:-1]:
+        end_s = chunk.stop_sample / RATE_HZ
+        assert chunk.cut_in_pause
+        assert np.any((pauses[:, 0] + 0.1 <= end_s) & (end_s <= pauses[:, 1] - 0.1))
+
+
+def test_the_longest_pause_near_the_target_is_taken(tmp_path: Path) -> None:
+    spans = [(0.0, 58.0), (58.4, 60.0), (61.5, 62.5), (62.9, 120.0)]
+    chunks, _ = cut(tmp_path, spans, 120.0, 60.0)
+    assert chunks[0].stop_sample / RATE_HZ == pytest.approx(60.75, abs=0.1)
+
+
+def test_without_any_pause_the_quietest_moment_is_taken(tmp_path: Path) -> None:
+    chunks, _ = cut(tmp_path, [(0.0, 120.0)], 120.0, 60.0)
+    assert len(chunks) == 2
+    assert not chunks[0].cut_in_pause
+    assert 54.0 <= chunks[0].stop_sample / RATE_HZ <= 66.0
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "expected"),
+    [(20.0, 1), (30.0, 1), (32.0, 1), (34.0, 2), (60.0, 2), (61.0, 2), (185.1, 7)],
+)
+def test_number_of_chunks(tmp_path: Path, duration_s: float, expected: int) -> None:
+    chunk_s = 30.0
+    chunks, _ = cut(tmp_path, sentences(duration_s, 1), duration_s, chunk_s)
+    assert len(chunks) == expected
+    assert {chunk.count for chunk in chunks} == {expected}
+    assert all(chunk.duration_s > 1.0 for chunk in chunks)
+
+
+def test_the_mission_s_recording_makes_seven_chunks() -> None:
+    samples = round(4442.2 / 1.2 * RATE_HZ)
+    levels = np.zeros(samples // 320, np.float32)
+    assert len(plan_cuts(samples, 600.0, np.array([[0.0, 3701.8]]), levels)) + 1 == 7
+
+
+def test_chunks_carry_original_times_sound_and_digest(tmp_path: Path) -> None:
+    chunks, sound = cut(tmp_path, sentences(90.0, 3), 90.0, 30.0)
+    for chunk in chunks:
+        start_s, stop_s = chunk.start_sample / RATE_HZ, chunk.stop_sample / RATE_HZ
+        assert chunk.original_start_s == pytest.approx(1.2 * start_s)
+        assert chunk.original_end_s == pytest.approx(1.2 * stop_s)
+        content = read_samples(chunk.pcm_path, chunk.start_sample, chunk.stop_sample)
+        assert chunk.sha256 == hashlib.sha256(content.tobytes()).hexdigest()
+        assert all(0.0 <= a < b <= chunk.duration_s + 0.001 for a, b in chunk.sound)
+        assert all(b <= c for (_, b), (c, _) in pairwise(chunk.sound))
+    heard_s = sum(b - a for chunk in chunks for a, b in chunk.sound)
+    assert heard_s == pytest.approx(float((sound[:, 1] - sound[:, 0]).sum()), abs=0.02)
+
+
+def test_label(tmp_path: Path) -> None:
+    chunks, _ = cut(tmp_path, sentences(90.0, 3), 90.0, 30.0)
+    assert chunks[1].label.startswith("chunk 02 of 03, 0:00:3")
+    assert chunks[1].number == "2 of 3"

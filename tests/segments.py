@@ -1,0 +1,37 @@
+"""Segments made for tests."""
+
+from typing import Any
+
+from longscribe.transcript import Segment, Transcript
+
+
+def segment(start: float, end: float, text: str, **values: Any) -> Segment:
+    return Segment(
+        **{
+            "id": 0,
+            "seek": 0,
+            "start": start,
+            "end": end,
+            "text": text,
+            "tokens": (50364, 2425, 50464),
+            "temperature": 0.0,
+            "avg_logprob": -0.2,
+            "compression_ratio": 1.1,
+            "no_speech_prob": 0.01,
+            **values,
+        }
+    )
+
+
+def transcript(*segments: Segment, **values: Any) -> Transcript:
+    numbered = tuple(s.model_copy(update={"id": number}) for number, s in enumerate(segments))
+    end_s = max((s.end for s in segments), default=0.0)
+    return Transcript(
+        **{
+            "recording": "a.wav",
+            "duration_s": end_s,
+            "language": "en",
+            "segments": numbered,
+            **values,
+        }
+    )
