@@ -163,11 +163,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         code = command.main(args=arguments, prog_name="longscribe", standalone_mode=False)
-    except click.exceptions.NoSuchOption as error:
-        hint = "; put -- before it" if any(map(_is_dashed_file, arguments)) else ""
-        code = _complain(f"{error.format_message().rstrip('.')}{hint}; see longscribe --help")
     except click.ClickException as error:
-        code = _complain(f"{error.format_message().rstrip('.')}; see longscribe --help")
+        dashed = any(map(_is_dashed_file, arguments))
+        hint = "put -- before a name that starts with a dash" if dashed else "see longscribe --help"
+        code = _complain(f"{error.format_message().rstrip('.')}; {hint}")
     except InputError as error:
         code = _complain(str(error))
     except (KeyboardInterrupt, click.Abort):

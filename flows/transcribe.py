@@ -34,8 +34,8 @@ from tasks.accelerate import accelerate
 from tasks.load_model import load_model
 from tasks.merge import merge
 from tasks.postprocess import postprocess
-from tasks.refusal import refusing
 from tasks.split import split
+from tasks.stage import refusing
 from tasks.transcribe_chunk import transcribe_chunks
 from tasks.write import write
 

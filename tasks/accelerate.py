@@ -2,19 +2,17 @@
 
 from pathlib import Path
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from longscribe.audio import AcceleratedAudio, probe
 from longscribe.audio import accelerate as accelerate_audio
 from longscribe.transcript import format_time
-from tasks.refusal import refusing
+from tasks.stage import stage
 
 _CLIPPED_WORTH_SAYING = 0.001  # of all samples
 
 
-@task(name="accelerate", task_run_name="accelerate {speed}x")
-@refusing
+@stage("accelerate", run_name="accelerate {speed}x")
 def accelerate(recording: Path, speed: float, scratch: Path) -> AcceleratedAudio:
     """Decode the recording into the scratch folder and say what was found.
 

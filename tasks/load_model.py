@@ -2,17 +2,15 @@
 
 import time
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from longscribe.weights import ModelSpec, resolve_model
-from tasks.refusal import refusing
+from tasks.stage import stage
 
 _DOWNLOAD_REPORT_EVERY_S = 5.0
 
 
-@task(name="load_model", task_run_name="load_model {model}")
-@refusing
+@stage("load_model", run_name="load_model {model}")
 def load_model(model: str, model_dir: str) -> ModelSpec:
     """Find or download the weights and check them.
 

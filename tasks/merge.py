@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from longscribe.audio import AcceleratedAudio
@@ -11,9 +10,10 @@ from longscribe.merge import merge as merge_transcripts
 from longscribe.timeline import Timeline
 from longscribe.transcript import ChunkTranscript, Transcript, format_time
 from tasks.split import SplitAudio
+from tasks.stage import stage
 
 
-@task(name="merge")
+@stage("merge")
 def merge(
     recording: Path, audio: AcceleratedAudio, pieces: SplitAudio, results: list[dict[str, Any]]
 ) -> Transcript:

@@ -3,16 +3,16 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from longscribe.glossary import Spelling
 from longscribe.rules import improve
 from longscribe.speech import Spans
 from longscribe.transcript import Transcript
+from tasks.stage import stage
 
 
-@task(name="postprocess")
+@stage("postprocess")
 def postprocess(transcript: Transcript, sound: Spans, glossary: Sequence[Spelling]) -> Transcript:
     """Improve the segments; `sound` is in original seconds."""
     logger = get_run_logger()

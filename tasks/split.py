@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from longscribe.audio import AcceleratedAudio
 from longscribe.chunks import Chunk, make_chunks, plan_cuts
 from longscribe.speech import Spans, levels_db, sound_spans
+from tasks.stage import stage
 
 
 class SplitAudio(NamedTuple):
@@ -17,7 +17,7 @@ class SplitAudio(NamedTuple):
     sound: Spans
 
 
-@task(name="split")
+@stage("split")
 def split(audio: AcceleratedAudio, chunk_minutes: float) -> SplitAudio:
     """Find the silences of a recording and cut it into chunks of about `chunk_minutes`."""
     logger = get_run_logger()

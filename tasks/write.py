@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from longscribe.formats import write_transcript
 from longscribe.options import Format
 from longscribe.transcript import Transcript
-from tasks.refusal import refusing
+from tasks.stage import stage
 
 
-@task(name="write")
-@refusing
+@stage("write")
 def write(transcript: Transcript, folder: Path, name: str, formats: Sequence[Format]) -> list[Path]:
     """Write all formats, or none.
 

@@ -1,0 +1,56 @@
+"""A stage of the chain as a Prefect task that refuses bad input with one sentence.
+
+Prefect logs the whole traceback of an exception that leaves a task or a flow. One that returns a
+Failed state fails just the same in the UI and logs one line; the caller still gets the exception.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import task
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
+
+from longscribe.errors import InputError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def refusing(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn an InputError of a task's or flow's function into the Failed state of its run."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except InputError as error:
+            failed: Any = Failed(message=str(error), data=error)
+            return failed  # type: ignore[no-any-return]  # Prefect takes a state for any result
+
+    return wrapped
+
+
+def stage(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a function a task run of its own whenever a flow calls it.
+
+    Args:
+        name: the task's name.
+        run_name: template of its runs' names, filled with the parameters.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        run: Callable[P, Any] = task(name=name, task_run_name=run_name)(refusing(function))
+
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            outcome = run(*args, **kwargs)
+            if isinstance(outcome, State):
+                outcome = outcome.result()  # raises the InputError
+            result: R = outcome
+            return result
+
+        return call
+
+    return decorate

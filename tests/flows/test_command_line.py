@@ -1,0 +1,227 @@
+"""Every bad input from the command line: one sentence, exit code 2, nothing half-written."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from flows.command_line import main
+from longscribe import weights
+from longscribe.weights import DEMO_CHECKPOINT
+from tests.sounds import bursts, write_sound
+
+SILENCE = np.zeros(5 * 16_000, np.float32)
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def longscribe(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Ran]:
+    """Runs the command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Ran:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        out, err = capfd.readouterr()
+        assert isinstance(caught.value.code, int)
+        return Ran(caught.value.code, out, err)
+
+    return run
+
+
+def refused(ran: Ran, *says: str) -> None:
+    assert ran.code == 2, ran
+    assert ran.err.startswith("longscribe: ")
+    assert ran.err.count("\n") == 1, ran.err
+    for words in says:
+        assert words in ran.err
+    assert "Traceback" not in ran.out + ran.err
+    assert not list(Path("transcripts").rglob("*.*"))
+    assert not list(Path().glob("longscribe-*"))
+
+
+def sound(name: str, samples: np.ndarray = SILENCE, **options) -> str:
+    write_sound(Path("plain.wav"), samples, **options).rename(name)
+    return name
+
+
+def test_help_fits_a_screen_and_is_quick(longscribe: Callable[..., Ran]) -> None:
+    ran = longscribe("--help")
+    assert ran.code == 0
+    assert len(ran.out.splitlines()) <= 40
+    assert all(len(line) <= 100 for line in ran.out.splitlines())
+    for option in (
+        *("--model", "--language", "--task", "--speed", "--chunk-minutes", "--workers"),
+        *("--threads-per-worker", "--memory-per-worker", "--output-dir", "--formats"),
+        *("--glossary", "--initial-prompt"),
+    ):
+        assert option in ran.out
+
+
+def test_missing_recording(longscribe: Callable[..., Ran]) -> None:
+    refused(longscribe("nowhere.wav", "--model", "demo"), "'nowhere.wav' does not exist")
+
+
+def test_folder(longscribe: Callable[..., Ran]) -> None:
+    Path("talks").mkdir()
+    refused(longscribe("talks", "--model", "demo"), "'talks' is a folder")
+
+
+def test_empty_file(longscribe: Callable[..., Ran]) -> None:
+    Path("empty.wav").touch()
+    refused(longscribe("empty.wav", "--model", "demo"), "'empty.wav' is empty")
+
+
+def test_text_named_mp3(longscribe: Callable[..., Ran]) -> None:
+    Path("list.mp3").write_text("This is a shopping list.\n" * 50)
+    refused(longscribe("list.mp3", "--model", "demo"), "'list.mp3' is not a recording")
+
+
+def test_video_without_sound(longscribe: Callable[..., Ran]) -> None:
+    write_sound(Path("film.mp4"), np.empty(0, np.float32), picture=True)
+    refused(longscribe("film.mp4", "--model", "demo"), "'film.mp4' has no audio track")
+
+
+def test_zero_length_audio(longscribe: Callable[..., Ran]) -> None:
+    Path("zero.wav").write_bytes(
+        b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x80\x3e\0\0\0\x7d\0\0\2\0\x10\0data\0\0\0\0"
+    )
+    refused(longscribe("zero.wav", "--model", "demo"), "'zero.wav' holds no sound")
+
+
+def test_unknown_model_lists_the_names(longscribe: Callable[..., Ran]) -> None:
+    ran = longscribe(sound("a.wav"), "--model", "huge")
+    refused(ran, "unknown model 'huge'", "tiny.en", "turbo")
+
+
+def test_corrupt_checkpoint(longscribe: Callable[..., Ran]) -> None:
+    Path("broken.pt").write_bytes(DEMO_CHECKPOINT.read_bytes()[:100_000])
+    refused(longscribe(sound("a.wav"), "--model", "broken.pt"), "'broken.pt' is damaged")
+
+
+def test_wrong_digest(longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.longscribe.test_weights import Mirror
+
+    mirror = Mirror()
+    monkeypatch.setenv(weights.MIRROR_VARIABLE, mirror.url)
+    ran = longscribe(sound("a.wav"), "--model", "tiny", "--model-dir", "models")
+    refused(ran, "wrong sha256", "--model")
+    assert not list(Path("models").glob("*.p*"))
+
+
+def test_no_network(longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(weights.MIRROR_VARIABLE, "http://127.0.0.1:9")
+    refused(longscribe(sound("a.wav")), "weights of turbo", "no connection", "--model")
+
+
+def test_output_folder_that_cannot_be_written(longscribe: Callable[..., Ran]) -> None:
+    Path("file").touch()
+    ran = longscribe(sound("a.wav"), "--model", "demo", "--output-dir", "file/below")
+    refused(ran, "'file/below/a'", "--output-dir")
+
+
+def test_scratch_folder_that_is_not_there(
+    longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = sound("a.wav")
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    refused(longscribe(recording, "--model", "demo"), "/nowhere", "TMPDIR")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--speed", "3"], "--speed"),
+        (["--chunk-minutes", "0.01"], "--chunk-minutes"),
+        (["--workers", "-1"], "--workers"),
+        (["--threads-per-worker", "x"], "'x' is not a whole number or auto"),
+        (["--memory-per-worker", "lots"], "--memory-per-worker"),
+        (["--memory-per-worker", "1MB"], "--memory-per-worker"),
+        (["--language", "klingon"], "--language"),
+        (["--formats", "pdf"], "--formats"),
+        (["--task", "sing"], "--task"),
+        (["--glossary", "missing.txt"], "--glossary"),
+        (["--no-such-option"], "--no-such-option"),
+        (["--temperature", "7"], "--temperature"),
+    ],
+)
+def test_options_out_of_range(
+    longscribe: Callable[..., Ran], arguments: list[str], says: str
+) -> None:
+    refused(longscribe(sound("a.wav"), "--model", "demo", *arguments), says)
+
+
+def test_no_recording(longscribe: Callable[..., Ran]) -> None:
+    refused(longscribe("--model", "demo"), "RECORDING")
+
+
+def test_two_recordings_of_one_name(longscribe: Callable[..., Ran]) -> None:
+    refused(longscribe("a/talk.mp3", "b/talk.wav"), "'a/talk.mp3'", "'b/talk.wav'")
+
+
+def test_names_that_look_like_options(longscribe: Callable[..., Ran]) -> None:
+    refused(longscribe(sound("-odd.wav"), "--model", "demo"), "put -- before a name")
+    ran = longscribe("--model", "demo", "--formats", "txt", "--", "-odd.wav")
+    assert ran.code == 0
+    assert Path("transcripts/-odd/-odd.txt").read_text() == ""
+
+
+def test_all_silence_is_an_empty_transcript(longscribe: Callable[..., Ran]) -> None:
+    ran = longscribe(sound("quiet.wav"), "--model", "demo")
+    assert (ran.code, ran.err) == (0, "")
+    assert "No speech was found" in ran.out
+    assert Path("transcripts/quiet/quiet.txt").read_text() == ""
+    assert json.loads(Path("transcripts/quiet/quiet.json").read_text())["segments"] == []
+
+
+@pytest.mark.parametrize("name", ["two words.wav", 'it\'s "so".wav', "a\nb.wav", "🎙.wav"])
+def test_odd_names(longscribe: Callable[..., Ran], name: str) -> None:
+    ran = longscribe(
+        sound(name), "--model", "demo", "--output_dir", "out", "--output_format", "txt"
+    )
+    assert (ran.code, ran.err) == (0, "")
+    folder = name.replace("\n", "_").removesuffix(".wav")
+    assert Path("out", folder, f"{folder}.txt").is_file()
+
+
+def test_samples_that_are_not_numbers(longscribe: Callable[..., Ran]) -> None:
+    broken = SILENCE.copy()
+    broken[100:110] = np.nan
+    ran = longscribe(sound("nan.wav", broken, codec="pcm_f32le"), "--model", "demo")
+    assert (ran.code, ran.err) == (0, "")
+    assert "10 samples were not numbers" in ran.out
+
+
+def test_truncated_mp3(longscribe: Callable[..., Ran]) -> None:
+    write_sound(Path("whole.mp3"), np.zeros(60 * 16_000, np.float32))
+    Path("cut.mp3").write_bytes(Path("whole.mp3").read_bytes()[:80_000])
+    ran = longscribe("cut.mp3", "--model", "demo")
+    assert (ran.code, ran.err) == (0, "")
+    assert "s it declares are missing" in ran.out
+    assert "[gap: missing from the file]" in Path("transcripts/cut/cut.txt").read_text()
+
+
+def test_one_bad_recording_does_not_stop_the_others(longscribe: Callable[..., Ran]) -> None:
+    ran = longscribe("nowhere.wav", sound("quiet.wav"), "--model", "demo")
+    assert ran.code == 2
+    assert "nowhere.wav" in ran.err
+    assert Path("transcripts/quiet/quiet.txt").is_file()
+
+
+def test_more_workers_than_cores_are_cut_back_and_said(longscribe: Callable[..., Ran]) -> None:
+    ran = longscribe(
+        sound("a.wav", bursts([], 5.0)), "--model", "demo", "--workers", "200", "-f", "txt"
+    )
+    assert (ran.code, ran.err) == (0, "")
+    assert "200 workers asked" in ran.out
