@@ -225,3 +225,7 @@ def _is_dashed_file(argument: str) -> bool:
 def _complain(sentence: str, code: int = BAD_INPUT) -> int:
     click.echo(f"longscribe: {sentence}", err=True)
     return code
+
+
+if __name__ == "__main__":
+    main()

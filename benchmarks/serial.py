@@ -1,0 +1,32 @@
+"""One recording through the engine in this process: no Prefect and no pool, only the engine."""
+
+import tempfile
+from pathlib import Path
+
+from longscribe.audio import accelerate, probe
+from longscribe.chunks import make_chunks, plan_cuts
+from longscribe.decoding import transcribe_chunk
+from longscribe.merge import merge
+from longscribe.options import RunOptions
+from longscribe.rules import improve
+from longscribe.speech import levels_db, sound_spans
+from longscribe.timeline import Timeline
+from longscribe.transcript import Transcript
+from longscribe.weights import resolve_model
+
+
+def transcribe_serially(options: RunOptions) -> Transcript:
+    """The transcript of a recording, chunk after chunk."""
+    spec = resolve_model(options.model, options.model_dir)
+    with tempfile.TemporaryDirectory() as folder:
+        audio = accelerate(
+            probe(options.recording_path), options.speed, Path(folder) / "samples.pcm"
+        )
+        levels = levels_db(audio.pcm_path, audio.samples)
+        sound = sound_spans(levels, audio.duration_s)
+        cuts = plan_cuts(audio.samples, options.chunk_minutes * 60.0, sound, levels)
+        chunks = make_chunks(audio, cuts, sound)
+        results = [transcribe_chunk(chunk, spec, options.decoding) for chunk in chunks]
+    timeline = Timeline.of(audio)
+    merged = merge(options.recording_path.name, chunks, results, timeline, sound, audio.missing_s)
+    return improve(merged, sound * (audio.original_samples / audio.samples))

@@ -1,0 +1,125 @@
+"""The whole chain on the bundled samples, with real worker processes."""
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jiwer
+import pytest
+from prefect.settings import PREFECT_API_URL
+from whisper.normalizers import BasicTextNormalizer
+
+from flows.transcribe import RunSummary, transcribe
+from longscribe.errors import RecordingError
+from longscribe.options import FORMATS, RunOptions
+
+DEMO = Path(__file__).resolve().parents[2] / "demo"
+SAMPLE, SAMPLE_PT = DEMO / "sample.opus", DEMO / "sample-pt.opus"
+
+
+def word_error_rate(summary: RunSummary, recording: Path) -> float:
+    normalize = BasicTextNormalizer()
+    reference = json.loads(recording.with_suffix(".json").read_text(encoding="utf-8"))
+    written = next(file for file in summary.files if file.suffix == ".txt")
+    return jiwer.wer(
+        normalize(" ".join(item["text"] for item in reference)),
+        normalize(written.read_text(encoding="utf-8").replace("\n", " ")),
+    )
+
+
+@pytest.fixture(scope="module")
+def english(
+    prefect_server: None, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[RunSummary, dict[str, Any]]:
+    """The English sample at the default speed, in chunks of a minute on two workers."""
+    folder = tmp_path_factory.mktemp("english")
+    summary: Any = transcribe(
+        recording=str(SAMPLE), model="demo", chunk_minutes=1.0, output_dir=str(folder)
+    )
+    return summary, json.loads((folder / "sample" / "sample.json").read_text(encoding="utf-8"))
+
+
+def test_the_sample_is_understood(english: tuple[RunSummary, dict[str, Any]]) -> None:
+    summary, _ = english
+    assert word_error_rate(summary, SAMPLE) <= 0.10
+    assert summary.language == "en"
+    assert [file.name for file in summary.files] == [f"sample.{f}" for f in FORMATS]
+    assert summary.chunks >= 3
+    assert summary.failed_chunks == 0
+
+
+def test_segments_are_sorted_apart_and_where_they_were_said(
+    english: tuple[RunSummary, dict[str, Any]],
+) -> None:
+    _, written = english
+    segments = written["segments"]
+    assert [s["id"] for s in segments] == list(range(len(segments)))
+    assert all(a["end"] <= b["start"] for a, b in pairwise(segments))
+    reference = json.loads(SAMPLE.with_suffix(".json").read_text(encoding="utf-8"))
+    starts = [item["start"] for item in reference]
+    near = [min(abs(s["start"] - start) for start in starts) for s in segments]
+    assert sorted(near)[int(0.8 * len(near))] < 0.3
+
+
+def test_every_second_is_accounted_for(english: tuple[RunSummary, dict[str, Any]]) -> None:
+    summary, written = english
+    stretches = written["longscribe"]["stretches"]
+    assert stretches[0]["start"] == 0.0
+    assert stretches[-1]["end"] == pytest.approx(summary.duration_s)
+    assert all(a["end"] == b["start"] for a, b in pairwise(stretches))
+
+
+def test_portuguese_is_detected_and_understood(tmp_path: Path) -> None:
+    summary: Any = transcribe(
+        recording=str(SAMPLE_PT), model="demo", speed=1.0, output_dir=str(tmp_path), workers=1
+    )
+    assert summary.language == "pt"
+    assert word_error_rate(summary, SAMPLE_PT) <= 0.15
+
+
+def test_the_flow_has_every_option_with_its_default() -> None:
+    parameters = inspect.signature(transcribe.fn).parameters
+    assert set(parameters) == set(RunOptions.model_fields)
+    for name, field in RunOptions.model_fields.items():
+        if name != "recording":
+            default = parameters[name].default
+            assert (tuple(default) if isinstance(default, list) else default) == field.default
+        assert f"{name}:" in (transcribe.description or "") + (transcribe.fn.__doc__ or "")
+
+
+def test_bad_input_fails_the_run_with_its_sentence() -> None:
+    state: Any = transcribe(recording="nowhere.wav", model="demo", return_state=True)
+    assert state.is_failed()
+    assert state.message == "'nowhere.wav' does not exist; check the path."
+    with pytest.raises(RecordingError):
+        transcribe(recording="nowhere.wav", model="demo")
+
+
+def test_a_good_run_writes_nothing_to_stderr(tmp_path: Path) -> None:
+    """The real command, as a user starts it, apart from the server it talks to."""
+    command = [sys.executable, "-m", "flows.command_line", str(SAMPLE), "--model", "demo"]
+    ran = subprocess.run(
+        [*command, "--formats", "txt", "--print"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PREFECT_API_URL": str(PREFECT_API_URL.value()),
+            "PYTHONPATH": str(DEMO.parent),
+        },
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    order = [
+        *("Loading model demo", "Model demo loaded", "Accelerating", "Original duration"),
+        *("Chunk length 600 s", "worker(s) x", "Chunk 1 of 1 started", "Chunk 1 of 1 done"),
+        *("progress 100 % (1/1)", "Merged", "Improved", "Wrote", "Done in", "[00:0"),
+    ]
+    places = [ran.stdout.index(words) for words in order]
+    assert places == sorted(places)
