@@ -179,8 +179,6 @@ def _run(options: RunOptions, show: bool) -> int:
     for name, value in _PREFECT_DEFAULTS.items():
         os.environ.setdefault(name, value)
     # Only now: importing Prefect takes seconds, which --help and bad options need not wait for.
-    import httpx
-
     from flows.server import reachable_server
     from flows.transcribe import RunSummary, transcribe
 
@@ -193,8 +191,6 @@ def _run(options: RunOptions, show: bool) -> int:
         return _complain(str(error))
     except LongscribeError as error:
         return _complain(f"{options.recording!r}: {error}", FAILED)
-    except httpx.HTTPError as error:
-        return _complain(f"the Prefect server does not answer ({error}); is it running?", FAILED)
     assert isinstance(summary, RunSummary)
     if show:
         for line in summary.lines:

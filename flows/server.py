@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+from prefect.client.orchestration import get_client
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_UI_URL, temporary_settings
+
+from longscribe.errors import ServerError
 
 # Where `prefect server start` listens by default; it reads the embedded server's database.
 _LOCAL_UI_URL = "http://127.0.0.1:4200"
@@ -18,8 +21,18 @@ def reachable_server() -> Iterator[None]:
     Left to itself Prefect starts an embedded server in every process that finds none configured:
     one more for each worker, which outlives it. This one is stopped when the process exits, after
     the last lines of the log were delivered.
+
+    Raises:
+        ServerError: a server is configured and does not answer.
     """
     if PREFECT_API_URL.value():
+        with get_client(sync_client=True) as client:
+            failure = client.api_healthcheck()
+        if failure is not None:
+            raise ServerError(
+                f"the Prefect server at {PREFECT_API_URL.value()} does not answer; start it, or "
+                "unset PREFECT_API_URL (or its profile) to use an embedded one."
+            )
         yield
         return
     server = SubprocessASGIServer()

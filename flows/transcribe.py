@@ -29,7 +29,7 @@ from longscribe.machine import (
 )
 from longscribe.options import FORMATS, Auto, Format, RunOptions, Task, check_options
 from longscribe.transcript import Transcript
-from longscribe.weights import ModelSpec
+from longscribe.weights import ModelSpec, check_language
 from tasks.accelerate import accelerate
 from tasks.load_model import load_model
 from tasks.merge import merge
@@ -130,6 +130,7 @@ def transcribe(
 
     with _scratch() as scratch:
         spec = load_model(options.model, options.model_dir)
+        check_language(spec, options.language)
         audio = accelerate(options.recording_path, options.speed, scratch)
         pieces = split(audio, options.chunk_minutes)
         sizing = _size(pieces.chunks, spec, options)

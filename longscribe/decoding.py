@@ -7,6 +7,7 @@ hallucinated over, and every window starts where speech starts.
 import os
 import resource
 import time
+import warnings
 from functools import lru_cache
 from typing import Any
 
@@ -76,9 +77,12 @@ def transcribe_chunk(chunk: Chunk, spec: ModelSpec, options: DecodingOptions) ->
             language = "en"
         elif language == "auto":
             language, probability = detect_language(model, samples, clips)
-        result = whisper.transcribe(
-            model, samples, **_upstream_options(options, language, clips), verbose=None
-        )
+        with warnings.catch_warnings():
+            # The CPU was chosen on purpose, also on a machine with a GPU.
+            warnings.filterwarnings("ignore", message="Performing inference on CPU when CUDA")
+            result = whisper.transcribe(
+                model, samples, **_upstream_options(options, language, clips), verbose=None
+            )
         segments = tuple(_segments(result["segments"], sound, chunk.duration_s))
     seconds = time.perf_counter() - started_s
     return ChunkTranscript(

@@ -6,7 +6,8 @@ LongscribeError
 │   ├── RecordingError     the recording is missing, unreadable or has no sound
 │   ├── ModelError         unknown model, broken checkpoint, failed download
 │   ├── OutputError        the transcript cannot be written where it should go
-│   └── ResourceError      this machine has too little memory or disk for the run
+│   ├── ResourceError      this machine has too little memory or disk for the run
+│   └── ServerError        the configured Prefect server does not answer
 └── TranscriptionError     chunks failed although the input was good; exit code 1
 """
 
@@ -37,6 +38,10 @@ class OutputError(InputError):
 
 class ResourceError(InputError):
     """The machine has too little memory or disk for the run."""
+
+
+class ServerError(InputError):
+    """The Prefect server that is configured does not answer."""
 
 
 class TranscriptionError(LongscribeError):

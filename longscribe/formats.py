@@ -27,16 +27,19 @@ def output_name(recording: Path) -> str:
 
 
 def check_writable(folder: Path) -> None:
-    """Make the output folder and try to write in it, before hours of work.
+    """Try to write in the output folder, before hours of work; leaves nothing behind.
 
     Raises:
-        OutputError: it cannot be made or written.
+        OutputError, ResourceError: it cannot be made or written.
     """
     probe = folder / f".longscribe-{os.getpid()}.tmp"
+    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"")
         probe.unlink()
+        for parent in made:
+            parent.rmdir()
     except OSError as error:
         raise _cannot_write(folder, error) from None
 

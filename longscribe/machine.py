@@ -6,7 +6,6 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from longscribe.audio import SAMPLE_RATE_HZ
 from longscribe.checkpoint import ModelDims
 from longscribe.errors import ResourceError
 
@@ -139,11 +138,6 @@ def size_run(
 def scratch_folder() -> Path:
     """Where samples of a run are kept: TMPDIR if set, else /var/tmp, which is never memory."""
     return Path(os.environ.get("TMPDIR") or ("/var/tmp" if Path("/var/tmp").is_dir() else "/tmp"))
-
-
-def scratch_bytes(duration_s: float, speed: float) -> int:
-    """Bytes of scratch that a recording needs."""
-    return int(duration_s / speed * SAMPLE_RATE_HZ * 2)
 
 
 def _cgroup_folders(root: Path) -> list[Path]:

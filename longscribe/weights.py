@@ -15,7 +15,8 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 from longscribe.checkpoint import ModelDims, check_integrity, read_dims, sha256_of
-from longscribe.errors import ModelError
+from longscribe.errors import ModelError, OptionError
+from longscribe.languages import LANGUAGES
 
 DEMO_CHECKPOINT: Final = Path(__file__).resolve().parent.parent / "demo" / "model.pt"
 
@@ -88,6 +89,19 @@ def resolve_model(
         check_integrity(path)
         sha256 = sha256_of(path)
     return ModelSpec(name=name, path=path, sha256=sha256, dims=read_dims(path))
+
+
+def check_language(spec: ModelSpec, language: str) -> None:
+    """Refuse a language that an English-only model was never taught.
+
+    Raises:
+        OptionError: the model knows only English.
+    """
+    if not spec.dims.is_multilingual and language not in ("auto", "en"):
+        raise OptionError(
+            f"--language: the model {spec.name!r} knows only English; "
+            f"for {LANGUAGES[language]} choose a model without .en."
+        )
 
 
 def weights_folder(model_dir: str = "") -> Path:

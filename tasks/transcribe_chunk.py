@@ -134,6 +134,11 @@ class _Report:
         self._running: dict[int, float] = {}
         for _ in range(workers):
             self._start_next()
+        get_run_logger().info(
+            "Transcribing: progress 0 %% (0/%d)",
+            self._progress.total,
+            extra={"progress_percent": 0.0, "progress_left_s": None},
+        )
 
     def finish(self, chunk: Chunk, result: dict[str, Any] | None) -> None:
         """Log a chunk's end; `result` is None if it failed."""

@@ -1,6 +1,7 @@
-"""What all tests share: an environment of their own."""
+"""What all tests share: an environment of their own; one Prefect server for those that need it."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,17 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.delenv("LONGSCRIBE_WEIGHTS_MIRROR", raising=False)
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """A Prefect server with a database of its own, started once."""
+    from prefect.settings import temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    with (
+        prefect_test_harness(server_startup_timeout=120),
+        # The heartbeat thread makes every flow call a second longer.
+        temporary_settings({"flows.heartbeat_frequency": None}),
+    ):
+        yield

@@ -47,7 +47,7 @@ def refused(ran: Ran, *says: str) -> None:
     for words in says:
         assert words in ran.err
     assert "Traceback" not in ran.out + ran.err
-    assert not list(Path("transcripts").rglob("*.*"))
+    assert not Path("transcripts").exists()
     assert not list(Path().glob("longscribe-*"))
 
 
@@ -160,6 +160,24 @@ def test_options_out_of_range(
     longscribe: Callable[..., Ran], arguments: list[str], says: str
 ) -> None:
     refused(longscribe(sound("a.wav"), "--model", "demo", *arguments), says)
+
+
+def test_a_configured_server_that_does_not_answer(longscribe: Callable[..., Ran]) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        ran = longscribe(sound("a.wav"), "--model", "demo")
+    refused(ran, "the Prefect server at http://127.0.0.1:9/api does not answer")
+
+
+def test_english_models_refuse_other_languages(longscribe: Callable[..., Ran]) -> None:
+    import torch
+
+    stored = torch.load(DEMO_CHECKPOINT, weights_only=True)
+    stored["dims"]["n_vocab"] = 51864
+    torch.save(stored, "english.pt")
+    ran = longscribe(sound("a.wav"), "--model", "english.pt", "--language", "pt")
+    refused(ran, "--language", "only English")
 
 
 def test_no_recording(longscribe: Callable[..., Ran]) -> None:

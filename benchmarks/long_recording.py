@@ -1,0 +1,158 @@
+"""Runs the command on a long generated recording and measures what was promised.
+
+`python -m benchmarks.long_recording --seconds 4442.2` makes a held-out recording with the demo's
+generator, starts `longscribe` on it as a user would, watches its processes, and prints: time, word
+error rate, how far the last segments are off, how busy the cores were while chunks ran, the peak
+memory of parent and workers, and what came on stderr. The log is kept beside the recording.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jiwer
+import psutil
+from whisper.normalizers import BasicTextNormalizer
+
+_SAMPLE_EVERY_S = 0.25
+_LAST_SEGMENTS = 20
+
+
+class Watched(NamedTuple):
+    """What was seen of a run: wall seconds, CPU seconds of the workers by time, peaks in bytes."""
+
+    seconds: float
+    worker_cpu: list[tuple[float, float]]
+    parent_peak_bytes: int
+    worker_peak_bytes: dict[int, int]
+    returncode: int
+
+
+def watch(command: Sequence[str], log: Path, errors: Path) -> Watched:
+    """Run a command and sample its processes until it ends."""
+    started_s = time.monotonic()
+    with log.open("wb") as out, errors.open("wb") as err:
+        process = psutil.Popen(list(command), stdout=out, stderr=err)
+        cpu_s: dict[int, float] = {}
+        peaks: dict[int, int] = {}
+        samples: list[tuple[float, float]] = []
+        parent_peak = 0
+        while process.poll() is None:
+            parent_peak = max(parent_peak, _peak_bytes(process.pid))
+            try:
+                for child in process.children():
+                    if "spawn_main" in " ".join(child.cmdline()):
+                        times = child.cpu_times()
+                        cpu_s[child.pid] = times.user + times.system
+                        peaks[child.pid] = max(peaks.get(child.pid, 0), _peak_bytes(child.pid))
+            except psutil.NoSuchProcess:
+                pass
+            samples.append((time.time(), sum(cpu_s.values())))
+            time.sleep(_SAMPLE_EVERY_S)
+    workers = {pid: peak for pid, peak in peaks.items() if peak > 0}
+    seconds = time.monotonic() - started_s
+    return Watched(seconds, samples, parent_peak, workers, process.returncode)
+
+
+def busy_share(watched: Watched, log: str, cores: int) -> float:
+    """CPU used by the workers from the first chunk's start to the last one's end, of all cores."""
+    stamps = [
+        line[:8] for line in log.splitlines() if line[9:15] == "Chunk " and line[15:16].isdigit()
+    ]
+    day = time.strftime("%Y-%m-%d ")
+    first_s, last_s = (
+        time.mktime(time.strptime(day + stamp, "%Y-%m-%d %H:%M:%S"))
+        for stamp in (stamps[0], stamps[-1])
+    )
+    inside = [(at_s, cpu_s) for at_s, cpu_s in watched.worker_cpu if first_s <= at_s <= last_s + 1]
+    (start_s, before_s), (end_s, after_s) = inside[0], inside[-1]
+    return (after_s - before_s) / (end_s - start_s) / cores
+
+
+def main() -> None:
+    """Make, run, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=4442.2)
+    parser.add_argument("--seed", type=int, default=4442)
+    parser.add_argument("--language", default="en")
+    parser.add_argument("--folder", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--model", default="demo")
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    recording = folder / f"long-{arguments.seconds:g}-{arguments.language}-{arguments.seed}.flac"
+    if not recording.exists():
+        make = [sys.executable, "demo/make_recording.py", "--seed", str(arguments.seed)]
+        make += ["--minutes", repr(arguments.seconds / 60), "--language", arguments.language]
+        subprocess.run([*make, "--out", str(recording)], check=True)
+    log, errors = recording.with_suffix(".log"), recording.with_suffix(".stderr")
+    command = [str(Path(sys.executable).with_name("longscribe")), str(recording)]
+    command += ["--model", arguments.model, "--output-dir", str(folder)]
+    watched = watch(command, log, errors)
+    written = folder / recording.stem / f"{recording.stem}.json"
+    transcript = json.loads(written.read_text(encoding="utf-8"))
+    reference = json.loads(recording.with_suffix(".json").read_text(encoding="utf-8"))
+    _report(arguments.seconds, watched, log.read_text(), errors.read_text(), transcript, reference)
+
+
+def _report(
+    duration_s: float,
+    watched: Watched,
+    log: str,
+    errors: str,
+    transcript: dict[str, Any],
+    reference: list[dict[str, Any]],
+) -> None:
+    normalize = BasicTextNormalizer()
+    wer = jiwer.wer(
+        normalize(" ".join(item["text"] for item in reference)), normalize(transcript["text"])
+    )
+    segments = transcript["segments"]
+    in_order = all(a["end"] <= b["start"] for a, b in pairwise(segments))
+    last = segments[-_LAST_SEGMENTS:]
+    offs = sorted(_off_s(segment, reference) for segment in last)
+    cores = len(os.sched_getaffinity(0))
+    shown = {
+        "seconds in all": f"{watched.seconds:.1f} ({duration_s / watched.seconds:.1f} x real time)",
+        "exit code": watched.returncode,
+        "segments": f"{len(segments)}, in order: {in_order}",
+        "word error rate": f"{100 * wer:.2f} %",
+        f"last {len(last)} segments off by": f"median {offs[len(offs) // 2]:.3f} s, "
+        f"most {offs[-1]:.3f} s",
+        "cores busy while chunks ran": f"{100 * busy_share(watched, log, cores):.1f} % of {cores}",
+        "parent's peak memory": f"{watched.parent_peak_bytes / 1e6:.0f} MB",
+        "workers' peak memory": ", ".join(
+            f"{peak / 1e6:.0f} MB" for peak in watched.worker_peak_bytes.values()
+        ),
+        "stderr": repr(errors[:500]),
+    }
+    for name, value in shown.items():
+        print(f"{name}: {value}")
+
+
+def _off_s(segment: dict[str, Any], reference: list[dict[str, Any]]) -> float:
+    """How far a segment's start and end lie from those of the nearest true sentences."""
+    start = min(abs(segment["start"] - item["start"]) for item in reference)
+    end = min(abs(segment["end"] - item["end"]) for item in reference)
+    return max(start, end)
+
+
+def _peak_bytes(pid: int) -> int:
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Workers keep to their threads, and are gone when the run is, however it ends."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from prefect import flow, task
+
+from longscribe.machine import Sizing
+from tasks.pool import worker_pool
+
+
+def sizing(workers: int, threads: int) -> Sizing:
+    return Sizing(workers=workers, threads_per_worker=threads, memory_per_worker_bytes=1)
+
+
+@task
+def threads_in_use() -> tuple[int, int, list[int]]:
+    import torch
+    from threadpoolctl import threadpool_info
+
+    pools = [pool["num_threads"] for pool in threadpool_info()]
+    return torch.get_num_threads(), torch.get_num_interop_threads(), pools
+
+
+@task
+def sleep_long() -> None:
+    time.sleep(120)
+
+
+def test_torch_and_every_other_thread_pool_are_capped() -> None:
+    @flow
+    def ask() -> tuple[int, int, list[int]]:
+        with worker_pool(sizing(1, 1)) as pool:
+            return pool.submit(threads_in_use, {}).result()
+
+    before = os.environ.get("OMP_NUM_THREADS")
+    torch_threads, interop_threads, others = ask()
+    assert (torch_threads, interop_threads) == (1, 1)
+    assert set(others) == {1}
+    assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+def test_an_error_in_the_run_ends_its_workers_at_once() -> None:
+    @flow
+    def break_off() -> None:
+        with worker_pool(sizing(2, 1)) as pool:
+            futures = [pool.submit(sleep_long, {}) for _ in range(4)]
+            assert len(futures) == 4
+            while len(multiprocessing.active_children()) < 2:
+                time.sleep(0.1)
+            raise KeyError("stop here")
+
+    started_s = time.monotonic()
+    with pytest.raises(KeyError):
+        break_off()
+    assert multiprocessing.active_children() == []
+    assert time.monotonic() - started_s < 30
+
+
+SCRIPT = """
+import time
+from prefect import flow
+from tests.tasks.test_pool import sizing, sleep_long
+from tasks.pool import worker_pool
+
+@flow
+def run():
+    with worker_pool(sizing(2, 1)) as pool:
+        futures = [pool.submit(sleep_long, {}) for _ in range(2)]
+        [future.wait() for future in futures]
+
+if __name__ == "__main__":
+    run()
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_do_not_outlive_a_run_that_is_killed(tmp_path: Path, how: signal.Signals) -> None:
+    from prefect.settings import PREFECT_API_URL
+
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT)
+    run = subprocess.Popen(
+        [sys.executable, str(script)],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+            "PREFECT_API_URL": str(PREFECT_API_URL.value()),
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    process = psutil.Process(run.pid)
+    deadline_s = time.monotonic() + 60
+    workers: list[psutil.Process] = []
+    while len(workers) < 2 and time.monotonic() < deadline_s:
+        workers = [p for p in process.children() if "spawn_main" in " ".join(p.cmdline())]
+        time.sleep(0.2)
+    assert len(workers) == 2
+    time.sleep(4)  # until they are past their imports
+    run.send_signal(how)
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    run.kill()
+    run.wait(10)
+    assert not alive

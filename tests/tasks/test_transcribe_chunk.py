@@ -1,0 +1,67 @@
+"""A chunk that cannot be transcribed is retried, then left out; the others come through."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+
+from longscribe.chunks import Chunk
+from longscribe.errors import ModelError
+from longscribe.machine import Sizing
+from longscribe.options import DecodingOptions
+from longscribe.weights import ModelSpec, resolve_model
+from tasks.transcribe_chunk import transcribe_chunks
+
+SIZING = Sizing(workers=2, threads_per_worker=1, memory_per_worker_bytes=1)
+
+
+def chunk(index: int, pcm: Path, sound: tuple[tuple[float, float], ...]) -> Chunk:
+    return Chunk(
+        index=index,
+        count=3,
+        pcm_path=pcm,
+        start_sample=0,
+        stop_sample=16_000,
+        original_start_s=1.2 * index,
+        original_end_s=1.2 * index + 1.2,
+        sha256="ab" * 32,
+        cut_in_pause=True,
+        sound=sound,
+    )
+
+
+@flow
+def transcribe_all(chunks: list[Chunk], spec: ModelSpec) -> list[dict[str, Any]]:
+    return transcribe_chunks(chunks, spec, DecodingOptions(), SIZING)
+
+
+def test_one_chunk_fails_after_its_retries_and_the_others_do_not(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    chunks = [
+        chunk(0, tmp_path / "none.pcm", ()),
+        chunk(1, tmp_path / "missing.pcm", ((0.0, 1.0),)),
+        chunk(2, tmp_path / "none.pcm", ()),
+    ]
+    results = transcribe_all(chunks, resolve_model("demo"))
+    assert sorted(result["index"] for result in results) == [0, 2]
+    out, err = capfd.readouterr()
+    assert "Chunk 2 of 3 failed for good" in err
+    assert "progress 100 % (3/3)" in out
+    with get_client(sync_client=True) as client:
+        runs = client.read_task_runs(limit=200)
+    attempts = {run.name: run.run_count for run in runs if run.name.startswith("chunk 0")}
+    assert attempts["chunk 02 of 03, 0:00:01-0:00:02"] == 4
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_run_without_retries(tmp_path: Path) -> None:
+    import torch
+
+    spec = resolve_model("demo")
+    broken = tmp_path / "model.pt"
+    torch.save({"dims": spec.dims.model_dump(), "model_state_dict": {}}, broken)
+    chunks = [chunk(0, tmp_path / "missing.pcm", ((0.0, 1.0),))]
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        transcribe_all(chunks, resolve_model(str(broken)))
