@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from longscribe.errors import OutputError, ResourceError
@@ -58,7 +58,7 @@ def write_transcript(
         folder.mkdir(parents=True, exist_ok=True)
         for format_, draft in zip(formats, drafts, strict=True):
             with draft.open("w", encoding="utf-8") as file:
-                file.write(render(transcript, format_))
+                file.writelines(render(transcript, format_))
                 file.flush()
                 os.fsync(file.fileno())
         for draft, target in zip(drafts, targets, strict=True):
@@ -70,26 +70,26 @@ def write_transcript(
     return targets
 
 
-def render(transcript: Transcript, format_: Format) -> str:
-    """The content of one output file; lost audio is marked in those that people read."""
+def render(transcript: Transcript, format_: Format) -> Iterator[str]:
+    """The content of one output file, piece by piece; lost audio is marked for people to see."""
     if format_ == "json":
-        return _json(transcript)
-    lines = list(_with_gaps(transcript.segments, transcript.lost))
-    if format_ == "txt":
-        return "".join(f"{text}\n" for _, _, text in lines)
+        yield from _json(transcript)
+        return
     if format_ == "vtt":
-        return "WEBVTT\n\n" + "".join(
-            f"{_clock(start, '.')} --> {_clock(end, '.')}\n{_cue(text)}\n\n"
-            for start, end, text in lines
-        )
-    if format_ == "srt":
-        return "".join(
-            f"{number}\n{_clock(start, ',', hours=True)} --> {_clock(end, ',', hours=True)}\n"
-            f"{_cue(text)}\n\n"
-            for number, (start, end, text) in enumerate(lines, start=1)
-        )
-    rows = (f"{round(1000 * s)}\t{round(1000 * e)}\t{_cell(text)}\n" for s, e, text in lines)
-    return "start\tend\ttext\n" + "".join(rows)
+        yield "WEBVTT\n\n"
+    if format_ == "tsv":
+        yield "start\tend\ttext\n"
+    lines = _with_gaps(transcript.segments, transcript.lost)
+    for number, (start, end, text) in enumerate(lines, start=1):
+        if format_ == "txt":
+            yield f"{text}\n"
+        elif format_ == "vtt":
+            yield f"{_clock(start, '.')} --> {_clock(end, '.')}\n{_cue(text)}\n\n"
+        elif format_ == "srt":
+            span = f"{_clock(start, ',', hours=True)} --> {_clock(end, ',', hours=True)}"
+            yield f"{number}\n{span}\n{_cue(text)}\n\n"
+        else:
+            yield f"{round(1000 * start)}\t{round(1000 * end)}\t{_cell(text)}\n"
 
 
 def printable_lines(transcript: Transcript) -> list[str]:
@@ -108,23 +108,14 @@ def _with_gaps(
     return sorted(lines)
 
 
-def _json(transcript: Transcript) -> str:
-    result = {
-        "text": transcript.text,
-        "segments": [segment.model_dump(exclude_none=True) for segment in transcript.segments],
-        "language": transcript.language,
-        "longscribe": {
-            "recording": transcript.recording,
-            "duration_s": transcript.duration_s,
-            "model": transcript.model,
-            "speed": transcript.speed,
-            "chunk_languages": transcript.chunk_languages,
-            "seams_s": transcript.seams_s,
-            "stretches": [stretch.model_dump() for stretch in transcript.stretches],
-            "changes": [change.model_dump() for change in transcript.changes],
-        },
-    }
-    return json.dumps(result, ensure_ascii=False)
+def _json(transcript: Transcript) -> Iterator[str]:
+    """One JSON object, segment by segment: the objects of ten hours at once would be many MB."""
+    text = json.dumps(transcript.text, ensure_ascii=False)
+    yield f'{{"text": {text}, "segments": ['
+    for number, segment in enumerate(transcript.segments):
+        yield ("" if number == 0 else ", ") + segment.model_dump_json(exclude_none=True)
+    rest = transcript.model_dump_json(exclude={"segments", "language"})
+    yield f'], "language": {json.dumps(transcript.language)}, "longscribe": {rest}}}\n'
 
 
 def _clock(seconds: float, decimal_mark: str, hours: bool = False) -> str:

@@ -23,7 +23,7 @@ _UNEXPLAINED_SOUND_S = 4.0
 def merge(
     recording: str,
     chunks: Sequence[Chunk],
-    transcripts: Sequence[ChunkTranscript],
+    transcripts: Iterable[ChunkTranscript],
     timeline: Timeline,
     sound: Spans,
     missing_s: float = 0.0,

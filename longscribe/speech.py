@@ -16,6 +16,7 @@ from longscribe.audio import SAMPLE_RATE_HZ, read_samples
 
 HOP_S = 0.02
 _HOP_SAMPLES = round(HOP_S * SAMPLE_RATE_HZ)  # 320 samples
+_FRAMES_PER_S = round(1.0 / HOP_S)  # 50
 _FRAME_SAMPLES = 512  # 32 ms
 _BAND_HZ = (150.0, 4000.0)  # where speech is, also over a telephone; no hum below it
 _BLOCK_FRAMES = 4096  # frames per pass: 1.3 million samples, some 20 MB at work
@@ -72,13 +73,13 @@ def sound_spans(levels: npt.NDArray[np.float32], duration_s: float) -> Spans:
     """
     if len(levels) == 0:
         return np.empty((0, 2))
-    smooth = np.convolve(np.pad(levels, 1, mode="edge"), np.ones(3) / 3.0, mode="valid")
-    loudest_db = np.percentile(smooth, _LOUDEST_PERCENTILE)
-    threshold = np.minimum(
-        _noise_floor_db(smooth) + _ABOVE_FLOOR_DB, loudest_db - _BELOW_LOUDEST_DB
-    )
-    threshold = np.maximum(threshold, _SILENT_BELOW_DB)
-    spans: Spans = _runs(smooth > threshold).astype(np.float64) * HOP_S
+    third = np.full(3, 1 / 3, dtype=np.float32)
+    smooth = np.convolve(np.pad(levels, 1, mode="edge"), third, mode="valid")
+    quietest_db = np.percentile(smooth, _LOUDEST_PERCENTILE) - _BELOW_LOUDEST_DB
+    threshold = np.minimum(_noise_floor_db(smooth) + _ABOVE_FLOOR_DB, quietest_db)
+    threshold = np.maximum(threshold, _SILENT_BELOW_DB, dtype=np.float32)
+    loud = smooth > np.repeat(threshold, _FRAMES_PER_S)[: len(smooth)]
+    spans: Spans = _runs(loud).astype(np.float64) * HOP_S
     spans = spans[(spans[:, 1] - spans[:, 0]) >= _SHORTEST_SOUND_S]
     return merge_spans(spans, pad_s=_PAD_S, join_s=_SHORTEST_SILENCE_S, end_s=duration_s)
 
@@ -114,22 +115,24 @@ def overlap_s(spans: Spans, start_s: float, end_s: float) -> float:
     return float(np.sum(clipped[:, 1] - clipped[:, 0]))
 
 
-def _noise_floor_db(levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """For every frame, the level that the quietest tenth of its surroundings stays under."""
-    per_second = round(1.0 / HOP_S)
-    seconds = -(-len(levels) // per_second)
-    padded = np.pad(levels, (0, seconds * per_second - len(levels)), mode="edge")
-    quiet = np.percentile(padded.reshape(seconds, per_second), 20.0, axis=1)
+def _noise_floor_db(levels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """For every second, the level that the quietest tenth of its surroundings stays under."""
+    seconds = -(-len(levels) // _FRAMES_PER_S)
+    padded = np.pad(levels, (0, seconds * _FRAMES_PER_S - len(levels)), mode="edge")
+    quiet = np.empty(seconds, dtype=np.float32)
+    for first in range(0, seconds, 1024):
+        block = padded[first * _FRAMES_PER_S : (first + 1024) * _FRAMES_PER_S]
+        quiet[first : first + 1024] = np.percentile(block.reshape(-1, _FRAMES_PER_S), 20.0, axis=1)
     half = _FLOOR_WINDOW_S // 2
     around = np.lib.stride_tricks.sliding_window_view(
         np.pad(quiet, half, mode="reflect" if seconds > half else "edge"), 2 * half + 1
     )
-    floor = np.empty(seconds)
+    floor = np.empty(seconds, dtype=np.float32)
     for first in range(0, seconds, 1024):  # percentile copies the windows: bounded at 1 MB
         floor[first : first + 1024] = np.percentile(
             around[first : first + 1024], _FLOOR_PERCENTILE, axis=1
         )
-    return np.repeat(floor, per_second)[: len(levels)]
+    return floor
 
 
 def _runs(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

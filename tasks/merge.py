@@ -1,7 +1,6 @@
 """Stage 5: one transcript on the original timeline."""
 
 from pathlib import Path
-from typing import Any
 
 from prefect.logging import get_run_logger
 
@@ -15,7 +14,7 @@ from tasks.stage import stage
 
 @stage("merge")
 def merge(
-    recording: Path, audio: AcceleratedAudio, pieces: SplitAudio, results: list[dict[str, Any]]
+    recording: Path, audio: AcceleratedAudio, pieces: SplitAudio, results: list[str]
 ) -> Transcript:
     """Merge what the workers returned and account for every second.
 
@@ -23,13 +22,13 @@ def merge(
         recording: the recording's path.
         audio: what it was turned into.
         pieces: its chunks.
-        results: `ChunkTranscript`s as plain dicts, in any order; missing ones become gaps.
+        results: `ChunkTranscript`s as JSON, in any order; missing ones become gaps.
     """
     logger = get_run_logger()
     transcript = merge_transcripts(
         recording.name,
         pieces.chunks,
-        [ChunkTranscript.model_validate(result) for result in results],
+        (ChunkTranscript.model_validate_json(result) for result in results),
         Timeline.of(audio),
         pieces.sound,
         audio.missing_s,

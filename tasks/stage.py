@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
@@ -41,7 +42,12 @@ def stage(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], 
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        run: Callable[P, Any] = task(name=name, task_run_name=run_name)(refusing(function))
+        run: Callable[P, Any] = task(
+            # The default policy would hash, and so serialize, every parameter of every stage.
+            name=name,
+            task_run_name=run_name,
+            cache_policy=NO_CACHE,
+        )(refusing(function))
 
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -17,7 +17,7 @@ from longscribe.errors import InputError
 from longscribe.machine import Sizing
 from longscribe.options import DecodingOptions
 from longscribe.progress import Progress
-from longscribe.transcript import format_time
+from longscribe.transcript import ChunkTranscript, format_time
 from longscribe.weights import ModelSpec
 from tasks.pool import CHUNK_LOGGER, worker_pool
 
@@ -36,12 +36,12 @@ def _worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bo
     retry_condition_fn=_worth_retrying,
     cache_policy=NO_CACHE,
 )
-def transcribe_chunk(chunk: Chunk, spec: ModelSpec, options: DecodingOptions) -> dict[str, Any]:
+def transcribe_chunk(chunk: Chunk, spec: ModelSpec, options: DecodingOptions) -> str:
     """Transcribe one chunk in a worker process.
 
     Returns:
-        a `ChunkTranscript` as a plain dict: what is kept of a run must not depend on where a class
-        lives in the code.
+        a `ChunkTranscript` as JSON: ten hours of it are a few MB, where objects would be a hundred,
+        and what is kept of a run must not depend on where a class lives in the code.
 
     Raises:
         ModelError: the checkpoint cannot be loaded.
@@ -76,22 +76,22 @@ def transcribe_chunk(chunk: Chunk, spec: ModelSpec, options: DecodingOptions) ->
         result.peak_memory_bytes / 1e9,
         result.pid,
     )
-    return result.model_dump(mode="json")
+    return result.model_dump_json()
 
 
 def transcribe_chunks(
     chunks: Sequence[Chunk], spec: ModelSpec, options: DecodingOptions, sizing: Sizing
-) -> list[dict[str, Any]]:
+) -> list[str]:
     """Map `transcribe_chunk` over a pool of workers and report as the chunks come in.
 
     Returns:
-        the finished chunks' results, in the order they finished; a chunk that failed for good is
-        missing and has been reported.
+        the finished chunks' `ChunkTranscript`s as JSON, in the order they finished; a chunk that
+        failed for good is missing and has been reported.
 
     Raises:
         InputError: a worker found that the model cannot be used.
     """
-    results: list[dict[str, Any]] = []
+    results: list[str] = []
     with worker_pool(sizing) as pool:
         futures = pool.map(
             transcribe_chunk,
@@ -102,15 +102,17 @@ def transcribe_chunks(
         for future in as_completed(list(futures)):
             chunk = by_future[future.task_run_id]
             result = _result_of(future, chunk)
-            if result is not None:
+            if result is None:
+                report.failed(chunk)
+            else:
                 results.append(result)
-            report.finish(chunk, result)
+                report.finished(chunk, ChunkTranscript.model_validate_json(result))
     return results
 
 
-def _result_of(future: PrefectFuture[Any], chunk: Chunk) -> dict[str, Any] | None:
+def _result_of(future: PrefectFuture[Any], chunk: Chunk) -> str | None:
     try:
-        result: dict[str, Any] = future.result()
+        result: str = future.result()
         return result
     except InputError:
         raise
@@ -140,21 +142,27 @@ class _Report:
             extra={"progress_percent": 0.0, "progress_left_s": None},
         )
 
-    def finish(self, chunk: Chunk, result: dict[str, Any] | None) -> None:
-        """Log a chunk's end; `result` is None if it failed."""
+    def finished(self, chunk: Chunk, transcript: ChunkTranscript) -> None:
+        """A chunk came through."""
+        self._say(chunk, transcript.seconds, f"{len(transcript.segments)} segments")
+
+    def failed(self, chunk: Chunk) -> None:
+        """A chunk was given up."""
+        started_s = self._running.get(chunk.index, time.monotonic())
+        self._say(chunk, time.monotonic() - started_s, "failed")
+
+    def _say(self, chunk: Chunk, seconds: float, outcome: str) -> None:
         progress = self._progress
-        now_s = time.monotonic()
-        started_s = self._running.pop(chunk.index, now_s)
-        progress.finish(chunk.index, result["seconds"] if result else now_s - started_s)
+        progress.finish(chunk.index, seconds)
+        self._running.pop(chunk.index, None)
         self._start_next()
-        running_s = {index: now_s - start_s for index, start_s in self._running.items()}
-        left_s = progress.remaining_s(running_s)
-        segments = f"{len(result['segments'])} segments" if result else "failed"
+        now_s = time.monotonic()
+        left_s = progress.remaining_s({i: now_s - start_s for i, start_s in self._running.items()})
         about = "" if left_s is None else f", about {format_time(left_s)} left"
         get_run_logger().info(
             "Finished chunk %s, %s; progress %.0f %% (%d/%d)%s",
             chunk.number,
-            segments,
+            outcome,
             progress.percent,
             progress.done,
             progress.total,

@@ -9,8 +9,8 @@ from whisper.utils import get_writer
 
 from longscribe.errors import OutputError, ResourceError
 from longscribe.formats import check_writable, output_name, render, write_transcript
-from longscribe.options import FORMATS
-from longscribe.transcript import SOUND_WITHOUT_TEXT, Stretch
+from longscribe.options import FORMATS, Format
+from longscribe.transcript import SOUND_WITHOUT_TEXT, Stretch, Transcript
 from tests.segments import segment, transcript
 
 SAID = transcript(
@@ -20,19 +20,23 @@ SAID = transcript(
 )
 
 
+def rendered(said: Transcript, format_: Format) -> str:
+    return "".join(render(said, format_))
+
+
 @pytest.mark.parametrize("format_", ["txt", "srt", "vtt", "tsv"])
-def test_files_are_upstream_s_byte_for_byte(format_: str, tmp_path: Path) -> None:
+def test_files_are_upstream_s_byte_for_byte(format_: Format, tmp_path: Path) -> None:
     expected = io.StringIO()
     result = {"segments": [s.model_dump() for s in SAID.segments]}
     get_writer(format_, str(tmp_path)).write_result(
         {"segments": [{k: v for k, v in s.items() if k != "words"} for s in result["segments"]]},
         file=expected,
     )
-    assert render(SAID, format_) == expected.getvalue()
+    assert rendered(SAID, format_) == expected.getvalue()
 
 
 def test_json_has_upstream_s_keys_and_values() -> None:
-    written = json.loads(render(SAID, "json"))
+    written = json.loads(rendered(SAID, "json"))
     assert written["text"] == SAID.text
     assert written["language"] == "en"
     assert list(written["segments"][0]) == [
@@ -44,9 +48,9 @@ def test_json_has_upstream_s_keys_and_values() -> None:
 
 def test_an_empty_transcript_is_valid_everywhere() -> None:
     nothing = transcript()
-    assert render(nothing, "txt") == render(nothing, "srt") == ""
-    assert render(nothing, "vtt") == "WEBVTT\n\n"
-    assert json.loads(render(nothing, "json"))["segments"] == []
+    assert rendered(nothing, "txt") == rendered(nothing, "srt") == ""
+    assert rendered(nothing, "vtt") == "WEBVTT\n\n"
+    assert json.loads(rendered(nothing, "json"))["segments"] == []
 
 
 def test_lost_audio_is_marked_and_music_is_not() -> None:
@@ -55,10 +59,10 @@ def test_lost_audio_is_marked_and_music_is_not() -> None:
         Stretch(start=61.0, end=70.0, kind="gap", reason=SOUND_WITHOUT_TEXT),
     )
     said = transcript(SAID.segments[0], SAID.segments[2], stretches=stretches)
-    assert render(said, "txt").splitlines()[1] == "[gap: chunk failed]"
-    assert len(render(said, "txt").splitlines()) == 3
-    assert "\n2\n00:00:02,500 --> 00:01:00,000\n[gap: chunk failed]\n" in render(said, "srt")
-    assert len(json.loads(render(said, "json"))["longscribe"]["stretches"]) == 2
+    assert rendered(said, "txt").splitlines()[1] == "[gap: chunk failed]"
+    assert len(rendered(said, "txt").splitlines()) == 3
+    assert "\n2\n00:00:02,500 --> 00:01:00,000\n[gap: chunk failed]\n" in rendered(said, "srt")
+    assert len(json.loads(rendered(said, "json"))["longscribe"]["stretches"]) == 2
 
 
 def test_all_files_appear_at_once_under_the_recording_s_name(tmp_path: Path) -> None:
