@@ -9,6 +9,7 @@ import json
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from longscribe.errors import OutputError, ResourceError
@@ -16,6 +17,7 @@ from longscribe.options import Format
 from longscribe.transcript import Segment, Stretch, Transcript
 
 _LONGEST_NAME_BYTES = 200  # of 255, room for a suffix
+_PROBE_BYTES = 1 << 16
 
 
 def output_name(recording: Path) -> str:
@@ -36,12 +38,14 @@ def check_writable(folder: Path) -> None:
     made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
-        for parent in made:
-            parent.rmdir()
+        probe.write_bytes(bytes(_PROBE_BYTES))  # a full disk takes an empty file
     except OSError as error:
         raise _cannot_write(folder, error) from None
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+            for parent in made:
+                parent.rmdir()
 
 
 def write_transcript(
@@ -66,6 +70,8 @@ def write_transcript(
     except OSError as error:
         for draft in drafts:
             draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()  # only if this run made it: a folder with files stays
         raise _cannot_write(folder, error) from None
     return targets
 
