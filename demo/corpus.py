@@ -1,7 +1,7 @@
 """The training corpus: utterances of all voices in int16 shards with an index of texts and times.
 
 A shard is `NNN.s16` (16 kHz mono, utterances one after another) and `NNN.json`, a list of one
-object per utterance: start and length in samples, onset, offset and word times in seconds from `start`.
+object per utterance: start and length in samples; onset, offset and word times in seconds from it.
 """
 
 from __future__ import annotations

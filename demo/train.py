@@ -35,7 +35,8 @@ _LARGE = [(320, 24), (640, 12), (1500, 5)]
 MIXES = [
     MixStage(0.12, _FIRST, (0.8, 0.15, 0.05)),
     MixStage(0.16, _FIRST, (0.6, 0.25, 0.15)),
-    MixStage(0.45, _LARGE, (0.3, 0.3, 0.4)),
+    MixStage(0.5, _FIRST, (0.35, 0.4, 0.25)),
+    MixStage(0.7, _FIRST, (0.2, 0.3, 0.5)),
     MixStage(0.85, _LARGE, (0.15, 0.25, 0.6)),
     MixStage(math.inf, _LARGE, (0.1, 0.15, 0.75)),
 ]
@@ -97,7 +98,7 @@ class Trainer:
         fade = min(1.0, max(0.0, (1.0 - self.elapsed_s / self.budget_s) / 0.3))
         total = fade * losses["frames"]
         if with_text:
-            total = total + losses["text"] + fade * 0.3 * losses["guide"]
+            total = total + losses["text"] + fade * 0.5 * losses["guide"]
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         return {name: float(value.detach()) for name, value in losses.items()}
