@@ -17,7 +17,7 @@ def test_lost_doubled_and_replaced_words_are_told_apart() -> None:
     chunked = transcript(
         segment(0.0, 3.0, " This is far away and does not count."),
         segment(95.0, 99.0, " We meet in the."),
-        segment(101.0, 104.0, " Helen Helen signed a report."),
+        segment(101.0, 104.0, " Helen signed signed a report."),
         seams_s=(100.0,),
     )
     assert compare_at_seams(chunked, WHOLE) == SeamCount(1, 1, 1, 1, 9)
