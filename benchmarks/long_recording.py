@@ -139,9 +139,9 @@ def _report(
 
 def _off_s(segment: dict[str, Any], reference: list[dict[str, Any]]) -> float:
     """How far a segment's start and end lie from those of the nearest true sentences."""
-    start = min(abs(segment["start"] - item["start"]) for item in reference)
-    end = min(abs(segment["end"] - item["end"]) for item in reference)
-    return max(start, end)
+    start_s: float = min(abs(segment["start"] - item["start"]) for item in reference)
+    end_s: float = min(abs(segment["end"] - item["end"]) for item in reference)
+    return max(start_s, end_s)
 
 
 def _peak_bytes(pid: int) -> int:

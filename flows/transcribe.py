@@ -60,7 +60,12 @@ def _run_name() -> str:
     return output_name(Path(str(flow_run.parameters.get("recording", "recording"))))
 
 
-@flow(name="transcribe", flow_run_name=_run_name, description=__doc__)
+@flow(
+    name="transcribe",
+    flow_run_name=_run_name,
+    description="Transcribe one long recording: sped up, cut at silences, recognized chunk by chunk "
+    "on a pool of worker processes, merged, improved and written.",
+)
 @refusing
 def transcribe(
     recording: str,

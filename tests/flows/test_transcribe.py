@@ -89,7 +89,7 @@ def test_the_flow_has_every_option_with_its_default() -> None:
         if name != "recording":
             default = parameters[name].default
             assert (tuple(default) if isinstance(default, list) else default) == field.default
-        assert f"{name}:" in (transcribe.description or "") + (transcribe.fn.__doc__ or "")
+        assert f"{name}:" in (transcribe.fn.__doc__ or "")
 
 
 def test_bad_input_fails_the_run_with_its_sentence() -> None:
