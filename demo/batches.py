@@ -28,7 +28,7 @@ def log_mels(windows: list[Window], rng: np.random.Generator) -> Tensor:
         audio, FFT_SAMPLES, HOP_SAMPLES, window=torch.hann_window(FFT_SAMPLES), return_complex=True
     )
     power = spectrum[..., :-1].abs() ** 2
-    log = (mel_filters("cpu", MELS) @ power).clamp(min=1e-10).log10()
+    log: Tensor = (mel_filters("cpu", MELS) @ power).clamp(min=1e-10).log10()
     for i, window in enumerate(windows):
         loudest = float(log[i].max())
         if rng.random() < 0.5:

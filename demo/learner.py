@@ -226,7 +226,8 @@ def _norm(layer: nn.LayerNorm, x: Tensor) -> Tensor:
 
 
 def _heads(x: Tensor) -> Tensor:
-    return x.unflatten(2, (HEADS, -1)).transpose(1, 2)
+    batch, length, width = x.shape
+    return x.reshape(batch, length, HEADS, width // HEADS).transpose(1, 2)
 
 
 def _attend(

@@ -22,6 +22,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
 if __package__ in (None, ""):  # called as a script: make `demo` importable
@@ -173,7 +174,8 @@ def _noise_loop(level: float, seed: int) -> NDArray[np.float32]:
     spectrum = np.fft.rfft(rng.standard_normal(length))
     spectrum *= np.maximum(np.arange(len(spectrum)), 47 * 20) ** -0.5
     noise = np.fft.irfft(spectrum, length)
-    return (noise * (level * 32767 / noise.std())).astype(np.float32)
+    scaled: NDArray[np.float32] = (noise * (level * 32767 / noise.std())).astype(np.float32)
+    return scaled
 
 
 def _noisy(blocks: Iterator[Samples], request: Request) -> Iterator[Samples]:
@@ -205,6 +207,7 @@ def _encode(blocks: Iterator[Samples], path: Path, suffix: str, bit_rate: int | 
     kind = {".opus": "ogg", ".m4a": "mp4", ".aac": "adts", ".mka": "matroska"}
     with av.open(str(path), "w", format=kind.get(suffix, suffix[1:])) as container:
         stream = container.add_stream(codec, rate=SAMPLE_RATE_HZ, layout="mono")
+        assert isinstance(stream, AudioStream)
         if bit_rate:
             stream.bit_rate = bit_rate
         position = 0

@@ -45,13 +45,13 @@ class Tempo:
         return self._pull()
 
     def _pull(self) -> list[Samples]:
-        ready = []
+        ready: list[Samples] = []
         while True:
             try:
                 frame = self._graph.pull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return ready
-            ready.append(frame.to_ndarray().reshape(-1))
+            ready.append(frame.to_ndarray().reshape(-1).astype(np.int16, copy=False))
 
 
 def change_tempo(samples: Samples, speed: float) -> Samples:

@@ -58,7 +58,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
         self.average = {k: v.clone() for k, v in self.learner.state_dict().items()}
         self.step, self.elapsed_s = 0, 0.0
-        self.progress = torch.zeros(1).share_memory_()
+        self.progress = torch.zeros(1).share_memory_()  # type: ignore[no-untyped-call]
 
     def resume(self) -> None:
         """Load the state of an earlier, interrupted run."""

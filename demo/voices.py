@@ -158,7 +158,8 @@ def resample_to_16k(audio: Samples, rate_hz: int) -> Samples:
     resized[:kept] = spectrum[:kept]
     signal = np.fft.irfft(resized, out_length) * (out_length / len(padded))
     length = -(-len(audio) * SAMPLE_RATE_HZ // rate_hz)
-    return np.clip(np.round(signal[:length]), -32768, 32767).astype(np.int16)
+    samples: Samples = np.clip(np.round(signal[:length]), -32768, 32767).astype(np.int16)
+    return samples
 
 
 def _load(library: str) -> ctypes.CDLL:
