@@ -12,11 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from longscribe.errors import OutputError, ResourceError
 from longscribe.options import Format
 from longscribe.transcript import Segment, Stretch, Transcript
 
 _LONGEST_NAME_BYTES = 200  # of 255, room for a suffix
+_SEGMENT = TypeAdapter(Segment)
 _PROBE_BYTES = 1 << 16
 
 
@@ -119,7 +122,9 @@ def _json(transcript: Transcript) -> Iterator[str]:
     text = json.dumps(transcript.text, ensure_ascii=False)
     yield f'{{"text": {text}, "segments": ['
     for number, segment in enumerate(transcript.segments):
-        yield ("" if number == 0 else ", ") + segment.model_dump_json(exclude_none=True)
+        yield ("" if number == 0 else ", ") + _SEGMENT.dump_json(
+            segment, exclude_none=True
+        ).decode()
     rest = transcript.model_dump_json(exclude={"segments", "language"})
     yield f'], "language": {json.dumps(transcript.language)}, "longscribe": {rest}}}\n'
 

@@ -1,6 +1,7 @@
 """The chunks' transcripts as one, with every second of the recording accounted for."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from longscribe.audio import SAMPLE_RATE_HZ
 from longscribe.chunks import Chunk
@@ -9,6 +10,7 @@ from longscribe.timeline import Timeline
 from longscribe.transcript import (
     SOUND_WITHOUT_TEXT,
     ChunkTranscript,
+    Kind,
     Segment,
     Stretch,
     Transcript,
@@ -68,18 +70,17 @@ def account(
     segments: Iterable[Segment], gaps: Iterable[Stretch], sound: Spans, end_s: float
 ) -> list[Stretch]:
     """Tile [0, end_s] with stretches of speech, silence and gaps, sorted and without holes."""
-    known = [(s.start, s.end, "speech", "") for s in segments]
-    known += [(g.start, g.end, "gap", g.reason) for g in gaps]
+    known = [Stretch(s.start, s.end, "speech") for s in segments] + list(gaps)
     stretches: list[Stretch] = []
     position_s = 0.0
-    for start_s, stop_s, kind, reason in [*sorted(known), (end_s, end_s, "", "")]:
-        if start_s > position_s:
-            stretches += _between(position_s, start_s, sound)
-        start_s = max(start_s, position_s)
-        if kind and stop_s > start_s:
-            _append(stretches, start_s, stop_s, kind, reason)
-        position_s = max(position_s, stop_s)
-    return stretches
+    for stretch in sorted(known, key=lambda stretch: stretch.start):
+        if stretch.start > position_s:
+            stretches += _between(position_s, stretch.start, sound)
+        _append(
+            stretches, max(stretch.start, position_s), stretch.end, stretch.kind, stretch.reason
+        )
+        position_s = max(position_s, stretch.end)
+    return stretches + _between(position_s, end_s, sound)
 
 
 def _between(start_s: float, end_s: float, sound: Spans) -> list[Stretch]:
@@ -94,16 +95,14 @@ def _between(start_s: float, end_s: float, sound: Spans) -> list[Stretch]:
     return stretches
 
 
-def _append(stretches: list[Stretch], start: float, end: float, kind: str, reason: str) -> None:
+def _append(stretches: list[Stretch], start: float, end: float, kind: Kind, reason: str) -> None:
     if end <= start:
         return
     last = stretches[-1] if stretches else None
-    if last and last.kind == kind and last.reason == reason and last.end == start:
-        stretches[-1] = last.model_copy(update={"end": end})
+    if last and (last.kind, last.reason, last.end) == (kind, reason, start):
+        stretches[-1] = replace(last, end=end)
     else:
-        stretches.append(
-            Stretch.model_validate(dict(start=start, end=end, kind=kind, reason=reason))
-        )
+        stretches.append(Stretch(start, end, kind, reason))
 
 
 def _on_timeline(chunk: Chunk, segment: Segment, timeline: Timeline) -> Segment:
@@ -126,13 +125,12 @@ def _on_timeline(chunk: Chunk, segment: Segment, timeline: Timeline) -> Segment:
             for w in words
         )
     seek = round(timeline.to_original_s(offset_s + segment.seek / 100) * 100)
-    return segment.model_copy(
-        update={
-            "seek": seek,
-            "start": original(segment.start),
-            "end": original(segment.end),
-            "words": words,
-        }
+    return replace(
+        segment,
+        seek=seek,
+        start=original(segment.start),
+        end=original(segment.end),
+        words=words,
     )
 
 
@@ -143,12 +141,10 @@ def _without_overlaps(segments: list[Segment]) -> list[Segment]:
         if result and segment.start < result[-1].end:
             last = result[-1]
             middle_s = round((segment.start + min(last.end, segment.end)) / 2, 3)
-            result[-1] = last.model_copy(update={"end": max(last.start, middle_s)})
-            segment = segment.model_copy(
-                update={"start": middle_s, "end": max(middle_s, segment.end)}
-            )
+            result[-1] = replace(last, end=max(last.start, middle_s))
+            segment = replace(segment, start=middle_s, end=max(middle_s, segment.end))
         result.append(segment)
-    return [s.model_copy(update={"id": number}) for number, s in enumerate(result)]
+    return [replace(segment, id=number) for number, segment in enumerate(result)]
 
 
 def _gap(start_s: float, end_s: float, reason: str) -> Stretch:

@@ -6,6 +6,7 @@ Order matters: what should not be there goes first, then joins, then the letters
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from longscribe.glossary import Spelling
@@ -85,13 +86,12 @@ def seam_sentences_rejoined(segments: list[Segment], context: Context) -> Result
         if last is not None and _divided(last, segment, context.seams_s):
             joined = f"{last.text.rstrip()} {segment.text.lstrip()}"
             words = last.words + segment.words if last.words and segment.words else None
-            result[-1] = last.model_copy(
-                update={
-                    "end": segment.end,
-                    "text": joined,
-                    "tokens": last.tokens + segment.tokens,
-                    "words": words,
-                }
+            result[-1] = replace(
+                last,
+                end=segment.end,
+                text=joined,
+                tokens=last.tokens + segment.tokens,
+                words=words,
             )
             before = f"{last.text} |{segment.text}"
             changes.append(
@@ -175,7 +175,7 @@ def improve(transcript: Transcript, sound: Spans, glossary: Sequence[Spelling] =
     for rule in RULES:
         segments, made = rule(segments, context)
         changes += made
-    numbered = tuple(s.model_copy(update={"id": i}) for i, s in enumerate(segments))
+    numbered = tuple(replace(segment, id=number) for number, segment in enumerate(segments))
     return transcript.model_copy(update={"segments": numbered, "changes": tuple(changes)})
 
 
@@ -188,7 +188,7 @@ def _retold(segment: Segment, text: str, rule: str, changes: list[Change]) -> Se
     if text == segment.text:
         return segment
     changes.append(_change(rule, segment, text))
-    return segment.model_copy(update={"text": text})
+    return replace(segment, text=text)
 
 
 def _change(rule: str, segment: Segment, after: str) -> Change:

@@ -1,18 +1,24 @@
-"""The transcript: segments, what became of every second, and what was changed."""
+"""The transcript: segments, what became of every second, and what was changed.
 
+What there are thousands of in ten hours are slotted dataclasses: a tenth of a pydantic model's
+memory. Pydantic still checks them wherever they arrive inside a model.
+"""
+
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
+Kind = Literal["speech", "silence", "gap"]
+
 SOUND_WITHOUT_TEXT = "sound without text"  # music, noise, or speech the model missed
 
 
-class Word(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Word:
     """One word with its times, as `whisper.transcribe(word_timestamps=True)` gives it."""
-
-    model_config = _FROZEN
 
     word: str
     start: float
@@ -20,14 +26,13 @@ class Word(BaseModel):
     probability: float
 
 
-class Segment(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Segment:
     """One segment in openai-whisper's own schema (whisper/transcribe.py, `new_segment`).
 
     Times are seconds: of the accelerated chunk when a worker returns it, of the original recording
     after the merge. `seek` is in mel frames of 10 ms.
     """
-
-    model_config = _FROZEN
 
     id: int
     seek: int
@@ -57,14 +62,13 @@ class ChunkTranscript(BaseModel):
     pid: int
 
 
-class Stretch(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Stretch:
     """A part of the recording and what became of it; the stretches of a transcript tile it."""
-
-    model_config = _FROZEN
 
     start: float
     end: float
-    kind: Literal["speech", "silence", "gap"]
+    kind: Kind
     reason: str = ""
 
     @property
@@ -73,10 +77,9 @@ class Stretch(BaseModel):
         return self.end - self.start
 
 
-class Change(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Change:
     """One improvement that postprocessing made: the rule, and the text before and after."""
-
-    model_config = _FROZEN
 
     rule: str
     segment: int

@@ -1,5 +1,6 @@
 """Segments made for tests."""
 
+from dataclasses import replace
 from typing import Any
 
 from longscribe.transcript import Segment, Transcript
@@ -24,7 +25,7 @@ def segment(start: float, end: float, text: str, **values: Any) -> Segment:
 
 
 def transcript(*segments: Segment, **values: Any) -> Transcript:
-    numbered = tuple(s.model_copy(update={"id": number}) for number, s in enumerate(segments))
+    numbered = tuple(replace(s, id=number) for number, s in enumerate(segments))
     end_s = max((s.end for s in segments), default=0.0)
     return Transcript(
         **{

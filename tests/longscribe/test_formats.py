@@ -2,6 +2,7 @@ import errno
 import io
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def rendered(said: Transcript, format_: Format) -> str:
 @pytest.mark.parametrize("format_", ["txt", "srt", "vtt", "tsv"])
 def test_files_are_upstream_s_byte_for_byte(format_: Format, tmp_path: Path) -> None:
     expected = io.StringIO()
-    result = {"segments": [s.model_dump() for s in SAID.segments]}
+    result = {"segments": [asdict(s) for s in SAID.segments]}
     get_writer(format_, str(tmp_path)).write_result(
         {"segments": [{k: v for k, v in s.items() if k != "words"} for s in result["segments"]]},
         file=expected,

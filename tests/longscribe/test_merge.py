@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def test_overlaps_meet_in_the_middle() -> None:
 def test_words_move_along() -> None:
     word = Word(word=" a", start=0.0, end=8.0, probability=0.9)
     result = merged(done(0), done(1, segment(0.0, 8.0, " a", words=(word,))))
-    assert result.segments[0].words == (word.model_copy(update={"start": 150.0, "end": 160.0}),)
+    assert result.segments[0].words == (replace(word, start=150.0, end=160.0),)
 
 
 def test_a_failed_chunk_is_a_gap() -> None:
