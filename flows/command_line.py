@@ -1,11 +1,12 @@
 """`longscribe RECORDING...`: the same flow as in the Prefect UI, from a terminal.
 
 Exit codes: 0 done; 1 failed; 2 bad input or options, nothing was done; 3 done in part, with gaps;
-130 stopped by Ctrl-C.
+130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 import importlib.metadata
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,14 +18,12 @@ from longscribe.errors import InputError, LongscribeError, OptionError
 from longscribe.formats import output_name
 from longscribe.options import FORMATS, RunOptions, check_options
 
-OK, FAILED, BAD_INPUT, PARTIAL, STOPPED = 0, 1, 2, 3, 130
+OK, FAILED, BAD_INPUT, PARTIAL, STOPPED, TERMINATED = 0, 1, 2, 3, 130, 143
 
 # Prefect reads these when it is imported; what the user has set himself wins.
 _PREFECT_DEFAULTS = {
     "PREFECT_LOGGING_SETTINGS_PATH": str(Path(__file__).with_name("logging.yml")),
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
 }
@@ -155,12 +154,21 @@ def command(
     """Transcribe long recordings to txt, srt, vtt, tsv and json, in DIR/RECORDING/."""
     runs = [check_options(recording=recording, **values) for recording in recordings]
     _refuse_same_outputs(runs)
+    for name, value in _PREFECT_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    # Only now: importing Prefect takes seconds, which --help and bad options need not wait for.
+    from flows.server import connect
+
+    connect()
     return max((_run(options, show or verbose) for options in runs), key=_severity)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point of `longscribe`: runs the command and exits with its code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    # Prefect ends the run first and then passes the signal on to us: leave as after Ctrl-C, through
+    # every `finally` and exit handler, or the embedded server would live on.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         code = command.main(args=arguments, prog_name="longscribe", standalone_mode=False)
     except click.ClickException as error:
@@ -176,17 +184,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _run(options: RunOptions, show: bool) -> int:
     """Transcribe one recording; its exit code."""
-    for name, value in _PREFECT_DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    # Only now: importing Prefect takes seconds, which --help and bad options need not wait for.
-    from flows.server import reachable_server
     from flows.transcribe import RunSummary, transcribe
 
     parameters = options.model_dump()
     parameters.update(formats=list(options.formats), glossary=list(options.glossary))
     try:
-        with reachable_server():
-            summary: Any = transcribe(**parameters)
+        summary: Any = transcribe(**parameters)
     except InputError as error:
         return _complain(str(error))
     except LongscribeError as error:
