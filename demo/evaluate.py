@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Any
 import jiwer
 import torch
 import whisper
+from whisper.audio import N_SAMPLES
 from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
 
 from demo.make_recording import DEFAULT_NOISE, Request, make_recording
@@ -111,6 +113,25 @@ def transcribe(model: Any, path: Path, language: str, mode: str, reference: Rows
     return segments
 
 
+def languages_heard(model: Any, path: Path) -> Counter[str]:
+    """What detect_language says of every full 30 s of a recording."""
+    audio = whisper.load_audio(str(path))
+    heard: Counter[str] = Counter()
+    for at in range(0, len(audio) - N_SAMPLES, N_SAMPLES):
+        mel = whisper.log_mel_spectrogram(audio[at : at + N_SAMPLES])
+        _, shares = model.detect_language(mel)
+        heard[max(shares, key=shares.get)] += 1
+    return heard
+
+
+def telephone(path: Path) -> Path:
+    """The recording as an 8 kHz mu-law file beside it."""
+    found = path.with_suffix(".8k.wav")
+    command = ["ffmpeg", "-v", "error", "-y", "-i", str(path), "-ar", "8000", "-c:a", "pcm_mulaw"]
+    subprocess.run([*command, str(found)], check=True)
+    return found
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -124,6 +145,8 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=DEFAULT_NOISE)
     parser.add_argument("--folder", type=Path, default=Path("demo/build/evaluation"))
     parser.add_argument("--mistakes", type=int, default=0, help="list this many")
+    parser.add_argument("--telephone", action="store_true", help="through 8 kHz mu-law")
+    parser.add_argument("--suffix", default="wav", help="container, mp3 or opus for instance")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -136,7 +159,7 @@ def main() -> None:
         for speed in args.speeds:
             # The same speech at every speed: the shorter file holds the same minutes of source.
             name = f"{language}-{args.seed}-{args.minutes:g}-{speed:g}-{args.noise:g}"
-            path = args.folder / f"{name}{'-unseen' if args.unseen_voices else ''}.wav"
+            path = args.folder / f"{name}{'-unseen' if args.unseen_voices else ''}.{args.suffix}"
             if not path.exists():
                 minutes = args.minutes / speed
                 make_recording(
@@ -145,6 +168,7 @@ def main() -> None:
                     )
                 )
             reference = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            path = telephone(path) if args.telephone else path
             for mode in args.modes:
                 began = time.monotonic()
                 heard = transcribe(model, path, language, mode, reference)
@@ -162,6 +186,7 @@ def main() -> None:
                         tally[1] += found.voice_errors[voice]
                 for mistake, count in found.mistakes.most_common(args.mistakes):
                     print(f"    {count} x {mistake}")
+            print(f"detected: {dict(languages_heard(model, path))}")
     print("\n| language, voice, speed | words | WER % |\n|---|---|---|")
     for name, (words, errors) in sorted(by_voice.items()):
         print(f"| {name} | {words} | {100 * errors / words:.2f} |")
