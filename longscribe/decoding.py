@@ -21,7 +21,7 @@ from longscribe.audio import Samples, read_samples, to_float
 from longscribe.chunks import Chunk
 from longscribe.errors import ModelError
 from longscribe.options import DecodingOptions
-from longscribe.speech import Spans, clip_spans, merge_spans
+from longscribe.speech import PAD_S, Spans, merge_spans, overlap_s
 from longscribe.transcript import ChunkTranscript, Segment, Word
 from longscribe.weights import ModelSpec
 
@@ -29,6 +29,9 @@ from longscribe.weights import ModelSpec
 # pass however little speech it holds, so leaving out shorter ones would cost more than it saves.
 _SKIPPED_SILENCE_S = 5.0
 _CLIP_PAD_S = 0.2
+
+# How far a time may be moved to the beginning or end of sound.
+_SNAP_REACH_S = 0.5
 
 _LANGUAGE_WINDOWS = 3  # windows listened to, at most, when the first leaves doubt
 _SURE_OF_LANGUAGE = 0.8
@@ -195,15 +198,31 @@ _COPIED = (
 
 
 def _snapped(start_s: float, end_s: float, sound: Spans, chunk_s: float) -> tuple[float, float]:
-    """A segment's times without the silence at either end, within the chunk.
+    """A segment's times moved to where the sound begins and ends, within the chunk.
 
-    A pause may begin a window, and upstream allows a first time stamp of at most 1.0 s
-    (whisper/decoding.py, ApplyTimestampRules), so starts would lie in the pause.
+    The model's times are a few tenths off, and a pause may begin a window while upstream allows a
+    first time stamp of at most 1.0 s (whisper/decoding.py, ApplyTimestampRules): the nearest
+    beginning of sound within reach is the better start, the nearest end of it the better end.
     """
     start_s = min(max(float(start_s), 0.0), chunk_s)
     end_s = min(max(float(end_s), start_s), chunk_s)
-    heard = clip_spans(sound, start_s, end_s)
-    heard = heard[heard[:, 1] > heard[:, 0]]
-    if len(heard) == 0:
+    begins, ends = sound[:, 0] + PAD_S, sound[:, 1] - PAD_S
+    later = begins[(begins >= start_s) & (begins < end_s)]
+    near = begins[np.abs(begins - start_s) <= _SNAP_REACH_S]
+    if len(near):
+        snapped_start_s = float(near[np.argmin(np.abs(near - start_s))])
+    elif len(later) and overlap_s(sound, start_s, float(later[0]) - PAD_S) == 0.0:
+        snapped_start_s = float(later[0])
+    else:
+        snapped_start_s = start_s
+    earlier = ends[(ends > start_s) & (ends <= end_s)]
+    near = ends[np.abs(ends - end_s) <= _SNAP_REACH_S]
+    if len(near):
+        snapped_end_s = float(near[np.argmin(np.abs(near - end_s))])
+    elif len(earlier) and overlap_s(sound, float(earlier[-1]) + PAD_S, end_s) == 0.0:
+        snapped_end_s = float(earlier[-1])
+    else:
+        snapped_end_s = end_s
+    if snapped_end_s <= snapped_start_s:
         return start_s, end_s
-    return float(heard[0, 0]), float(heard[-1, 1])
+    return snapped_start_s, snapped_end_s

@@ -30,7 +30,7 @@ _BELOW_LOUDEST_DB = 15.0
 _SILENT_BELOW_DB = -60.0  # of full scale: quieter than any speech a microphone was meant to catch
 
 _SHORTEST_SOUND_S = 0.06  # shorter bursts are clicks
-_PAD_S = 0.1  # soft onsets and endings around what was found
+PAD_S = 0.1  # soft onsets and endings around what was found
 _SHORTEST_SILENCE_S = 0.1  # after padding; shorter ones are within words
 
 Spans = npt.NDArray[np.float64]  # shape (n, 2): start and end in seconds, sorted, apart
@@ -81,7 +81,7 @@ def sound_spans(levels: npt.NDArray[np.float32], duration_s: float) -> Spans:
     loud = smooth > np.repeat(threshold, _FRAMES_PER_S)[: len(smooth)]
     spans: Spans = _runs(loud).astype(np.float64) * HOP_S
     spans = spans[(spans[:, 1] - spans[:, 0]) >= _SHORTEST_SOUND_S]
-    return merge_spans(spans, pad_s=_PAD_S, join_s=_SHORTEST_SILENCE_S, end_s=duration_s)
+    return merge_spans(spans, pad_s=PAD_S, join_s=_SHORTEST_SILENCE_S, end_s=duration_s)
 
 
 def merge_spans(spans: Spans, *, pad_s: float, join_s: float, end_s: float) -> Spans:

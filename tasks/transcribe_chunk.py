@@ -2,10 +2,11 @@
 
 import os
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from prefect import Task, task, unmapped
+from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture, as_completed
@@ -82,7 +83,7 @@ def transcribe_chunk(chunk: Chunk, spec: ModelSpec, options: DecodingOptions) ->
 def transcribe_chunks(
     chunks: Sequence[Chunk], spec: ModelSpec, options: DecodingOptions, sizing: Sizing
 ) -> list[str]:
-    """Map `transcribe_chunk` over a pool of workers and report as the chunks come in.
+    """Run `transcribe_chunk` for every chunk on a pool of workers and report as they come in.
 
     Returns:
         the finished chunks' `ChunkTranscript`s as JSON, in the order they finished; a chunk that
@@ -92,15 +93,25 @@ def transcribe_chunks(
         InputError: a worker found that the model cannot be used.
     """
     results: list[str] = []
+    waiting = deque(chunks)
+    under_way: dict[PrefectFuture[Any], Chunk] = {}
+    report = _Report(chunks, sizing.workers)
     with worker_pool(sizing) as pool:
-        futures = pool.map(
-            transcribe_chunk,
-            {"chunk": list(chunks), "spec": unmapped(spec), "options": unmapped(options)},
-        )
-        by_future = dict(zip((future.task_run_id for future in futures), chunks, strict=True))
-        report = _Report(chunks, sizing.workers)
-        for future in as_completed(list(futures)):
-            chunk = by_future[future.task_run_id]
+
+        def start_next() -> None:
+            if waiting:
+                chunk = waiting.popleft()
+                parameters = {"chunk": chunk, "spec": spec, "options": options}
+                under_way[pool.submit(transcribe_chunk, parameters)] = chunk
+
+        # Chunk by chunk instead of pool.map: that one's threads race, and a full chunk that starts
+        # last, after the short one, leaves a worker idle. One more than workers is always waiting.
+        for _ in range(sizing.workers + 1):
+            start_next()
+        while under_way:
+            future = next(as_completed(list(under_way)))
+            chunk = under_way.pop(future)
+            start_next()
             result = _result_of(future, chunk)
             if result is None:
                 report.failed(chunk)

@@ -130,10 +130,15 @@ def test_clips_never_pass_the_end(samples: int) -> None:
 
 
 def test_starts_and_ends_move_to_the_sound() -> None:
-    sound = np.array([[2.0, 3.0], [4.0, 5.0]])
-    assert decoding._snapped(0.5, 4.5, sound, 10.0) == (2.0, 4.5)
-    assert decoding._snapped(2.5, 8.0, sound, 10.0) == (2.5, 5.0)
-    assert decoding._snapped(6.0, 99.0, sound, 10.0) == (6.0, 10.0)
+    sound = np.array([[2.0, 5.0]])
+    for found, snapped in [
+        ((0.5, 5.2), (2.1, 4.9)),  # the pause before it, and a little after it
+        ((2.4, 4.7), (2.1, 4.9)),  # a little late, a little early
+        ((2.0, 9.0), (2.1, 4.9)),  # the pause after it
+        ((2.7, 4.2), (2.7, 4.2)),  # in the midst of sound: left alone
+        ((6.0, 99.0), (6.0, 10.0)),  # nothing near; never past the chunk
+    ]:
+        assert decoding._snapped(*found, sound, 10.0) == pytest.approx(snapped)
 
 
 def test_real_speech_that_the_demo_model_does_not_know_runs_through() -> None:
