@@ -32,6 +32,7 @@ _CLIP_PAD_S = 0.2
 
 # How far a time may be moved to the beginning or end of sound.
 _SNAP_REACH_S = 0.5
+_NEIGHBOUR_S = 2 * PAD_S  # sound of the segment before or after that a time may still touch
 
 _LANGUAGE_WINDOWS = 3  # windows listened to, at most, when the first leaves doubt
 _SURE_OF_LANGUAGE = 0.8
@@ -211,7 +212,7 @@ def _snapped(start_s: float, end_s: float, sound: Spans, chunk_s: float) -> tupl
     near = begins[np.abs(begins - start_s) <= _SNAP_REACH_S]
     if len(near):
         snapped_start_s = float(near[np.argmin(np.abs(near - start_s))])
-    elif len(later) and overlap_s(sound, start_s, float(later[0]) - PAD_S) == 0.0:
+    elif len(later) and overlap_s(sound, start_s, float(later[0]) - PAD_S) <= _NEIGHBOUR_S:
         snapped_start_s = float(later[0])
     else:
         snapped_start_s = start_s
@@ -219,7 +220,7 @@ def _snapped(start_s: float, end_s: float, sound: Spans, chunk_s: float) -> tupl
     near = ends[np.abs(ends - end_s) <= _SNAP_REACH_S]
     if len(near):
         snapped_end_s = float(near[np.argmin(np.abs(near - end_s))])
-    elif len(earlier) and overlap_s(sound, float(earlier[-1]) + PAD_S, end_s) == 0.0:
+    elif len(earlier) and overlap_s(sound, float(earlier[-1]) + PAD_S, end_s) <= _NEIGHBOUR_S:
         snapped_end_s = float(earlier[-1])
     else:
         snapped_end_s = end_s

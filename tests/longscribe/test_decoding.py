@@ -130,13 +130,14 @@ def test_clips_never_pass_the_end(samples: int) -> None:
 
 
 def test_starts_and_ends_move_to_the_sound() -> None:
-    sound = np.array([[2.0, 5.0]])
+    sound = np.array([[2.0, 5.0], [8.0, 9.0]])
     for found, snapped in [
         ((0.5, 5.2), (2.1, 4.9)),  # the pause before it, and a little after it
         ((2.4, 4.7), (2.1, 4.9)),  # a little late, a little early
-        ((2.0, 9.0), (2.1, 4.9)),  # the pause after it
+        ((2.0, 7.0), (2.1, 4.9)),  # the pause after it
+        ((4.9, 8.8), (8.1, 8.9)),  # the pause before it, right from the segment before
         ((2.7, 4.2), (2.7, 4.2)),  # in the midst of sound: left alone
-        ((6.0, 99.0), (6.0, 10.0)),  # nothing near; never past the chunk
+        ((6.0, 99.0), (8.1, 8.9)),  # never past the chunk
     ]:
         assert decoding._snapped(*found, sound, 10.0) == pytest.approx(snapped)
 
