@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import signal
 import subprocess
 import sys
 from itertools import pairwise
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jiwer
+import psutil
 import pytest
 from prefect.settings import PREFECT_API_URL
 from whisper.normalizers import BasicTextNormalizer
@@ -100,19 +102,24 @@ def test_bad_input_fails_the_run_with_its_sentence() -> None:
         transcribe(recording="nowhere.wav", model="demo")
 
 
-def test_a_good_run_writes_nothing_to_stderr(tmp_path: Path) -> None:
-    """The real command, as a user starts it, apart from the server it talks to."""
-    command = [sys.executable, "-m", "flows.command_line", str(SAMPLE), "--model", "demo"]
-    ran = subprocess.run(
-        [*command, "--formats", "txt", "--print"],
-        cwd=tmp_path,
-        env={
+def command(folder: Path, *arguments: str) -> dict[str, Any]:
+    """How to start the real command, as a user does, on the tests' server."""
+    return {
+        "args": [sys.executable, "-m", "flows.command_line", *arguments],
+        "cwd": folder,
+        "env": {
             **os.environ,
             "PREFECT_API_URL": str(PREFECT_API_URL.value()),
             "PYTHONPATH": str(DEMO.parent),
         },
+        "text": True,
+    }
+
+
+def test_a_good_run_says_what_was_promised_and_nothing_on_stderr(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        **command(tmp_path, str(SAMPLE), "--model", "demo", "--formats", "txt", "--print"),
         capture_output=True,
-        text=True,
         timeout=250,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -123,3 +130,27 @@ def test_a_good_run_writes_nothing_to_stderr(tmp_path: Path) -> None:
     ]
     places = [ran.stdout.index(words) for words in order]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_leaves_nothing_behind(
+    tmp_path: Path, how: signal.Signals, code: int
+) -> None:
+    run = subprocess.Popen(
+        **command(tmp_path, str(SAMPLE), "--model", "demo", "--chunk-minutes", "0.5"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert run.stdout is not None
+    for line in run.stdout:
+        if " started: " in line:
+            break
+    workers = psutil.Process(run.pid).children(recursive=True)
+    os.killpg(run.pid, how)  # as a terminal does: the workers get it too
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive
+    assert run.wait(30) == code
+    run.stdout.close()
+    assert not (tmp_path / "transcripts").exists()
+    assert not list(tmp_path.glob("longscribe-*"))
