@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -27,5 +28,5 @@ def test_reference_fits_the_recording(name: str, language: str) -> None:
         assert end_s <= row["start"] < row["end"] <= length_s
         assert row["text"][-1] in ".?"
         end_s = row["end"]
-    pauses_s = [later["start"] - row["end"] for row, later in zip(rows, rows[1:], strict=False)]
+    pauses_s = [later["start"] - row["end"] for row, later in pairwise(rows)]
     assert max(pauses_s) > 2.0
