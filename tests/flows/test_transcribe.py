@@ -136,21 +136,22 @@ def test_a_good_run_says_what_was_promised_and_nothing_on_stderr(tmp_path: Path)
 def test_a_stopped_run_leaves_nothing_behind(
     tmp_path: Path, how: signal.Signals, code: int
 ) -> None:
-    run = subprocess.Popen(
+    with subprocess.Popen(
         **command(tmp_path, str(SAMPLE), "--model", "demo", "--chunk-minutes", "0.5"),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-    )
-    assert run.stdout is not None
-    for line in run.stdout:
-        if " started: " in line:
-            break
-    workers = psutil.Process(run.pid).children(recursive=True)
-    os.killpg(run.pid, how)  # as a terminal does: the workers get it too
-    _, alive = psutil.wait_procs(workers, timeout=10)
-    assert not alive
-    assert run.wait(30) == code
-    run.stdout.close()
+    ) as run:
+        try:
+            assert run.stdout is not None
+            lines = iter(run.stdout)
+            assert any(" started: " in line for line in lines)
+            workers = psutil.Process(run.pid).children(recursive=True)
+            os.killpg(run.pid, how)  # as a terminal does: the workers get it too
+            _, alive = psutil.wait_procs(workers, timeout=30)
+            assert not alive
+            assert run.wait(60) == code
+        finally:
+            run.kill()
     assert not (tmp_path / "transcripts").exists()
     assert not list(tmp_path.glob("longscribe-*"))
