@@ -14,7 +14,7 @@ _GB = 1e9
 
 # Measured with benchmarks/worker_memory.py; the table is in benchmarks/NOTES.md. First a worker
 # before its model (Python, Prefect, torch, whisper), then the samples and spectrogram of a chunk.
-_BARE_WORKER_BYTES = 480_000_000
+_BARE_WORKER_BYTES = 560_000_000
 _CHUNK_BYTES_PER_S = 450_000
 # torch.load holds the float16 file beside the float32 model it is copied into.
 _LOADING_BYTES_PER_WEIGHT = 6
