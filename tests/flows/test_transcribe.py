@@ -136,8 +136,11 @@ def test_a_good_run_says_what_was_promised_and_nothing_on_stderr(tmp_path: Path)
 def test_a_stopped_run_leaves_nothing_behind(
     tmp_path: Path, how: signal.Signals, code: int
 ) -> None:
+    slow = ("--model", "demo", "--chunk-minutes", "0.5", "--speed", "0.5")
     with subprocess.Popen(
-        **command(tmp_path, str(SAMPLE), "--model", "demo", "--chunk-minutes", "0.5"),
+        **command(tmp_path, str(SAMPLE), *slow),
+        # A script's background jobs ignore SIGINT and pass that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
