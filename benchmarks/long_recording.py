@@ -9,7 +9,6 @@ memory of parent and workers, and what came on stderr. The log is kept beside th
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -17,9 +16,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jiwer
 import psutil
-from whisper.normalizers import BasicTextNormalizer
+
+from benchmarks.recordings import Recording, recording
 
 _SAMPLE_EVERY_S = 0.25
 _LAST_SEGMENTS = 20
@@ -86,41 +85,29 @@ def main() -> None:
     parser.add_argument("--model", default="demo")
     arguments = parser.parse_args()
     folder: Path = arguments.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    recording = folder / f"long-{arguments.seconds:g}-{arguments.language}-{arguments.seed}.flac"
-    if not recording.exists():
-        make = [sys.executable, "demo/make_recording.py", "--seed", str(arguments.seed)]
-        make += ["--minutes", repr(arguments.seconds / 60), "--language", arguments.language]
-        subprocess.run([*make, "--out", str(recording)], check=True)
-    log, errors = recording.with_suffix(".log"), recording.with_suffix(".stderr")
-    command = [str(Path(sys.executable).with_name("longscribe")), str(recording)]
+    heard = recording(arguments.seconds, arguments.seed, arguments.language, folder)
+    log, errors = heard.path.with_suffix(".log"), heard.path.with_suffix(".stderr")
+    command = [str(Path(sys.executable).with_name("longscribe")), str(heard.path)]
     command += ["--model", arguments.model, "--output-dir", str(folder)]
     watched = watch(command, log, errors)
-    written = folder / recording.stem / f"{recording.stem}.json"
+    written = folder / heard.path.stem / f"{heard.path.stem}.json"
     transcript = json.loads(written.read_text(encoding="utf-8"))
-    reference = json.loads(recording.with_suffix(".json").read_text(encoding="utf-8"))
-    _report(arguments.seconds, watched, log.read_text(), errors.read_text(), transcript, reference)
+    _report(heard, watched, log.read_text(), errors.read_text(), transcript)
 
 
 def _report(
-    duration_s: float,
-    watched: Watched,
-    log: str,
-    errors: str,
-    transcript: dict[str, Any],
-    reference: list[dict[str, Any]],
+    heard: Recording, watched: Watched, log: str, errors: str, transcript: dict[str, Any]
 ) -> None:
-    normalize = BasicTextNormalizer()
-    wer = jiwer.wer(
-        normalize(" ".join(item["text"] for item in reference)), normalize(transcript["text"])
-    )
+    reference = heard.sentences()
+    wer = heard.word_error_rate(transcript["text"])
     segments = transcript["segments"]
     in_order = all(a["end"] <= b["start"] for a, b in pairwise(segments))
     last = segments[-_LAST_SEGMENTS:]
     offs = sorted(_off_s(segment, reference) for segment in last)
     cores = len(os.sched_getaffinity(0))
+    pace = heard.duration_s / watched.seconds
     shown = {
-        "seconds in all": f"{watched.seconds:.1f} ({duration_s / watched.seconds:.1f} x real time)",
+        "seconds in all": f"{watched.seconds:.1f} ({pace:.1f} x real time)",
         "exit code": watched.returncode,
         "segments": f"{len(segments)}, in order: {in_order}",
         "word error rate": f"{100 * wer:.2f} %",

@@ -26,7 +26,10 @@ def transcribe_serially(options: RunOptions) -> Transcript:
         sound = sound_spans(levels, audio.duration_s)
         cuts = plan_cuts(audio.samples, options.chunk_minutes * 60.0, sound, levels)
         chunks = make_chunks(audio, cuts, sound)
-        results = [transcribe_chunk(chunk, spec, options.decoding) for chunk in chunks]
+        batch_size = 8 if options.batch_size == "auto" else options.batch_size
+        results = [
+            transcribe_chunk(chunk, spec, options.for_chunks, batch_size) for chunk in chunks
+        ]
     timeline = Timeline.of(audio)
     merged = merge(options.recording_path.name, chunks, results, timeline, sound, audio.missing_s)
     return improve(merged, sound * (audio.original_samples / audio.samples))

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.sizes import SIZES
 from longscribe.checkpoint import ModelDims, sha256_of
 from longscribe.machine import worker_memory_bytes
 from longscribe.weights import ModelSpec
@@ -22,40 +23,13 @@ CHUNK_S = 600.0
 CANDIDATES = 5
 TOKENS = 8  # the caches of keys and values are allocated by then but for the tokens' own
 
-# Width, heads, encoder layers, decoder layers, mels, vocabulary (whisper's model card).
-SIZES = {
-    "tiny": (384, 6, 4, 4, 80, 51865),
-    "base": (512, 8, 6, 6, 80, 51865),
-    "small": (768, 12, 12, 12, 80, 51865),
-    "medium": (1024, 16, 24, 24, 80, 51865),
-    "turbo": (1280, 20, 32, 4, 128, 51866),
-    "large-v3": (1280, 20, 32, 32, 128, 51866),
-}
-
-
-def dims_of(size: str) -> ModelDims:
-    """The dimensions of an official size."""
-    width, heads, encoder_layers, decoder_layers, mels, vocabulary = SIZES[size]
-    return ModelDims(
-        n_mels=mels,
-        n_audio_ctx=1500,
-        n_audio_state=width,
-        n_audio_head=heads,
-        n_audio_layer=encoder_layers,
-        n_vocab=vocabulary,
-        n_text_ctx=448,
-        n_text_state=width,
-        n_text_head=heads,
-        n_text_layer=decoder_layers,
-    )
-
 
 def write_random_checkpoint(size: str, path: Path) -> None:
     """Random float16 weights in Whisper's checkpoint format."""
     import torch
     from whisper.model import ModelDimensions, Whisper
 
-    dims = dims_of(size).model_dump()
+    dims = SIZES[size].dims
     state = Whisper(ModelDimensions(**dims)).half().state_dict()
     torch.save({"dims": dims, "model_state_dict": state}, path)
 
@@ -110,7 +84,7 @@ def main() -> None:
                 [*command, "--here", str(path)], check=True, capture_output=True, text=True
             ).stdout
         peaks = json.loads(output)
-        estimate = worker_memory_bytes(dims_of(size), CHUNK_S, CANDIDATES)
+        estimate = worker_memory_bytes(ModelDims(**SIZES[size].dims), CHUNK_S, CANDIDATES)
         shown = " | ".join(f"{value / 1e9:.2f}" for value in (*peaks.values(), estimate))
         print(f"| {size} | {shown} |", flush=True)
 

@@ -95,6 +95,19 @@ _NUMBER = _FloatOrNone()
     type=click.Choice(["transcribe", "translate"]),
     help="translate gives English.  [transcribe]",
 )
+@_option(
+    "--decoding",
+    "decoding",
+    type=click.Choice(["batched", "sequential"]),
+    help="sequential is openai-whisper's own loop.  [batched]",
+)
+@_option(
+    "--precision",
+    "precision",
+    type=click.Choice(["auto", "float32", "int8", "float16", "bfloat16"]),
+    help="int8 or float32 on a CPU, the others on a GPU.  [auto]",
+)
+@_option("--device", "device", type=click.Choice(["auto", "cpu", "cuda"]), help="[auto]")
 @_option("-s", "--speed", "speed", type=float, help="Tempo before recognition, 0.5-2.0.  [1.2]")
 @_option("--chunk-minutes", "chunk_minutes", type=float, help="Length of a chunk.  [10]")
 @_option("-w", "--workers", "workers", type=_COUNT, help="Worker processes.  [auto]")
@@ -106,6 +119,7 @@ _NUMBER = _FloatOrNone()
     help="Threads of each.  [auto]",
 )
 @_option("--memory-per-worker", "memory_per_worker", metavar="SIZE", help="Such as 4GB.  [auto]")
+@_option("--batch-size", "batch_size", type=_COUNT, help="Windows decoded at once.  [auto]")
 @_option("-o", "--output-dir", "output_dir", metavar="DIR", help="Where to write.  [transcripts]")
 @click.option(
     "-f",
@@ -140,15 +154,13 @@ _NUMBER = _FloatOrNone()
 @_hidden("logprob_threshold", float)
 @_hidden("no_speech_threshold", float)
 @click.option("--verbose", type=bool, default=False, hidden=True)  # upstream's --print
-@click.option("--fp16", type=bool, hidden=True)  # no choice on a CPU; upstream ignores it there too
-@click.option("--device", type=click.Choice(["cpu"]), hidden=True)
+@click.option("--fp16", type=bool, hidden=True)  # --precision says it; upstream's own default
 @click.version_option(importlib.metadata.version("longscribe"), "-V", "--version")
 def command(
     recordings: tuple[str, ...],
     show: bool,
     verbose: bool,
     fp16: bool | None,
-    device: str | None,
     **values: Any,
 ) -> int:
     """Transcribe long recordings to txt, srt, vtt, tsv and json, in DIR/RECORDING/."""

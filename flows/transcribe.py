@@ -16,18 +16,28 @@ from prefect.states import Completed
 from prefect.utilities.urls import url_for
 from pydantic import BaseModel, ConfigDict, Field
 
-from longscribe.chunks import Chunk
+from longscribe.chunks import most_chunks
 from longscribe.errors import OutputError, TranscriptionError
 from longscribe.formats import check_writable, output_name, printable_lines
 from longscribe.glossary import read_glossary
 from longscribe.machine import (
     Sizing,
+    memory_demand,
     scratch_folder,
     size_run,
     this_machine,
-    worker_memory_bytes,
 )
-from longscribe.options import FORMATS, Auto, Format, RunOptions, Task, check_options
+from longscribe.options import (
+    FORMATS,
+    Auto,
+    Decoding,
+    Device,
+    Format,
+    Precision,
+    RunOptions,
+    Task,
+    check_options,
+)
 from longscribe.transcript import Transcript
 from longscribe.weights import ModelSpec, check_language
 from tasks.accelerate import accelerate
@@ -72,11 +82,15 @@ def transcribe(
     model: str = "turbo",
     language: str = "auto",
     task: Task = "transcribe",
+    decoding: Decoding = "batched",
+    precision: Precision = "auto",
+    device: Device = "auto",
     speed: Annotated[float, Field(ge=0.5, le=2.0)] = 1.2,
     chunk_minutes: Annotated[float, Field(ge=0.5, le=120.0)] = 10.0,
     workers: Auto | Annotated[int, Field(ge=1, le=256)] = "auto",
     threads_per_worker: Auto | Annotated[int, Field(ge=1, le=256)] = "auto",
     memory_per_worker: str = "auto",
+    batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = "auto",
     output_dir: str = "transcripts",
     formats: list[Format] = list(FORMATS),  # noqa: B006  Prefect needs the default as JSON
     glossary: list[str] = [],  # noqa: B006
@@ -102,11 +116,15 @@ def transcribe(
         model: tiny, base, small, medium, large-v3, turbo, their .en versions, demo, or a checkpoint's path.
         language: Code or name of the spoken language; auto detects it for every chunk.
         task: transcribe, or translate into English.
+        decoding: batched decodes many windows at once; sequential is openai-whisper's own loop, slower.
+        precision: Numbers to compute with; auto is int8 on a CPU that can, float16 on a GPU. sequential computes in float32.
+        device: cpu or cuda; auto takes a GPU where there is one.
         speed: Tempo before recognition, pitch kept; 1.0 leaves the sound untouched.
         chunk_minutes: About how long a chunk is, in minutes of accelerated audio.
         workers: Worker processes; auto takes what cores and memory allow.
         threads_per_worker: Threads of each worker; auto shares out the cores.
         memory_per_worker: Memory of each worker, such as 4GB; auto takes the model's measured need.
+        batch_size: Windows of 30 s decoded side by side in a worker; auto goes by the number of workers.
         output_dir: Folder for the transcript's own folder.
         formats: Files to write.
         glossary: Your own spellings, `heard => wanted` pairs, or paths of text files with them.
@@ -119,7 +137,7 @@ def transcribe(
         patience: Beam search patience.
         length_penalty: Length penalty of candidates.
         suppress_tokens: Token ids never sampled; -1 for non-speech symbols.
-        condition_on_previous_text: Give each window the text before it.
+        condition_on_previous_text: Give each window the text before it; needs sequential decoding.
         word_timestamps: Find the times of words.
         compression_ratio_threshold: Above this, text counts as repetitive and is decoded again.
         logprob_threshold: Below this average log probability, text is decoded again.
@@ -137,9 +155,9 @@ def transcribe(
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
         audio = accelerate(options.recording_path, options.speed, scratch)
-        pieces = split(audio, options.chunk_minutes)
-        sizing = _size(pieces.chunks, spec, options)
-        results = transcribe_chunks(pieces.chunks, spec, options.decoding, sizing)
+        sizing = _size(audio.duration_s, spec, options)
+        pieces = split(audio, options.chunk_minutes, sizing.workers)
+        results = transcribe_chunks(pieces.chunks, spec, options.for_chunks, sizing)
         if not results:
             raise TranscriptionError("all chunks failed; the log says why")
         merged = merge(options.recording_path, audio, pieces, results)
@@ -189,32 +207,47 @@ def _scratch() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _size(chunks: list[Chunk], spec: ModelSpec, options: RunOptions) -> Sizing:
+def _size(duration_s: float, spec: ModelSpec, options: RunOptions) -> Sizing:
     logger = get_run_logger()
-    longest_s = max(chunk.duration_s for chunk in chunks)
-    rows = max(options.best_of, options.beam_size or 1)
+    chunk_s = min(60.0 * options.chunk_minutes, duration_s)
+    batched = options.decoding == "batched"
+    demand = memory_demand(
+        spec.dims,
+        chunk_s,
+        max(options.best_of, options.beam_size or 1),
+        int8=batched and options.precision in ("auto", "int8"),
+        batched=batched,
+    )
     machine = this_machine()
+    if options.device == "cpu":
+        machine = machine.model_copy(update={"gpus": 0})
     sizing = size_run(
         machine,
-        len(chunks),
-        worker_memory_bytes(spec.dims, longest_s, rows),
-        workers=None if options.workers == "auto" else options.workers,
-        threads_per_worker=(
-            None if options.threads_per_worker == "auto" else options.threads_per_worker
-        ),
+        most_chunks(duration_s, chunk_s),
+        demand,
+        workers=_number_or_none(options.workers),
+        threads_per_worker=_number_or_none(options.threads_per_worker),
         memory_per_worker_bytes=options.memory_per_worker_bytes,
+        batch_size=_number_or_none(options.batch_size),
     )
     for note in sizing.notes:
         logger.warning(note)
     logger.info(
-        "%d worker(s) x %d thread(s) on %d core(s), %.2f GB each of %.1f GB free",
+        "%d worker(s) x %d thread(s) on %d core(s), %.2f GB each and %.2f GB of weights once, "
+        "of %.1f GB free; batches of %d windows",
         sizing.workers,
         sizing.threads_per_worker,
         machine.cores,
         sizing.memory_per_worker_bytes / 1e9,
+        demand.shared_bytes / 1e9,
         machine.available_bytes / 1e9,
+        sizing.batch_size,
     )
     return sizing
+
+
+def _number_or_none(value: Auto | int) -> int | None:
+    return None if value == "auto" else value
 
 
 def _ended(summary: RunSummary, transcript: Transcript) -> State[RunSummary]:

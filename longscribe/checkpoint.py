@@ -50,6 +50,11 @@ class ModelDims(BaseModel):
         """False for the .en models, told by their vocabulary as whisper/model.py does."""
         return self.n_vocab >= 51865
 
+    @property
+    def num_languages(self) -> int:
+        """How many languages have a token, told by the vocabulary (whisper/model.py)."""
+        return self.n_vocab - 51765 - int(self.is_multilingual)
+
 
 def read_dims(path: Path) -> ModelDims:
     """The dimensions in a checkpoint.

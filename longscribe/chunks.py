@@ -1,7 +1,9 @@
 """Chunks: where a long recording is cut, and what a worker is told about its piece."""
 
 import hashlib
-from itertools import pairwise
+import heapq
+import math
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,10 @@ _QUIET_WINDOW_S = 0.2
 
 # A remainder shorter than this fraction of a chunk joins the chunk before it.
 _SHORTEST_TAIL_FRACTION = 0.1
+
+# Workers are kept busy to the end by shorter chunks, but not by ones that hold only a few windows.
+_SHORTEST_CHUNK_S = 60.0
+_BUSY_ENOUGH = 0.97
 
 _DIGEST_BLOCK_BYTES = 1 << 20
 
@@ -66,26 +72,67 @@ class Chunk(BaseModel):
         return (self.stop_sample - self.start_sample) / SAMPLE_RATE_HZ
 
 
+def chunk_lengths(duration_s: float, chunk_s: float, workers: int = 1) -> list[float]:
+    """How long the chunks of a recording should be, in order.
+
+    All but the last few are `chunk_s` long; those are shorter where workers would otherwise sit
+    idle at the end, and a short recording is shared out among the workers.
+    """
+    count = max(1, math.ceil(duration_s / chunk_s))
+    if count > 1 and duration_s - (count - 1) * chunk_s < _SHORTEST_TAIL_FRACTION * chunk_s:
+        count -= 1
+    # A remainder that joined its neighbour may make that one longer than a chunk.
+    longest_s = max(chunk_s, duration_s / count)
+    most = max(count, min(count + 2 * workers, int(duration_s / _SHORTEST_CHUNK_S)))
+    best, best_busy = [chunk_s] * (count - 1) + [duration_s - (count - 1) * chunk_s], 0.0
+    for pieces in range(count, most + 1):
+        for shorter in range(1, pieces + 1):
+            piece_s = (duration_s - (pieces - shorter) * chunk_s) / shorter
+            if not min(_SHORTEST_CHUNK_S, 0.5 * chunk_s) <= piece_s <= longest_s:
+                continue
+            lengths = [chunk_s] * (pieces - shorter) + [piece_s] * shorter
+            busy = duration_s / (workers * _makespan_s(lengths, workers))
+            if busy > best_busy + 1e-9:
+                best, best_busy = lengths, busy
+        if best_busy >= _BUSY_ENOUGH:
+            break
+    return best
+
+
+def most_chunks(duration_s: float, chunk_s: float) -> int:
+    """How many chunks a recording makes at most: as many workers may have something to do."""
+    return max(1, math.ceil(duration_s / chunk_s), int(duration_s / _SHORTEST_CHUNK_S))
+
+
+def _makespan_s(lengths: list[float], workers: int) -> float:
+    """When the last of the workers is done, each taking the next chunk as soon as it is free."""
+    free_s = [0.0] * workers
+    for length_s in lengths:
+        heapq.heapreplace(free_s, free_s[0] + length_s)
+    return max(free_s)
+
+
 def plan_cuts(
-    samples: int, chunk_s: float, sound: Spans, levels: npt.NDArray[np.float32]
+    samples: int,
+    chunk_s: float,
+    sound: Spans,
+    levels: npt.NDArray[np.float32],
+    workers: int = 1,
 ) -> list[tuple[int, bool]]:
     """Where to cut a recording of `samples` into chunks of about `chunk_s`.
 
-    Targets lie at whole multiples of the chunk length, so the number of chunks is known before any
-    pause is; each cut goes to the middle of the longest pause near its target, or, where nobody
-    pauses, to the quietest moment.
+    The number of chunks is known before any pause is (`chunk_lengths`); each cut goes to the middle
+    of the longest pause near its target, or, where nobody pauses, to the quietest moment.
 
     Returns:
         (sample, whether it lies in a pause) of each cut between two chunks, rising; may be empty.
     """
     duration_s = samples / SAMPLE_RATE_HZ
-    count = int(np.ceil(duration_s / chunk_s))
-    if count > 1 and duration_s - (count - 1) * chunk_s < _SHORTEST_TAIL_FRACTION * chunk_s:
-        count -= 1
+    lengths = chunk_lengths(duration_s, chunk_s, workers)
     pauses = silence_spans(sound, duration_s)
     cuts = []
-    for target_s in (chunk_s * k for k in range(1, count)):
-        cut_s, in_pause = _best_cut(target_s, chunk_s, duration_s, pauses, levels)
+    for target_s, around in zip(accumulate(lengths[:-1]), pairwise(lengths), strict=True):
+        cut_s, in_pause = _best_cut(target_s, min(around), duration_s, pauses, levels)
         cuts.append((round(cut_s * SAMPLE_RATE_HZ), in_pause))
     return cuts
 

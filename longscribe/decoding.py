@@ -1,201 +1,169 @@
-"""One chunk of samples to segments, with openai-whisper's own loop.
+"""One chunk of samples to segments: the way of decoding and the precision that were asked for."""
 
-The chunk's stretches of sound become `clip_timestamps`, so long silences are neither computed nor
-hallucinated over, and every window starts where speech starts.
-"""
-
+import base64
+import gzip
+import multiprocessing
 import os
 import resource
 import time
-import warnings
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import whisper
-from whisper.audio import HOP_LENGTH, N_FRAMES, SAMPLE_RATE
-from whisper.model import Whisper
 
-from longscribe.audio import Samples, read_samples, to_float
+from longscribe import mapped_weights
+from longscribe.audio import read_samples, to_float
+from longscribe.batched import transcribe_batched
 from longscribe.chunks import Chunk
-from longscribe.errors import ModelError
-from longscribe.options import DecodingOptions
-from longscribe.speech import PAD_S, Spans, merge_spans, overlap_s
-from longscribe.transcript import ChunkTranscript, Segment, Word
+from longscribe.errors import OptionError
+from longscribe.float_network import FloatNetwork
+from longscribe.int8_network import Int8Network
+from longscribe.network import Heads, Network
+from longscribe.options import DecodingOptions, Precision
+from longscribe.sequential import transcribe_sequentially
+from longscribe.speech import PAD_S, Spans, overlap_s
+from longscribe.transcript import ChunkTranscript, Segment
 from longscribe.weights import ModelSpec
-
-# Silences longer than this are left out of the windows. Each window costs a whole 30 s encoder
-# pass however little speech it holds, so leaving out shorter ones would cost more than it saves.
-_SKIPPED_SILENCE_S = 5.0
-_CLIP_PAD_S = 0.2
 
 # How far a time may be moved to the beginning or end of sound.
 _SNAP_REACH_S = 0.5
 _NEIGHBOUR_S = 2 * PAD_S  # sound of the segment before or after that a time may still touch
 
-_LANGUAGE_WINDOWS = 3  # windows listened to, at most, when the first leaves doubt
-_SURE_OF_LANGUAGE = 0.8
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+class Arithmetic(NamedTuple):
+    """Where and in which numbers a chunk is computed."""
+
+    device: str
+    precision: Precision
+
+
+def arithmetic(options: DecodingOptions) -> Arithmetic:
+    """What `auto` means on this machine, and what was asked for where it can be had.
+
+    Raises:
+        OptionError: the device or the precision is not to be had here.
+    """
+    device: str = options.device
+    precision = options.precision
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
+        raise OptionError("--device: torch finds no CUDA device here; use cpu or auto.")
+    if device == "auto":
+        device = "cuda" if has_gpu else "cpu"
+    if device == "cuda":
+        if precision == "int8":
+            raise OptionError("--precision: int8 is for CPUs; use float16 on a GPU, or auto.")
+        device = f"cuda:{_worker_number() % torch.cuda.device_count()}"
+        return Arithmetic(device, "float16" if precision == "auto" else precision)
+    if precision in ("float16", "bfloat16"):
+        raise OptionError(f"--precision: {precision} is for GPUs; use int8, float32 or auto.")
+    if precision == "int8" and not mapped_weights.can_pack():
+        raise OptionError(
+            "--precision: this processor or this build of torch has no int8 products; use float32."
+        )
+    if precision == "auto":
+        precise = options.decoding == "sequential" or not mapped_weights.can_pack()
+        precision = "float32" if precise else "int8"
+    return Arithmetic(device, precision)
 
 
 @lru_cache(maxsize=1)
-def load(spec: ModelSpec) -> Whisper:
-    """The model of a spec, loaded once per process, in float32 on the CPU, gradients off.
+def load(spec: ModelSpec, chosen: Arithmetic) -> Network:
+    """The network of a spec, once per process, over the machine's one copy of its weights.
 
     Raises:
-        ModelError: the checkpoint cannot be loaded.
+        ModelError: the checkpoint cannot be loaded or its converted copy not be kept.
     """
-    torch.set_grad_enabled(False)
-    try:
-        model = whisper.load_model(str(spec.path), device="cpu")
-    except (RuntimeError, KeyError, OSError) as error:
-        first_line = str(error).splitlines()[0]
-        raise ModelError(
-            f"the checkpoint {str(spec.path)!r} cannot be loaded: {first_line}"
-        ) from None
-    heads = whisper._ALIGNMENT_HEADS.get(spec.name)  # lost when loading by path
-    if heads is not None:
-        model.set_alignment_heads(heads)
-    return model
+    if chosen.precision == "int8":
+        return Int8Network(spec)
+    return FloatNetwork(spec, chosen.device, _DTYPES[chosen.precision])
 
 
-def transcribe_chunk(chunk: Chunk, spec: ModelSpec, options: DecodingOptions) -> ChunkTranscript:
+def alignment_heads(spec: ModelSpec) -> Heads:
+    """The heads whose attention follows the words, known for official models (whisper/__init__.py).
+
+    For others the upper half of the decoder, as whisper/model.py takes it.
+    """
+    layers, heads = spec.dims.n_text_layer, spec.dims.n_text_head
+    marked = whisper._ALIGNMENT_HEADS.get(spec.name)
+    if marked is None:
+        return tuple((i, j) for i in range(layers // 2, layers) for j in range(heads))
+    flags = np.frombuffer(gzip.decompress(base64.b85decode(marked)), dtype=bool)
+    return tuple((int(i), int(j)) for i, j in np.argwhere(flags.reshape(layers, heads)))
+
+
+def transcribe_chunk(
+    chunk: Chunk, spec: ModelSpec, options: DecodingOptions, batch_size: int
+) -> ChunkTranscript:
     """Transcribe one chunk; segments in accelerated seconds from the chunk's start.
 
     The same chunk, weights and options give the same segments, whichever process runs it: sampling
     at higher temperatures is seeded by the chunk's digest.
 
+    Args:
+        chunk: of an accelerated recording.
+        spec: of the model.
+        options: of the run.
+        batch_size: windows decoded side by side.
+
     Raises:
         ModelError: the checkpoint cannot be loaded.
+        OptionError: a device or precision that this machine does not have.
     """
-    started_s, cpu_started_s = time.perf_counter(), time.process_time()
+    started_s = time.perf_counter()
+    torch.set_grad_enabled(False)
     sound = np.asarray(chunk.sound, dtype=np.float64).reshape(-1, 2)
-    language, probability = options.language, None
+    chosen = arithmetic(options)
+    language, probability = "" if options.language == "auto" else options.language, None
     segments: tuple[Segment, ...] = ()
+    windows = fallbacks = 0
+    loaded_s, cpu_started_s = time.perf_counter(), time.process_time()
     if len(sound):
-        model = load(spec)
-        torch.manual_seed(int(chunk.sha256[:15], 16))
         samples = to_float(read_samples(chunk.pcm_path, chunk.start_sample, chunk.stop_sample))
-        clips = speech_clips(sound, len(samples))
-        if not model.is_multilingual:
-            language = "en"
-        elif language == "auto":
-            language, probability = detect_language(model, samples, clips)
-        with warnings.catch_warnings():
-            # The CPU was chosen on purpose, also on a machine with a GPU.
-            warnings.filterwarnings("ignore", message="Performing inference on CPU when CUDA")
-            result = whisper.transcribe(
-                model, samples, **_upstream_options(options, language, clips), verbose=None
+        seed = int(chunk.sha256[:15], 16)
+        if options.decoding == "batched":
+            network = load(spec, chosen)
+            loaded_s, cpu_started_s = time.perf_counter(), time.process_time()
+            batched = transcribe_batched(
+                *(network, alignment_heads(spec), samples, sound, options),
+                batch_size=batch_size,
+                seed=seed,
             )
-        segments = tuple(_segments(result["segments"], sound, chunk.duration_s))
-    seconds = time.perf_counter() - started_s
+            segments, language, probability, windows, fallbacks = batched
+        else:
+            segments, language, probability = transcribe_sequentially(
+                spec, chosen.device, samples, sound, options, seed
+            )
+    ended_s = time.perf_counter()
     return ChunkTranscript(
         index=chunk.index,
-        language="" if language == "auto" else language,
+        language=language,
         language_probability=probability,
-        segments=segments,
-        seconds=seconds,
-        cpu_percent=100.0 * (time.process_time() - cpu_started_s) / max(seconds, 1e-6),
+        segments=tuple(_snapped_segment(item, sound, chunk.duration_s) for item in segments),
+        windows=windows,
+        fallbacks=fallbacks,
+        precision=chosen.precision,
+        seconds=ended_s - started_s,
+        load_s=loaded_s - started_s,
+        cpu_percent=100.0 * (time.process_time() - cpu_started_s) / max(ended_s - loaded_s, 1e-6),
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         pid=os.getpid(),
     )
 
 
-def speech_clips(sound: Spans, samples: int) -> Spans:
-    """The stretches of a chunk that are given to the model, in seconds, shape (n, 2).
-
-    The last clip ends at least one mel frame within the samples: one frame past them and upstream's
-    loop never ends (https://github.com/openai/whisper/issues/2005).
-    """
-    end_s = (samples // HOP_LENGTH) * HOP_LENGTH / SAMPLE_RATE
-    clips = merge_spans(sound, pad_s=_CLIP_PAD_S, join_s=_SKIPPED_SILENCE_S, end_s=end_s)
-    return clips[np.round(clips[:, 1] * 100) > np.round(clips[:, 0] * 100)]
+def _worker_number() -> int:
+    # concurrent.futures numbers its processes; a GPU each, in turn
+    return (multiprocessing.current_process()._identity or (1,))[0] - 1
 
 
-def detect_language(model: Whisper, samples: Samples, clips: Spans) -> tuple[str, float]:
-    """The chunk's language and its probability, heard where there is sound.
-
-    Upstream listens to the first 30 s, be they silent; here the first window starts at the first
-    sound, and while the answer is in doubt, further windows are heard and their votes added.
-    """
-    votes: dict[str, float] = {}
-    for count, start_s in enumerate(_window_starts(clips), start=1):
-        start = round(start_s * SAMPLE_RATE)
-        window = whisper.pad_or_trim(samples[start : start + N_FRAMES * HOP_LENGTH])
-        mel = whisper.log_mel_spectrogram(window, model.dims.n_mels)
-        _, probabilities = model.detect_language(mel)
-        for language, probability in probabilities.items():
-            votes[language] = votes.get(language, 0.0) + probability
-        best = max(votes, key=votes.__getitem__)
-        if votes[best] / count >= _SURE_OF_LANGUAGE or count == _LANGUAGE_WINDOWS:
-            break
-    return best, votes[best] / count
-
-
-def _window_starts(clips: Spans) -> list[float]:
-    window_s = N_FRAMES * HOP_LENGTH / SAMPLE_RATE
-    starts_s = [
-        float(start_s)
-        for clip_start_s, clip_end_s in clips
-        for start_s in np.arange(clip_start_s, clip_end_s, window_s)
-    ]
-    # The first, then from the middle and the last third of what there is.
-    picks = dict.fromkeys((0, len(starts_s) // 2, 5 * len(starts_s) // 6))
-    return [starts_s[pick] for pick in picks]
-
-
-def _upstream_options(options: DecodingOptions, language: str, clips: Spans) -> dict[str, Any]:
-    return {
-        "language": language,
-        "task": options.task,
-        "temperature": options.temperatures,
-        "best_of": options.best_of,
-        "beam_size": options.beam_size,
-        "patience": options.patience,
-        "length_penalty": options.length_penalty,
-        "suppress_tokens": options.suppress_tokens or None,
-        "initial_prompt": options.initial_prompt or None,
-        "carry_initial_prompt": bool(options.initial_prompt),
-        "condition_on_previous_text": options.condition_on_previous_text,
-        "word_timestamps": options.word_timestamps,
-        "compression_ratio_threshold": options.compression_ratio_threshold,
-        "logprob_threshold": options.logprob_threshold,
-        "no_speech_threshold": options.no_speech_threshold,
-        "clip_timestamps": clips.reshape(-1).tolist(),
-        "fp16": False,
-    }
-
-
-def _segments(found: list[dict[str, Any]], sound: Spans, end_s: float) -> list[Segment]:
-    segments = []
-    for item in found:
-        if not item["text"].strip():
-            continue
-        words = item.get("words")
-        start_s, stop_s = _snapped(item["start"], item["end"], sound, end_s)
-        segments.append(
-            Segment(
-                **{
-                    **{name: item[name] for name in _COPIED},
-                    "tokens": tuple(item["tokens"]),
-                    "start": start_s,
-                    "end": stop_s,
-                    "words": None if words is None else tuple(Word(**word) for word in words),
-                }
-            )
-        )
-    return segments
-
-
-_COPIED = (
-    "id",
-    "seek",
-    "text",
-    "temperature",
-    "avg_logprob",
-    "compression_ratio",
-    "no_speech_prob",
-)
+def _snapped_segment(segment: Segment, sound: Spans, chunk_s: float) -> Segment:
+    start_s, end_s = _snapped(segment.start, segment.end, sound, chunk_s)
+    return replace(segment, start=start_s, end=end_s)
 
 
 def _snapped(start_s: float, end_s: float, sound: Spans, chunk_s: float) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """What this process may use of the machine, and how many workers of a model that makes."""
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -13,13 +14,18 @@ _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _GB = 1e9
 
 # Measured with benchmarks/worker_memory.py; the table is in benchmarks/NOTES.md. First a worker
-# before its model (Python, Prefect, torch, whisper), then the samples and spectrogram of a chunk.
+# before its model (Python, Prefect, torch, whisper), then a chunk's samples, as int16 and float32,
+# and, in sequential decoding, its spectrogram.
 _BARE_WORKER_BYTES = 560_000_000
 _CHUNK_BYTES_PER_S = 450_000
-# torch.load holds the float16 file beside the float32 model it is copied into.
-_LOADING_BYTES_PER_WEIGHT = 6
-_RUNNING_BYTES_PER_WEIGHT = 4
 _SAFETY = 1.1
+
+# Windows decoded side by side on the whole machine: more share the reading of the weights, but each
+# keeps its keys and values in memory. Several workers share the number, so that a second worker
+# costs hardly more memory than one.
+_BATCH_OF_MACHINE = 20
+_SMALLEST_BATCH = 6
+_BATCH_OF_GPU = 32
 
 # Kept free for the parent, the embedded server and the rest of the machine.
 _RESERVED_BYTES = 600_000_000
@@ -32,6 +38,21 @@ class Machine(BaseModel):
 
     cores: int
     available_bytes: int
+    gpus: int = 0
+
+
+class Demand(BaseModel):
+    """What a model wants of the memory: once, for every worker, and for every window of a batch."""
+
+    model_config = ConfigDict(frozen=True)
+
+    shared_bytes: int
+    worker_bytes: int
+    window_bytes: int
+
+    def per_worker_bytes(self, batch_size: int) -> int:
+        """A worker's own memory, the shared weights left out."""
+        return self.worker_bytes + batch_size * self.window_bytes
 
 
 class Sizing(BaseModel):
@@ -42,6 +63,7 @@ class Sizing(BaseModel):
     workers: int
     threads_per_worker: int
     memory_per_worker_bytes: int
+    batch_size: int
     notes: tuple[str, ...] = ()
 
 
@@ -57,87 +79,129 @@ def this_machine(cgroup_root: Path = _CGROUP_ROOT) -> Machine:
             # Cached file pages are given back under pressure: they do not count as used.
             used_bytes -= _statistic(folder, "inactive_file")
             available_bytes = min(available_bytes, max(0, limit_bytes - used_bytes))
-    return Machine(cores=max(1, int(cores)), available_bytes=available_bytes)
+    return Machine(cores=max(1, int(cores)), available_bytes=available_bytes, gpus=_gpus())
 
 
-def worker_memory_bytes(dims: ModelDims, chunk_s: float, rows: int) -> int:
-    """The peak memory of one worker, in bytes.
+def memory_demand(
+    dims: ModelDims, chunk_s: float, candidates: int, *, int8: bool, batched: bool
+) -> Demand:
+    """The memory a model wants for work on a CPU.
 
     Args:
-        dims: of its model.
-        chunk_s: seconds of the longest chunk; its spectrogram is held whole.
-        rows: hypotheses decoded side by side (best_of or beam_size).
+        dims: of the model.
+        chunk_s: seconds of the longest chunk.
+        candidates: hypotheses of one window side by side (best_of or beam_size).
+        int8: its linear layers and cross-attention are int8, otherwise float32.
+        batched: decoding in batches, otherwise openai-whisper's loop.
     """
-    # Keys and values of self- and cross-attention, float32, for every row (whisper/decoding.py).
-    context = dims.n_audio_ctx + dims.n_text_ctx
-    cache_bytes = rows * context * dims.n_text_layer * 2 * dims.n_text_state * 4
-    # Encoder at work: attention rows of every head plus a few activations.
-    encoder_bytes = dims.n_audio_ctx * (4 * dims.n_audio_state * 4 * 4)
-    loading_bytes = _LOADING_BYTES_PER_WEIGHT * dims.parameters
-    running_bytes = _RUNNING_BYTES_PER_WEIGHT * dims.parameters + cache_bytes + encoder_bytes
-    running_bytes += int(_CHUNK_BYTES_PER_S * chunk_s)
-    return int(_SAFETY * (_BARE_WORKER_BYTES + max(loading_bytes, running_bytes)))
+    width = dims.n_text_layer * dims.n_text_state
+    embedding = dims.n_vocab * dims.n_text_state
+    shared_bytes = dims.parameters + 2 * embedding if int8 else 4 * dims.parameters
+    # Keys and values for every position: of cross-attention once, of self-attention (bfloat16 in
+    # int8) for each candidate, up to the prompt and half the context.
+    per_number_bytes = 1.1 if int8 else 4.0  # int8 has scales beside it
+    cross_bytes = 2 * dims.n_audio_ctx * width * per_number_bytes
+    self_bytes = 2 * (dims.n_text_ctx // 2) * width * (2 if int8 else 4)
+    window_bytes = cross_bytes + candidates * self_bytes
+    # The encoder at work: a few activations, the widest 4 d, and torch's own buffers beside them.
+    encoder_bytes = dims.n_audio_ctx * dims.n_audio_state * 4 * 16
+    worker_bytes = _BARE_WORKER_BYTES + encoder_bytes + int(_CHUNK_BYTES_PER_S * chunk_s)
+    if not batched:
+        worker_bytes += int(window_bytes * candidates)
+        window_bytes = 0.0
+    return Demand(
+        shared_bytes=shared_bytes,
+        worker_bytes=int(_SAFETY * worker_bytes),
+        window_bytes=int(_SAFETY * window_bytes),
+    )
 
 
 def size_run(
     machine: Machine,
     chunks: int,
-    needed_bytes: int,
+    demand: Demand,
     *,
     workers: int | None = None,
     threads_per_worker: int | None = None,
     memory_per_worker_bytes: int | None = None,
+    batch_size: int | None = None,
 ) -> Sizing:
     """How many workers with how many threads; None means automatic.
 
     Never more threads than cores, never more workers than chunks or than memory for them. Many
-    workers with few threads beat few with many, as decoding is a chain of small products.
+    workers with few threads beat few with many, as decoding is a chain of small products. A GPU is
+    a worker's own.
 
     Raises:
         ResourceError: not even one worker fits.
     """
     notes: list[str] = []
-    per_worker_bytes = memory_per_worker_bytes or needed_bytes
-    if memory_per_worker_bytes is not None and memory_per_worker_bytes < needed_bytes:
-        raise ResourceError(
-            f"--memory-per-worker: the model needs about {needed_bytes / _GB:.1f} GB per worker, "
-            f"{memory_per_worker_bytes / _GB:.1f} GB are too few; allow more or use a smaller one."
-        )
-    usable_bytes = machine.available_bytes - _RESERVED_BYTES
-    fitting = usable_bytes // per_worker_bytes
-    if fitting < 1:
-        raise ResourceError(
-            f"not even one worker fits: it needs about {per_worker_bytes / _GB:.1f} GB and "
-            f"{max(0, usable_bytes) / _GB:.1f} GB are free for it; "
-            "use a smaller model, shorter chunks, or a machine with more memory."
-        )
     threads = threads_per_worker or 1
     if threads > machine.cores:
         notes.append(f"{threads} threads per worker asked, {machine.cores} cores: using that many")
         threads = machine.cores
-    by_cores = machine.cores // threads
-    count = min(workers or by_cores, by_cores, fitting)
-    if workers is not None and count < workers:
-        what = (
-            f"memory for {fitting} ({per_worker_bytes / _GB:.1f} GB each)"
-            if fitting < by_cores
-            else f"{machine.cores} cores for {threads} threads each"
+    by_cores = machine.gpus or machine.cores // threads
+    wanted = max(1, min(workers or by_cores, by_cores, chunks))
+    usable_bytes = machine.available_bytes - _RESERVED_BYTES - demand.shared_bytes
+    for count in range(wanted, 0, -1):
+        batch = batch_size or _batch_size(machine, count)
+        needed_bytes = demand.per_worker_bytes(batch)
+        per_worker_bytes = memory_per_worker_bytes or needed_bytes
+        if count * per_worker_bytes <= usable_bytes:
+            break
+    else:
+        raise ResourceError(
+            f"not even one worker fits: it needs about {per_worker_bytes / _GB:.1f} GB, and "
+            f"{max(0, usable_bytes) / _GB:.1f} GB are free beside the weights' "
+            f"{demand.shared_bytes / _GB:.1f} GB; use a smaller model, shorter chunks, a smaller "
+            "--batch-size, or a machine with more memory."
         )
+    if per_worker_bytes < needed_bytes:
+        raise ResourceError(
+            f"--memory-per-worker: the model needs about {needed_bytes / _GB:.1f} GB per worker "
+            f"beside its shared weights, {per_worker_bytes / _GB:.1f} GB are too few; allow more, "
+            "use a smaller model or a smaller --batch-size."
+        )
+    if workers is not None and count < min(workers, chunks):
+        what = f"{machine.cores} cores for {threads} threads each"
+        if machine.gpus:
+            what = f"{machine.gpus} GPU(s)"
+        if count < wanted:
+            what = f"memory for {count} ({per_worker_bytes / _GB:.1f} GB each)"
         notes.append(f"{workers} workers asked, {what}: using {count}")
-    count = max(1, min(count, chunks))
     if threads_per_worker is None:
-        threads = machine.cores // count
+        threads = max(1, machine.cores // count)
     return Sizing(
         workers=count,
         threads_per_worker=threads,
         memory_per_worker_bytes=per_worker_bytes,
+        batch_size=batch,
         notes=tuple(notes),
     )
+
+
+def _batch_size(machine: Machine, workers: int) -> int:
+    if machine.gpus:
+        return _BATCH_OF_GPU
+    return max(_SMALLEST_BATCH, _BATCH_OF_MACHINE // workers)
 
 
 def scratch_folder() -> Path:
     """Where samples of a run are kept: TMPDIR if set, else /var/tmp, which is never memory."""
     return Path(os.environ.get("TMPDIR") or ("/var/tmp" if Path("/var/tmp").is_dir() else "/tmp"))
+
+
+def _gpus() -> int:
+    """NVIDIA GPUs that the installed torch can use, found without loading it."""
+    if version("torch").endswith("+cpu"):
+        return 0
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    present = len([path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()])
+    if visible is None:
+        return present
+    return min(
+        present, len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
+    )
 
 
 def _cgroup_folders(root: Path) -> list[Path]:

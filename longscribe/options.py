@@ -17,6 +17,9 @@ Format = Literal["txt", "srt", "vtt", "tsv", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 Task = Literal["transcribe", "translate"]
+Decoding = Literal["batched", "sequential"]
+Precision = Literal["auto", "float32", "int8", "float16", "bfloat16"]
+Device = Literal["auto", "cpu", "cuda"]
 
 Auto = Literal["auto"]
 
@@ -61,6 +64,9 @@ class DecodingOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    decoding: Decoding = "batched"
+    precision: Precision = "auto"
+    device: Device = "auto"
     language: str = "auto"
     task: Task = "transcribe"
     initial_prompt: str = ""
@@ -102,6 +108,19 @@ class DecodingOptions(BaseModel):
             raise ValueError("patience needs beam_size as well")
         return self
 
+    @model_validator(mode="after")
+    def _sequential_only(self) -> "DecodingOptions":
+        if self.decoding == "batched" and self.condition_on_previous_text:
+            raise ValueError(
+                "condition_on_previous_text needs --decoding sequential, as windows of a batch are "
+                "decoded at once; give --initial-prompt for style and vocabulary instead"
+            )
+        if self.decoding == "sequential" and self.precision in ("int8", "bfloat16"):
+            raise ValueError(
+                f"--precision {self.precision} needs --decoding batched; use auto with sequential"
+            )
+        return self
+
     @property
     def temperatures(self) -> tuple[float, ...]:
         """The temperatures tried in turn, as `whisper.transcribe.cli` builds them."""
@@ -123,6 +142,7 @@ class RunOptions(DecodingOptions):
     workers: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
     threads_per_worker: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
     memory_per_worker: str = "auto"
+    batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
     output_dir: str = "transcripts"
     formats: tuple[Format, ...] = FORMATS
     glossary: tuple[str, ...] = ()
@@ -168,7 +188,7 @@ class RunOptions(DecodingOptions):
         return Path(self.recording)
 
     @property
-    def decoding(self) -> DecodingOptions:
+    def for_chunks(self) -> DecodingOptions:
         """The part of the options that the decoder of a chunk needs."""
         return DecodingOptions(
             **{name: getattr(self, name) for name in DecodingOptions.model_fields}

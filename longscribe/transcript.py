@@ -48,7 +48,13 @@ class Segment:
 
 
 class ChunkTranscript(BaseModel):
-    """What a worker returns for one chunk; times count accelerated seconds from its start."""
+    """What a worker returns for one chunk; times count accelerated seconds from its start.
+
+    Attributes:
+        windows: heard by the model, those decoded again included; 0 in sequential decoding.
+        fallbacks: windows whose first text failed the quality rules.
+        seconds: in all, `load_s` of them for the model.
+    """
 
     model_config = _FROZEN
 
@@ -56,7 +62,11 @@ class ChunkTranscript(BaseModel):
     language: str
     language_probability: float | None
     segments: tuple[Segment, ...]
+    windows: int = 0
+    fallbacks: int = 0
+    precision: str = ""
     seconds: float
+    load_s: float = 0.0
     cpu_percent: float
     peak_memory_bytes: int
     pid: int

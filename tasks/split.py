@@ -18,13 +18,17 @@ class SplitAudio(NamedTuple):
 
 
 @stage("split")
-def split(audio: AcceleratedAudio, chunk_minutes: float) -> SplitAudio:
-    """Find the silences of a recording and cut it into chunks of about `chunk_minutes`."""
+def split(audio: AcceleratedAudio, chunk_minutes: float, workers: int) -> SplitAudio:
+    """Find the silences of a recording and cut it into chunks of at most about `chunk_minutes`.
+
+    Towards the end they are shorter where workers would otherwise sit idle.
+    """
     logger = get_run_logger()
     chunk_s = chunk_minutes * 60.0
     levels = levels_db(audio.pcm_path, audio.samples)
     sound = sound_spans(levels, audio.duration_s)
-    chunks = make_chunks(audio, plan_cuts(audio.samples, chunk_s, sound, levels), sound)
+    cuts = plan_cuts(audio.samples, chunk_s, sound, levels, workers)
+    chunks = make_chunks(audio, cuts, sound)
     logger.info(
         "Chunk length %g s, total %.1f s, %d chunk(s)", chunk_s, audio.duration_s, len(chunks)
     )

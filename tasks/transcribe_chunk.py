@@ -37,7 +37,9 @@ def _worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bo
     retry_condition_fn=_worth_retrying,
     cache_policy=NO_CACHE,
 )
-def transcribe_chunk(chunk: Chunk, spec: ModelSpec, options: DecodingOptions) -> str:
+def transcribe_chunk(
+    chunk: Chunk, spec: ModelSpec, options: DecodingOptions, batch_size: int
+) -> str:
     """Transcribe one chunk in a worker process.
 
     Returns:
@@ -60,19 +62,22 @@ def transcribe_chunk(chunk: Chunk, spec: ModelSpec, options: DecodingOptions) ->
         os.getpid(),
     )
     try:
-        result = transcribe(chunk, spec, options)
+        result = transcribe(chunk, spec, options, batch_size)
     except SystemExit as error:
         # It would end the executor's manager thread in the parent and hang the run
         # (concurrent.futures takes only Exception back from a child; prefect 3.8).
         raise RuntimeError(f"the decoder asked to exit with {error.code}") from error
     logger.info(
-        "Chunk %s done: %s, %d segments, %.1f s, %.1f x real time, CPU %.0f %%, "
-        "peak memory %.2f GB, pid %d",
+        "Chunk %s done: %s, %d segments, %.1f s, %.1f x real time, %s, %d windows, %d fell back, "
+        "CPU %.0f %%, peak memory %.2f GB, pid %d",
         chunk.number,
         chunk.span,
         len(result.segments),
         result.seconds,
         (chunk.original_end_s - chunk.original_start_s) / max(result.seconds, 1e-6),
+        result.precision,
+        result.windows,
+        result.fallbacks,
         result.cpu_percent,
         result.peak_memory_bytes / 1e9,
         result.pid,
@@ -101,7 +106,12 @@ def transcribe_chunks(
         def start_next() -> None:
             if waiting:
                 chunk = waiting.popleft()
-                parameters = {"chunk": chunk, "spec": spec, "options": options}
+                parameters = {
+                    "chunk": chunk,
+                    "spec": spec,
+                    "options": options,
+                    "batch_size": sizing.batch_size,
+                }
                 under_way[pool.submit(transcribe_chunk, parameters)] = chunk
 
         # Chunk by chunk instead of pool.map: that one's threads race, and a full chunk that starts

@@ -11,7 +11,7 @@ def test_defaults() -> None:
     assert (options.model, options.speed, options.chunk_minutes) == ("turbo", 1.2, 10.0)
     assert options.formats == FORMATS
     assert options.memory_per_worker_bytes is None
-    assert options.decoding.temperatures == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    assert options.for_chunks.temperatures == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,6 @@ def test_formats_as_upstream_spells_them() -> None:
 
 def test_temperatures_as_upstream_builds_them() -> None:
     options = check_options(recording="a", temperature=0.4, temperature_increment_on_fallback=0.3)
-    assert options.decoding.temperatures == (0.4, 0.7, 1.0)
+    assert options.for_chunks.temperatures == (0.4, 0.7, 1.0)
     single = check_options(recording="a", temperature_increment_on_fallback=None)
-    assert single.decoding.temperatures == (0.0,)
+    assert single.for_chunks.temperatures == (0.0,)

@@ -1,0 +1,94 @@
+"""Long generated recordings, made once and kept in benchmarks/results, and what they say."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import jiwer
+import numpy as np
+import numpy.typing as npt
+from av.audio.stream import AudioStream
+from whisper.normalizers import BasicTextNormalizer
+
+RATE_HZ = 16_000
+RESULTS_FOLDER = Path("benchmarks/results")
+_BLOCK_S = 10
+
+
+class Recording(NamedTuple):
+    """A FLAC file of held-out speech, with what is said beside it."""
+
+    path: Path
+    duration_s: float
+
+    def sentences(self) -> list[dict[str, Any]]:
+        """What is said, as {start, end, text, ...} in seconds."""
+        text = self.path.with_suffix(".json").read_text(encoding="utf-8")
+        rows: list[dict[str, Any]] = json.loads(text)
+        return rows
+
+    def word_error_rate(self, heard: str) -> float:
+        """Share of wrong words, both texts in lower case and without punctuation."""
+        normalize = BasicTextNormalizer()
+        said = " ".join(row["text"] for row in self.sentences())
+        return float(jiwer.wer(normalize(said), normalize(heard)))
+
+
+def recording(
+    duration_s: float, seed: int, language: str = "en", folder: Path = RESULTS_FOLDER
+) -> Recording:
+    """A recording of exactly this length by the demo's generator.
+
+    The same seed says the same in every length: a shorter recording is the longer one's beginning,
+    ended after a whole sentence.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"long-{duration_s:g}-{language}-{seed}.flac"
+    if not path.exists():
+        command = [sys.executable, "demo/make_recording.py", "--seed", str(seed)]
+        command += ["--minutes", repr(duration_s / 60), "--language", language]
+        subprocess.run([*command, "--out", str(path)], check=True)
+    return Recording(path, duration_s)
+
+
+def repeated(source: Recording, duration_s: float) -> Recording:
+    """A recording of exactly this length that says the same again and again."""
+    path = source.path.with_name(f"{source.path.stem}-repeated-{duration_s:g}.flac")
+    if not path.exists():
+        _write_repeated(source, path, duration_s)
+    return Recording(path, duration_s)
+
+
+def _write_repeated(source: Recording, path: Path, duration_s: float) -> None:
+    repeats = int(-(-duration_s // source.duration_s))
+    moved = [
+        {**row, "start": row["start"] + offset_s, "end": row["end"] + offset_s}
+        for offset_s in (number * source.duration_s for number in range(repeats))
+        for row in source.sentences()
+    ]
+    kept = [row for row in moved if row["end"] <= duration_s]
+    path.with_suffix(".json").write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
+    partial = path.with_name(path.name + ".part")
+    with av.open(str(partial), "w", format="flac") as container:
+        stream = container.add_stream("flac", rate=RATE_HZ, layout="mono")
+        assert isinstance(stream, AudioStream)
+        for block in _repeated_blocks(source.path, round(duration_s * RATE_HZ)):
+            frame = av.AudioFrame.from_ndarray(block[None, :], format="s16", layout="mono")
+            frame.sample_rate = RATE_HZ
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    os.replace(partial, path)
+
+
+def _repeated_blocks(path: Path, samples: int) -> Iterator[npt.NDArray[np.int16]]:
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
+    whole = np.concatenate(frames).astype(np.int16)
+    step = _BLOCK_S * RATE_HZ
+    for start in range(0, samples, step):
+        yield np.take(whole, np.arange(start, min(start + step, samples)), mode="wrap")

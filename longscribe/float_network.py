@@ -1,0 +1,249 @@
+"""Whisper in floating point by torch alone: float32 on a CPU, float16 or bfloat16 on a GPU.
+
+On a CPU it is the exact one that int8 is measured against; on a GPU it is the one there is.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from longscribe.checkpoint import ModelDims
+from longscribe.mapped_weights import mapped
+from longscribe.network import Attention, First, Heads, Session
+from longscribe.weights import ModelSpec
+
+_HEAD_DIM = 64  # of every Whisper model
+
+# Windows encoded side by side: a CPU is busy with one, a GPU wants several.
+_ENCODED_AT_ONCE = {"cpu": 1, "cuda": 8}
+
+# Windows that have ended stay in the batch, computed for nothing, until this share is left.
+_COMPACT_BELOW = 0.75
+
+
+class _Block:
+    """One layer of the encoder or decoder, over the weights named `name.*`."""
+
+    def __init__(self, weights: dict[str, Tensor], name: str, heads: int) -> None:
+        self._weights = weights
+        self._name = name
+        self._heads = heads
+
+    def norm(self, x: Tensor, which: str) -> Tensor:
+        """LayerNorm, in float32 as whisper/model.py does it."""
+        return _norm(self._weights, f"{self._name}.{which}", x)
+
+    def linear(self, x: Tensor, which: str) -> Tensor:
+        """A linear layer."""
+        name = f"{self._name}.{which}"
+        return functional.linear(
+            x, self._weights[f"{name}.weight"], self._weights.get(f"{name}.bias")
+        )
+
+    def heads(self, x: Tensor, which: str) -> Tensor:
+        """A linear layer's output as heads: (n, length, d) to (n, H, length, 64)."""
+        projected = self.linear(x, which)
+        return projected.view(*projected.shape[:2], self._heads, -1).transpose(1, 2)
+
+    def joined(self, heads: Tensor, which: str) -> Tensor:
+        """Heads back into (n, length, d), through a linear layer."""
+        return self.linear(heads.transpose(1, 2).flatten(2), which)
+
+    def mlp(self, x: Tensor) -> Tensor:
+        """The two layers with GELU between, added to x."""
+        inner = functional.gelu(self.linear(self.norm(x, "mlp_ln"), "mlp.0"))
+        return x + self.linear(inner, "mlp.2")
+
+
+class FloatNetwork:
+    """A Whisper model in floating point; see `network.Network`."""
+
+    def __init__(self, spec: ModelSpec, device: str, dtype: torch.dtype) -> None:
+        """Map the weights, and copy them to the device where that is a GPU.
+
+        Raises:
+            ModelError: they cannot be loaded or converted.
+        """
+        self.dims: ModelDims = spec.dims
+        self.device = torch.device(device)
+        self.dtype = dtype
+        self.weights: dict[str, Tensor] = {
+            name: weight.to(self.device, dtype) for name, weight in mapped(spec, "float32").items()
+        }
+        dims = self.dims
+        self._encoder = [
+            _Block(self.weights, f"encoder.blocks.{i}", dims.n_audio_head)
+            for i in range(dims.n_audio_layer)
+        ]
+        self.decoder = [
+            _Block(self.weights, f"decoder.blocks.{i}", dims.n_text_head)
+            for i in range(dims.n_text_layer)
+        ]
+        self.cross: list[tuple[Tensor, Tensor]] = []
+
+    def encode(self, mels: Sequence[Tensor]) -> None:
+        """Listen to windows; see `Network.encode`."""
+        self.cross = []  # the old ones go before the new ones come
+        at_once = _ENCODED_AT_ONCE[self.device.type]
+        parts: list[list[tuple[Tensor, Tensor]]] = []
+        for first in range(0, len(mels), at_once):
+            batch = torch.stack(list(mels[first : first + at_once])).to(self.device, self.dtype)
+            sound = self._encode(batch)
+            parts.append(
+                [
+                    (block.heads(sound, "cross_attn.key"), block.heads(sound, "cross_attn.value"))
+                    for block in self.decoder
+                ]
+            )
+        self.cross = [
+            (torch.cat([part[i][0] for part in parts]), torch.cat([part[i][1] for part in parts]))
+            for i in range(len(self.decoder))
+        ]
+
+    def start(
+        self, windows: Sequence[int], prompt: Sequence[int], start_at: int, rows_per_window: int
+    ) -> Session:
+        """Begin to decode; see `Network.start`."""
+        return _FloatSession(self, windows, prompt, start_at, rows_per_window)
+
+    def attention(
+        self, window: int, tokens: Sequence[int], heads: Heads
+    ) -> tuple[Attention, Tensor]:
+        """Cross-attention while a window is given a text; see `Network.attention`."""
+        x = self.embed(torch.tensor([list(tokens)], device=self.device), 0)
+        taken: Attention = np.empty((len(heads), len(tokens), self.dims.n_audio_ctx), np.float32)
+        for layer, block in enumerate(self.decoder):
+            normed = block.norm(x, "attn_ln")
+            q, k, v = (block.heads(normed, f"attn.{part}") for part in ("query", "key", "value"))
+            attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + block.joined(attended, "attn.out")
+            query = block.heads(block.norm(x, "cross_attn_ln"), "cross_attn.query")
+            keys, values = (part[window : window + 1] for part in self.cross[layer])
+            for place, (watched_layer, head) in enumerate(heads):
+                if watched_layer == layer:
+                    scores = (query[0, head] @ keys[0, head].T).float() / _HEAD_DIM**0.5
+                    taken[place] = scores.cpu().numpy()
+            attended = functional.scaled_dot_product_attention(query, keys, values)
+            x = block.mlp(x + block.joined(attended, "cross_attn.out"))
+        return taken, self.logits(x)[0]
+
+    def embed(self, tokens: Tensor, position: int) -> Tensor:
+        """Tokens (n, length) from a position on, as (n, length, d)."""
+        length = tokens.shape[1]
+        positions = self.weights["decoder.positional_embedding"][position : position + length]
+        return self.weights["decoder.token_embedding.weight"][tokens] + positions
+
+    def logits(self, x: Tensor) -> Tensor:
+        """The vocabulary's logits, float32 on the CPU."""
+        normed = _norm(self.weights, "decoder.ln", x)
+        product = functional.linear(normed, self.weights["decoder.token_embedding.weight"])
+        return product.float().cpu()
+
+    def _encode(self, mels: Tensor) -> Tensor:
+        weights = self.weights
+        x = mels
+        for name, stride in (("encoder.conv1", 1), ("encoder.conv2", 2)):
+            weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+            x = functional.gelu(functional.conv1d(x, weight, bias, stride=stride, padding=1))
+        x = x.transpose(1, 2) + weights["encoder.positional_embedding"]
+        for block in self._encoder:
+            normed = block.norm(x, "attn_ln")
+            q, k, v = (block.heads(normed, f"attn.{part}") for part in ("query", "key", "value"))
+            attended = functional.scaled_dot_product_attention(q, k, v)
+            x = block.mlp(x + block.joined(attended, "attn.out"))
+        return _norm(weights, "encoder.ln_post", x)
+
+
+class _FloatSession:
+    """Rows under way; see `network.Session`."""
+
+    def __init__(
+        self,
+        network: FloatNetwork,
+        windows: Sequence[int],
+        prompt: Sequence[int],
+        start_at: int,
+        rows_per_window: int,
+    ) -> None:
+        self._network = network
+        self._length = len(prompt)
+        count, dims = len(windows), network.dims
+        # Whisper decodes at most half its context (whisper/decoding.py, `sample_len`).
+        capacity = self._length + dims.n_text_ctx // 2 + 1
+        shape = (count * rows_per_window, dims.n_text_head, capacity, _HEAD_DIM)
+        self._caches = [
+            tuple(torch.empty(shape, device=network.device, dtype=network.dtype) for _ in range(2))
+            for _ in network.decoder
+        ]
+        self._cross = network.cross
+        if list(windows) != list(range(len(network.cross[0][0]))):
+            self._take(torch.tensor(list(windows), device=network.device))
+        self._held = count  # windows in self._cross
+        self._places = torch.arange(count)  # each row's window, as its place in self._cross
+        tokens = torch.tensor([list(prompt)], device=network.device).expand(count, -1)
+        x = network.embed(tokens, 0)
+        for layer, block in enumerate(network.decoder):
+            normed = block.norm(x, "attn_ln")
+            q, k, v = (block.heads(normed, f"attn.{part}") for part in ("query", "key", "value"))
+            keys, values = self._caches[layer]
+            keys[:count, :, : self._length], values[:count, :, : self._length] = k, v
+            attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + block.joined(attended, "attn.out")
+            query = block.heads(block.norm(x, "cross_attn_ln"), "cross_attn.query")
+            attended = functional.scaled_dot_product_attention(query, *self._cross[layer])
+            x = block.mlp(x + block.joined(attended, "cross_attn.out"))
+        logits = network.logits(x[:, [-1, start_at]])
+        self.first = First(logits[:, 0].contiguous(), logits[:, 1].contiguous())
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows; see `Session.keep`."""
+        kept = torch.tensor(list(rows), device=self._network.device)
+        for caches in self._caches:
+            for cache in caches:
+                cache[: len(rows), :, : self._length] = cache[kept, :, : self._length]
+        self._places = self._places[list(rows)]
+        present = torch.unique(self._places)
+        if len(present) <= _COMPACT_BELOW * self._held:
+            self._take(present.to(self._network.device))
+            self._places = torch.searchsorted(present, self._places)
+            self._held = len(present)
+
+    def step(self, tokens: Sequence[int]) -> Tensor:
+        """Give every row its next token; see `Session.step`."""
+        network, count, length = self._network, len(tokens), self._length + 1
+        x = network.embed(torch.tensor(tokens, device=network.device)[:, None], self._length)
+        starts = torch.searchsorted(self._places, self._places)
+        nth = torch.arange(count) - starts  # of its window's rows
+        where = (self._places.to(network.device), nth.to(network.device))
+        widest = int(nth.max()) + 1
+        for layer, block in enumerate(network.decoder):
+            normed = block.norm(x, "attn_ln")
+            query = block.heads(normed, "attn.query")
+            keys, values = (cache[:count, :, :length] for cache in self._caches[layer])
+            keys[:, :, -1:] = block.heads(normed, "attn.key")
+            values[:, :, -1:] = block.heads(normed, "attn.value")
+            attended = functional.scaled_dot_product_attention(query, keys, values)
+            x = x + block.joined(attended, "attn.out")
+            query = block.heads(block.norm(x, "cross_attn_ln"), "cross_attn.query")
+            # Rows of one window side by side: its keys and values are read once for all of them.
+            grouped = query.new_zeros(self._held, widest, *query.shape[1::2])
+            grouped[where] = query[:, :, 0]
+            attended = functional.scaled_dot_product_attention(
+                grouped.transpose(1, 2), *self._cross[layer]
+            )
+            rows = attended.transpose(1, 2)[where][:, :, None]
+            x = block.mlp(x + block.joined(rows, "cross_attn.out"))
+        self._length = length
+        return network.logits(x)[:, 0]
+
+    def _take(self, places: Tensor) -> None:
+        self._cross = [(keys[places], values[places]) for keys, values in self._cross]
+
+
+def _norm(weights: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
+    weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+    normed = functional.layer_norm(x.float(), x.shape[-1:], weight.float(), bias.float())
+    return normed.to(x.dtype)
