@@ -70,7 +70,10 @@ _prefetch: Kernel = intrinsic(_fetch_ahead)
 
 @inlined
 def exp(x: Any) -> Any:
-    """The exponential of x <= 0, to 1e-7 relative; a polynomial, because LLVM vectorizes no library call."""
+    """The exponential of x <= 0, to 1e-7 relative.
+
+    A polynomial, because LLVM vectorizes no library call.
+    """
     z = max(x * np.float32(1.4426950408889634), np.float32(-126.0))
     whole = np.floor(z + np.float32(0.5))
     part = z - whole

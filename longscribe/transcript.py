@@ -53,7 +53,8 @@ class ChunkTranscript(BaseModel):
     Attributes:
         windows: heard by the model, those decoded again included; 0 in sequential decoding.
         fallbacks: windows whose first text failed the quality rules.
-        seconds: in all, `load_s` of them for the model.
+        seconds: in all, `load_s` of them for torch and the model.
+        ready_at_s: when that was done, in seconds since 1970.
     """
 
     model_config = _FROZEN
@@ -67,6 +68,7 @@ class ChunkTranscript(BaseModel):
     precision: str = ""
     seconds: float
     load_s: float = 0.0
+    ready_at_s: float = 0.0
     cpu_percent: float
     peak_memory_bytes: int
     pid: int

@@ -152,6 +152,7 @@ class _Report:
     """One line per finished chunk: how far, and how long yet."""
 
     def __init__(self, chunks: Sequence[Chunk], workers: int) -> None:
+        self._began_at_s: float | None = time.time()
         self._progress = Progress({chunk.index: chunk.duration_s for chunk in chunks}, workers)
         self._waiting = [chunk.index for chunk in chunks]
         self._running: dict[int, float] = {}
@@ -165,6 +166,12 @@ class _Report:
 
     def finished(self, chunk: Chunk, transcript: ChunkTranscript) -> None:
         """A chunk came through."""
+        if self._began_at_s is not None:
+            get_run_logger().info(
+                "Workers and model were ready after %.1f s",
+                transcript.ready_at_s - self._began_at_s,
+            )
+            self._began_at_s = None
         self._say(chunk, transcript.seconds, f"{len(transcript.segments)} segments")
 
     def failed(self, chunk: Chunk) -> None:
