@@ -17,11 +17,15 @@ from torch.nn import functional
 from longscribe import kernels
 from longscribe.checkpoint import ModelDims
 from longscribe.kernels import BLOCK, BLOCKS, CONTEXT, HEAD_DIM
-from longscribe.mapped_weights import PackedLinear, has_matrix_unit, mapped
+from longscribe.mapped_weights import PackedLinear, mapped
 from longscribe.network import Attention, First, Heads, Session
+from longscribe.processor import has_matrix_unit
 from longscribe.weights import ModelSpec
 
 _Floats = npt.NDArray[np.float32]
+
+# Positions that go through the encoder's linear layers together; a multiple of BLOCK.
+_ENCODED_ROWS = 192
 
 
 class _Codes:
@@ -73,14 +77,14 @@ class _Cross:
 
     def __init__(self, windows: int, heads: int) -> None:
         self.keys = np.empty((windows, heads, BLOCKS, HEAD_DIM, BLOCK), np.int8)
-        self.key_scales = np.empty((windows, heads, HEAD_DIM), np.float32)
+        self.key_scales = np.empty((windows, heads, BLOCKS, HEAD_DIM), np.float32)
         self.values = np.empty((windows, heads, CONTEXT, HEAD_DIM), np.int8)
         self.value_scales = np.empty((windows, heads, CONTEXT), np.float32)
 
     def dequantized_keys(self, window: int, head: int) -> _Floats:
         """Shape (1500, 64)."""
-        codes = self.keys[window, head].transpose(0, 2, 1).reshape(-1, HEAD_DIM)[:CONTEXT]
-        keys: _Floats = codes * self.key_scales[window, head]
+        scaled = self.keys[window, head] * self.key_scales[window, head, :, :, None]
+        keys: _Floats = scaled.transpose(0, 2, 1).reshape(-1, HEAD_DIM)[:CONTEXT]
         return keys
 
 
@@ -153,28 +157,40 @@ class Int8Network:
         sound = mel.T
         for convolution in self._convolutions:
             sound = convolution(sound)
-        x_tensor = sound.float() + self._audio_positions
-        x: _Floats = x_tensor.numpy()
-        d = self.dims.n_audio_state
-        codes, wide = _Codes(CONTEXT, d), _Codes(CONTEXT, 4 * d)
+        x: _Floats = (sound.float() + self._audio_positions).numpy()
         heads_shape = (3, self.dims.n_audio_head, CONTEXT, HEAD_DIM)
         heads = torch.empty(heads_shape, dtype=self._attention_dtype)
-        bits = _bits(heads)
-        first = self._encoder[0].attention_norm
-        kernels.norm_quantize(x, first.weight, first.bias, codes.array, codes.scales)
-        norms = [block.attention_norm for block in self._encoder[1:]] + [self._encoder_norm]
         half = self._attention_dtype == torch.bfloat16
         split = kernels.split_heads_bfloat16 if half else kernels.split_heads
-        merge = kernels.merge_heads_bfloat16 if half else kernels.merge_heads
-        for block, next_norm in zip(self._encoder, norms, strict=True):
-            split(block.qkv.raw(codes), codes.scales, block.qkv.bias, bits)
-            q, k, v = (part[None] for part in heads)
-            attended = functional.scaled_dot_product_attention(q, k, v, scale=1.0)
-            merge(_bits(attended[0]), codes.array, codes.scales)
-            _add(x, block.attention_out, codes, block.mlp_norm)
-            raw = block.mlp_in.raw(codes)
-            kernels.gelu_quantize(raw, codes.scales, block.mlp_in.bias, wide.array, wide.scales)
-            _add(x, block.mlp_out, wide, next_norm, codes)
+        quantize = kernels.quantize_rows_bfloat16 if half else kernels.quantize_rows
+        layers = len(self._encoder)
+        for layer in range(-1, layers):
+            block = self._encoder[max(layer, 0)]
+            after = self._encoder[layer + 1] if layer + 1 < layers else None
+            if layer >= 0:
+                q, k, v = (part[None] for part in heads)
+                attended = functional.scaled_dot_product_attention(q, k, v, scale=1.0)
+                rows = _bits(attended[0].transpose(0, 1).reshape(CONTEXT, -1))
+            norm = after.attention_norm if after else self._encoder_norm
+            # In parts whose intermediate results stay in the core's own cache.
+            for first in range(0, CONTEXT, _ENCODED_ROWS):
+                part = x[first : first + _ENCODED_ROWS]
+                codes, wide = _Codes(len(part), x.shape[1]), _Codes(len(part), 4 * x.shape[1])
+                if layer < 0:
+                    kernels.norm_quantize(part, norm.weight, norm.bias, codes.array, codes.scales)
+                else:
+                    quantize(rows[first : first + _ENCODED_ROWS], codes.array, codes.scales)
+                    _add(part, block.attention_out, codes, block.mlp_norm)
+                    raw, bias = block.mlp_in.raw(codes), block.mlp_in.bias
+                    kernels.gelu_quantize(raw, codes.scales, bias, wide.array, wide.scales)
+                    _add(part, block.mlp_out, wide, norm, codes)
+                if after:
+                    raw = after.qkv.raw(codes)
+                    split(raw, codes.scales, after.qkv.bias, _bits(heads), first)
+                else:
+                    self._store(window, first // BLOCK, codes)
+
+    def _store(self, window: int, first_block: int, codes: _Codes) -> None:
         for block, cross in zip(self._decoder, self._cross, strict=True):
             kernels.store_cross(
                 block.cross_kv.raw(codes),
@@ -184,6 +200,7 @@ class Int8Network:
                 cross.key_scales[window],
                 cross.values[window],
                 cross.value_scales[window],
+                first_block,
             )
 
     def forward(

@@ -171,7 +171,7 @@ def norm_quantize(x: Any, weight: Any, bias: Any, codes: Any, scales: Any) -> No
 def add_norm_quantize(
     x: Any, raw: Any, scale: Any, add: Any, weight: Any, bias: Any, codes: Any, scales: Any
 ) -> None:
-    """x += raw * scale + add, in place; then `norm_quantize` of it."""
+    """X += raw * scale + add, in place; then `norm_quantize` of it."""
     for i in prange(x.shape[0]):
         for j in range(x.shape[1]):
             x[i, j] += raw[i, j] * scale[i] + add[j]
@@ -191,19 +191,20 @@ def gelu_quantize(raw: Any, scale: Any, bias: Any, codes: Any, scales: Any) -> N
 
 
 @compiled
-def split_heads(raw: Any, scale: Any, bias: Any, heads: Any) -> None:
-    """Queries, keys, values (n, 3d) into heads (3, H, n, 64): float32, or bfloat16 as uint16."""
+def split_heads(raw: Any, scale: Any, bias: Any, heads: Any, first: Any) -> None:
+    """Queries, keys, values of rows from `first` on, (n, 3d), into heads (3, H, T, 64) float32."""
     count = heads.shape[1]
     for i in prange(raw.shape[0]):
         for part in range(3):
             for h in range(count):
                 start = (part * count + h) * HEAD_DIM
                 for j in range(HEAD_DIM):
-                    heads[part, h, i, j] = raw[i, start + j] * scale[i] + bias[start + j]
+                    value = raw[i, start + j] * scale[i] + bias[start + j]
+                    heads[part, h, first + i, j] = value
 
 
 @compiled
-def split_heads_bfloat16(raw: Any, scale: Any, bias: Any, heads: Any) -> None:
+def split_heads_bfloat16(raw: Any, scale: Any, bias: Any, heads: Any, first: Any) -> None:
     """`split_heads` into bfloat16, whose bits numba sees as uint16."""
     count = heads.shape[1]
     for i in prange(raw.shape[0]):
@@ -212,69 +213,66 @@ def split_heads_bfloat16(raw: Any, scale: Any, bias: Any, heads: Any) -> None:
                 start = (part * count + h) * HEAD_DIM
                 for j in range(HEAD_DIM):
                     value = raw[i, start + j] * scale[i] + bias[start + j]
-                    heads[part, h, i, j] = _to_bfloat16(value)
-
-
-@compiled
-def merge_heads(heads: Any, codes: Any, scales: Any) -> None:
-    """Heads (H, n, 64) float32 back into rows, quantized."""
-    for i in prange(codes.shape[0]):
-        row = np.empty(codes.shape[1], np.float32)
-        for h in range(heads.shape[0]):
-            for j in range(HEAD_DIM):
-                row[h * HEAD_DIM + j] = heads[h, i, j]
-        scales[i] = _quantize_row(row, codes[i])
-
-
-@compiled
-def merge_heads_bfloat16(heads: Any, codes: Any, scales: Any) -> None:
-    """`merge_heads` from bfloat16, whose bits numba sees as uint16."""
-    for i in prange(codes.shape[0]):
-        row = np.empty(codes.shape[1], np.float32)
-        for h in range(heads.shape[0]):
-            for j in range(HEAD_DIM):
-                row[h * HEAD_DIM + j] = _from_bfloat16(heads[h, i, j])
-        scales[i] = _quantize_row(row, codes[i])
+                    heads[part, h, first + i, j] = _to_bfloat16(value)
 
 
 @compiled
 def store_cross(
-    raw: Any, scale: Any, bias: Any, keys: Any, key_scales: Any, values: Any, value_scales: Any
+    raw: Any,
+    scale: Any,
+    bias: Any,
+    keys: Any,
+    key_scales: Any,
+    values: Any,
+    value_scales: Any,
+    first_block: Any,
 ) -> None:
-    """One window's cross-attention keys and values (T, 2d), as int8.
+    """Cross-attention keys and values of a window's positions, as int8.
 
-    Keys get a scale for each of the 64 channels, values one for each position: outliers sit in
-    channels of the keys and in positions of the values (KIVI, arXiv:2402.02750).
+    Keys get a scale for each of the 64 channels of a block, values one for each position: outliers
+    sit in channels of the keys and in positions of the values (KIVI, arXiv:2402.02750).
 
     Args:
-        raw: the product of a linear layer, float32.
+        raw: the product of a linear layer, (n, 2d) float32, for positions from a block's first on.
         scale: of its rows.
         bias: of the layer, (2d,).
         keys: written, (H, BLOCKS, 64, BLOCK) int8, channels before positions within a block.
-        key_scales: written, (H, 64).
+        key_scales: written, (H, BLOCKS, 64).
         values: written, (H, T, 64) int8.
         value_scales: written, (H, T).
+        first_block: block of the first position.
     """
-    count = keys.shape[0]
+    count, n = keys.shape[0], raw.shape[0]
     for h in prange(count):
-        start = h * HEAD_DIM
-        largest = np.full(HEAD_DIM, np.float32(1e-12))
-        for t in range(CONTEXT):
-            for j in range(HEAD_DIM):
-                largest[j] = max(largest[j], abs(raw[t, start + j] * scale[t] + bias[start + j]))
-        for j in range(HEAD_DIM):
-            key_scales[h, j] = largest[j] * np.float32(1.0 / 127.0)
-        for block in range(BLOCKS):
-            for i in range(BLOCK):
-                t = min(block * BLOCK + i, CONTEXT - 1)
-                for j in range(HEAD_DIM):
-                    value = raw[t, start + j] * scale[t] + bias[start + j]
-                    keys[h, block, j, i] = _rounded(value / key_scales[h, j])
-        start = (count + h) * HEAD_DIM
+        part = np.empty((BLOCK, HEAD_DIM), np.float32)
+        codes = np.empty((BLOCK, HEAD_DIM), np.int8)
         row = np.empty(HEAD_DIM, np.float32)
-        for t in range(CONTEXT):
+        start = h * HEAD_DIM
+        for local in range((n + BLOCK - 1) // BLOCK):
+            block = first_block + local
+            for i in range(BLOCK):
+                t = min(local * BLOCK + i, n - 1)  # the last block is filled up
+                for j in range(HEAD_DIM):
+                    part[i, j] = raw[t, start + j] * scale[t] + bias[start + j]
             for j in range(HEAD_DIM):
-                row[j] = raw[t, start + j] * scale[t] + bias[start + j]
+                row[j] = np.float32(1e-12)
+            for i in range(BLOCK):
+                for j in range(HEAD_DIM):
+                    row[j] = max(row[j], abs(part[i, j]))
+            for j in range(HEAD_DIM):
+                key_scales[h, block, j] = row[j] * np.float32(1.0 / 127.0)
+                row[j] = np.float32(127.0) / row[j]
+            for i in range(BLOCK):
+                for j in range(HEAD_DIM):
+                    codes[i, j] = _rounded(part[i, j] * row[j])
+            for j in range(HEAD_DIM):
+                for i in range(BLOCK):
+                    keys[h, block, j, i] = codes[i, j]
+        start = (count + h) * HEAD_DIM
+        for i in range(n):
+            t = first_block * BLOCK + i
+            for j in range(HEAD_DIM):
+                row[j] = raw[i, start + j] * scale[i] + bias[start + j]
             value_scales[h, t] = _quantize_row(row, values[h, t])
 
 
@@ -360,15 +358,16 @@ def cross_attention(
         group, h = item // count, item % count
         window = windows[group]
         start = h * HEAD_DIM
-        query = np.empty(HEAD_DIM, np.float32)
+        query, scaled = np.empty(HEAD_DIM, np.float32), np.empty(HEAD_DIM, np.float32)
         weights = np.empty(BLOCKS * BLOCK, np.float32)
         offset_bytes = (window * count + h) * BLOCKS * HEAD_DIM * BLOCK
         value_offset_bytes = (window * count + h) * CONTEXT * HEAD_DIM
         for i in range(firsts[group], firsts[group + 1]):
             for j in range(HEAD_DIM):
-                value = raw[i, start + j] * scale[i] + bias[start + j]
-                query[j] = value * key_scales[window, h, j]
+                query[j] = raw[i, start + j] * scale[i] + bias[start + j]
             for block in range(BLOCKS):
+                for j in range(HEAD_DIM):
+                    scaled[j] = query[j] * key_scales[window, h, block, j]
                 some = weights[block * BLOCK : (block + 1) * BLOCK]
                 ahead = offset_bytes + block * HEAD_DIM * BLOCK + _PREFETCH_BYTES
                 for t in range(BLOCK):
@@ -378,14 +377,14 @@ def cross_attention(
                         _prefetch(keys, ahead + (j + line) * BLOCK)
                     for t in range(BLOCK):
                         some[t] += (
-                            query[j] * np.float32(keys[window, h, block, j, t])
-                            + query[j + 1] * np.float32(keys[window, h, block, j + 1, t])
-                            + query[j + 2] * np.float32(keys[window, h, block, j + 2, t])
-                            + query[j + 3] * np.float32(keys[window, h, block, j + 3, t])
-                            + query[j + 4] * np.float32(keys[window, h, block, j + 4, t])
-                            + query[j + 5] * np.float32(keys[window, h, block, j + 5, t])
-                            + query[j + 6] * np.float32(keys[window, h, block, j + 6, t])
-                            + query[j + 7] * np.float32(keys[window, h, block, j + 7, t])
+                            scaled[j] * np.float32(keys[window, h, block, j, t])
+                            + scaled[j + 1] * np.float32(keys[window, h, block, j + 1, t])
+                            + scaled[j + 2] * np.float32(keys[window, h, block, j + 2, t])
+                            + scaled[j + 3] * np.float32(keys[window, h, block, j + 3, t])
+                            + scaled[j + 4] * np.float32(keys[window, h, block, j + 4, t])
+                            + scaled[j + 5] * np.float32(keys[window, h, block, j + 5, t])
+                            + scaled[j + 6] * np.float32(keys[window, h, block, j + 6, t])
+                            + scaled[j + 7] * np.float32(keys[window, h, block, j + 7, t])
                         )
             largest = largest_of(weights, CONTEXT)
             total = np.float32(0.0)
@@ -420,6 +419,16 @@ def quantize_rows(x: Any, codes: Any, scales: Any) -> None:
     """Rows of x (n, d) float32 as int8 codes and a scale each."""
     for i in prange(x.shape[0]):
         scales[i] = _quantize_row(x[i], codes[i])
+
+
+@compiled
+def quantize_rows_bfloat16(x: Any, codes: Any, scales: Any) -> None:
+    """`quantize_rows` from bfloat16, whose bits numba sees as uint16."""
+    for i in prange(x.shape[0]):
+        row = np.empty(x.shape[1], np.float32)
+        for j in range(x.shape[1]):
+            row[j] = _from_bfloat16(x[i, j])
+        scales[i] = _quantize_row(row, codes[i])
 
 
 @compiled

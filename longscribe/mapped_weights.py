@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from longscribe.errors import ModelError
+from longscribe.processor import instructions, integer_range
 from longscribe.weights import ModelSpec
 
 CACHE_VARIABLE: Final = "LONGSCRIBE_CACHE"
@@ -98,13 +99,13 @@ def cache_file(spec: ModelSpec, stored: Stored) -> Path:
     parts = [spec.sha256[:20], stored, f"v{_FORMAT_VERSION}"]
     if stored == "int8":
         # oneDNN's layout is its own affair: it may differ between versions and instruction sets.
-        parts += [f"torch{torch.__version__}", _instructions()]
+        parts += [f"torch{torch.__version__}", instructions()]
     return cache_folder() / "weights" / ("-".join(parts).replace("+", "-") + ".pt")
 
 
 @cache
 def can_pack() -> bool:
-    """Whether this build of torch multiplies mapped int8 matrices on this processor: it is tried."""
+    """Whether this build of torch multiplies mapped int8 matrices here: it is tried out."""
     onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if platform.machine() not in ("x86_64", "AMD64") or not onednn:
         return False
@@ -114,28 +115,6 @@ def can_pack() -> bool:
     except (RuntimeError, AttributeError, ModelError):
         return False
     return bool(torch.allclose(product, weight.sum(dim=1)[None], atol=2.0))
-
-
-def has_matrix_unit() -> bool:
-    """Whether the processor multiplies bfloat16 matrices in hardware (Intel's AMX)."""
-    return bool(torch.cpu._is_amx_tile_supported())
-
-
-@cache
-def _instructions() -> str:
-    capability = torch.cpu.get_capabilities()
-    names = ("amx_int8", "avx512_vnni", "avx_vnni", "avx512_f", "avx2")
-    best = next((name for name in names if capability.get(name)), "x86")
-    return (best + os.environ.get("ONEDNN_MAX_CPU_ISA", "")).lower()
-
-
-def _integer_range() -> int:
-    # Without VNNI, pairs of products are added in 16 bits, which full-range weights overflow
-    # (oneDNN, "Nuances of int8 computations").
-    capability = torch.cpu.get_capabilities()
-    limited = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in ("AVX2", "AVX512_CORE", "SSE41")
-    vnni = capability.get("avx512_vnni") or capability.get("avx_vnni")
-    return 127 if vnni and not limited else 63
 
 
 @contextmanager
@@ -223,7 +202,7 @@ def _int8(weights: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _packed(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
-    scales = weight.abs().amax(dim=1).clamp_min(1e-12) / _integer_range()
+    scales = weight.abs().amax(dim=1).clamp_min(1e-12) / integer_range()
     codes = torch.round(weight / scales[:, None]).to(torch.int8)
     packed = torch.ops.onednn.qlinear_prepack(codes, None)
     size_bytes = torch.ops.mkldnn._nbytes(packed)

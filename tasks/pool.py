@@ -56,6 +56,10 @@ def start_worker(threads: int) -> None:
     import torch
     from threadpoolctl import threadpool_limits
 
+    from longscribe.processor import use_wide_vectors
+
+    use_wide_vectors()
+
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
     threadpool_limits(threads)

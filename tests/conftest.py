@@ -14,6 +14,14 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def converted_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Converted weights are kept for all tests, apart from the user's."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("LONGSCRIBE_CACHE", str(tmp_path_factory.mktemp("converted")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads or writes the user's weights, settings or scratch folders."""
