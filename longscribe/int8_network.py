@@ -14,11 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from longscribe import kernels
+from longscribe import cross_attention, kernels
 from longscribe.checkpoint import ModelDims
-from longscribe.kernels import BLOCK, BLOCKS, CONTEXT, HEAD_DIM
+from longscribe.cross_attention import BLOCK, CrossCache
+from longscribe.int8_session import Int8Session, SelfCaches
+from longscribe.kernels import CONTEXT, HEAD_DIM
 from longscribe.mapped_weights import PackedLinear, mapped
-from longscribe.network import Attention, First, Heads, Session
+from longscribe.matrix_unit import MatrixUnitAttention
+from longscribe.network import Attention, Heads, Session
 from longscribe.processor import has_matrix_unit
 from longscribe.weights import ModelSpec
 
@@ -72,22 +75,6 @@ class _Block:
             self.cross_out = _Linear(weights[f"{name}.cross_attn.out"])
 
 
-class _Cross:
-    """Keys and values of a decoder layer's cross-attention, for every encoded window."""
-
-    def __init__(self, windows: int, heads: int) -> None:
-        self.keys = np.empty((windows, heads, BLOCKS, HEAD_DIM, BLOCK), np.int8)
-        self.key_scales = np.empty((windows, heads, BLOCKS, HEAD_DIM), np.float32)
-        self.values = np.empty((windows, heads, CONTEXT, HEAD_DIM), np.int8)
-        self.value_scales = np.empty((windows, heads, CONTEXT), np.float32)
-
-    def dequantized_keys(self, window: int, head: int) -> _Floats:
-        """Shape (1500, 64)."""
-        scaled = self.keys[window, head] * self.key_scales[window, head, :, :, None]
-        keys: _Floats = scaled.transpose(0, 2, 1).reshape(-1, HEAD_DIM)[:CONTEXT]
-        return keys
-
-
 class Int8Network:
     """A Whisper model whose weights are mapped from the machine's one int8 copy."""
 
@@ -99,11 +86,13 @@ class Int8Network:
         """
         weights = mapped(spec, "int8")
         self.dims: ModelDims = spec.dims
-        self._attention_dtype = torch.bfloat16 if has_matrix_unit() else torch.float32
+        bfloat16 = has_matrix_unit()
         self._convolutions = [
-            _Convolution(weights, f"encoder.conv{i}", stride, self._attention_dtype)
-            for i, stride in ((1, 1), (2, 2))
+            _Convolution(weights, f"encoder.conv{i}", i, torch.bfloat16 if bfloat16 else None)
+            for i in (1, 2)
         ]
+        heads = self.dims.n_audio_head
+        self._attention = MatrixUnitAttention(heads) if bfloat16 else _Float32Attention(heads)
         self._audio_positions: Tensor = weights["encoder.positional_embedding"]
         self._encoder = [
             _Block(weights, f"encoder.blocks.{i}", crossed=False)
@@ -118,14 +107,14 @@ class Int8Network:
         ]
         self._decoder_norm = _Norm(weights, "decoder.ln")
         self._logits: PackedLinear = weights["logits"]
-        self._cross: list[_Cross] = []
+        self._cross: list[CrossCache] = []
 
     def encode(self, mels: Sequence[Tensor]) -> None:
         """Listen to windows; see `Network.encode`."""
         if not self._cross or len(self._cross[0].keys) < len(mels):
             heads = self.dims.n_text_head
             self._cross = []  # the old ones go before the new ones come
-            self._cross = [_Cross(len(mels), heads) for _ in self._decoder]
+            self._cross = [CrossCache(len(mels), heads) for _ in self._decoder]
         for window, mel in enumerate(mels):
             self._encode(window, mel)
 
@@ -133,13 +122,13 @@ class Int8Network:
         self, windows: Sequence[int], prompt: Sequence[int], start_at: int, rows_per_window: int
     ) -> Session:
         """Begin to decode; see `Network.start`."""
-        return _Int8Session(self, windows, prompt, start_at, rows_per_window)
+        return Int8Session(self, windows, prompt, start_at, rows_per_window)
 
     def attention(
         self, window: int, tokens: Sequence[int], heads: Heads
     ) -> tuple[Attention, Tensor]:
         """Cross-attention while a window is given a text; see `Network.attention`."""
-        caches = _Caches(self.dims, 1, len(tokens))
+        caches = SelfCaches(self.dims, 1, len(tokens))
         count = len(tokens)
         taken: Attention = np.empty((len(heads), count, CONTEXT), np.float32)
         logits = self.forward(
@@ -158,19 +147,13 @@ class Int8Network:
         for convolution in self._convolutions:
             sound = convolution(sound)
         x: _Floats = (sound.float() + self._audio_positions).numpy()
-        heads_shape = (3, self.dims.n_audio_head, CONTEXT, HEAD_DIM)
-        heads = torch.empty(heads_shape, dtype=self._attention_dtype)
-        half = self._attention_dtype == torch.bfloat16
-        split = kernels.split_heads_bfloat16 if half else kernels.split_heads
-        quantize = kernels.quantize_rows_bfloat16 if half else kernels.quantize_rows
+        attended: _Floats = np.empty_like(x)
         layers = len(self._encoder)
         for layer in range(-1, layers):
             block = self._encoder[max(layer, 0)]
             after = self._encoder[layer + 1] if layer + 1 < layers else None
             if layer >= 0:
-                q, k, v = (part[None] for part in heads)
-                attended = functional.scaled_dot_product_attention(q, k, v, scale=1.0)
-                rows = _bits(attended[0].transpose(0, 1).reshape(CONTEXT, -1))
+                self._attention.attend(attended)
             norm = after.attention_norm if after else self._encoder_norm
             # In parts whose intermediate results stay in the core's own cache.
             for first in range(0, CONTEXT, _ENCODED_ROWS):
@@ -179,20 +162,20 @@ class Int8Network:
                 if layer < 0:
                     kernels.norm_quantize(part, norm.weight, norm.bias, codes.array, codes.scales)
                 else:
-                    quantize(rows[first : first + _ENCODED_ROWS], codes.array, codes.scales)
+                    rows = attended[first : first + _ENCODED_ROWS]
+                    kernels.quantize_rows(rows, codes.array, codes.scales)
                     _add(part, block.attention_out, codes, block.mlp_norm)
                     raw, bias = block.mlp_in.raw(codes), block.mlp_in.bias
                     kernels.gelu_quantize(raw, codes.scales, bias, wide.array, wide.scales)
                     _add(part, block.mlp_out, wide, norm, codes)
                 if after:
-                    raw = after.qkv.raw(codes)
-                    split(raw, codes.scales, after.qkv.bias, _bits(heads), first)
+                    self._attention.take(after.qkv.raw(codes), codes.scales, after.qkv.bias, first)
                 else:
                     self._store(window, first // BLOCK, codes)
 
     def _store(self, window: int, first_block: int, codes: _Codes) -> None:
         for block, cross in zip(self._decoder, self._cross, strict=True):
-            kernels.store_cross(
+            cross_attention.store_cross(
                 block.cross_kv.raw(codes),
                 codes.scales,
                 block.cross_kv.bias,
@@ -206,7 +189,7 @@ class Int8Network:
     def forward(
         self,
         tokens: npt.NDArray[np.int64],
-        caches: "_Caches",
+        caches: SelfCaches,
         *,
         slots: npt.NDArray[np.int64],
         positions: npt.NDArray[np.int64],
@@ -248,7 +231,7 @@ class Int8Network:
             if watched is not None:
                 query = raw * codes.scales[:, None] + block.cross_query.bias
                 _watch(query, layer, cross, int(windows[0]), *watched)
-            kernels.cross_attention(
+            cross_attention.cross_attention(
                 raw,
                 codes.scales,
                 block.cross_query.bias,
@@ -271,88 +254,29 @@ class Int8Network:
         return self._logits.product(rows).mul_(scales[:, None])
 
 
-class _Caches:
-    """Self-attention's keys and values, bfloat16 as uint16, a slot for every row.
+class _Float32Attention:
+    """The encoder's attention by torch; see `matrix_unit.MatrixUnitAttention`."""
 
-    The memory is taken from the system only as far as tokens reach, page by page.
-    """
+    def __init__(self, heads: int) -> None:
+        self._heads = torch.empty(3, heads, CONTEXT, HEAD_DIM)
 
-    def __init__(self, dims: ModelDims, slots: int, capacity: int) -> None:
-        shape = (dims.n_text_layer, slots, dims.n_text_head, capacity, HEAD_DIM)
-        self.keys = np.empty(shape, np.uint16)
-        self.values = np.empty(shape, np.uint16)
+    def take(self, raw: _Floats, scales: _Floats, bias: _Floats, first: int) -> None:
+        kernels.split_heads(raw, scales, bias, self._heads.numpy(), first)
 
-
-class _Int8Session:
-    """Rows under way; see `network.Session`."""
-
-    def __init__(
-        self,
-        network: Int8Network,
-        windows: Sequence[int],
-        prompt: Sequence[int],
-        start_at: int,
-        rows_per_window: int,
-    ) -> None:
-        self._network = network
-        count, length = len(windows), len(prompt)
-        # Whisper decodes at most half its context (whisper/decoding.py, `sample_len`).
-        capacity = length + network.dims.n_text_ctx // 2 + 1
-        self._caches = _Caches(network.dims, count * rows_per_window, capacity)
-        self._free = list(range(count, count * rows_per_window))
-        self._slots = np.arange(count)
-        self._windows = np.asarray(windows, dtype=np.int64)
-        self._length = length
-        last = np.arange(count) * length + length - 1
-        logits = network.forward(
-            np.tile(np.asarray(prompt), count),
-            self._caches,
-            slots=np.repeat(self._slots, length),
-            positions=np.tile(np.arange(length), count),
-            windows=np.repeat(self._windows, length),
-            wanted=np.concatenate((last, last - (length - 1 - start_at))),
-        )
-        self.first = First(logits[:count], logits[count:])
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these rows; see `Session.keep`."""
-        kept = set(rows)
-        self._free += [int(slot) for row, slot in enumerate(self._slots) if row not in kept]
-        slots, sources, targets = [], [], []
-        used: set[int] = set()
-        for row in rows:
-            slot = int(self._slots[row])
-            if row in used:
-                sources.append(slot)
-                slot = self._free.pop()
-                targets.append(slot)
-            used.add(row)
-            slots.append(slot)
-        if sources:
-            copied = np.asarray(sources), np.asarray(targets)
-            kernels.copy_slots(self._caches.keys, *copied, self._length)
-            kernels.copy_slots(self._caches.values, *copied, self._length)
-        self._windows = self._windows[list(rows)]
-        self._slots = np.asarray(slots, dtype=np.int64)
-
-    def step(self, tokens: Sequence[int]) -> Tensor:
-        """Give every row its next token; see `Session.step`."""
-        positions = np.full(len(tokens), self._length)
-        self._length += 1
-        return self._network.forward(
-            np.asarray(tokens),
-            self._caches,
-            slots=self._slots,
-            positions=positions,
-            windows=self._windows,
-        )
+    def attend(self, out: _Floats) -> None:
+        q, k, v = (part[None] for part in self._heads)
+        attended = functional.scaled_dot_product_attention(q, k, v, scale=1.0)
+        out[:] = attended[0].transpose(0, 1).reshape(out.shape).numpy()
 
 
 class _Convolution:
     """A convolution over 3 positions, then GELU, as one matrix product; half the time of conv1d."""
 
-    def __init__(self, weights: dict[str, Any], name: str, stride: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, weights: dict[str, Any], name: str, stride: int, dtype: torch.dtype | None
+    ) -> None:
         weight: Tensor = weights[f"{name}.weight"]  # (out, in, 3)
+        dtype = dtype or weight.dtype
         self._weight = weight.permute(0, 2, 1).reshape(len(weight), -1).to(dtype)
         self._bias: Tensor = weights[f"{name}.bias"].to(dtype)
         self._stride = stride
@@ -383,16 +307,8 @@ def _add(
     )
 
 
-def _bits(heads: Tensor) -> npt.NDArray[Any]:
-    """The tensor as numba can see it: bfloat16 as uint16."""
-    if heads.dtype == torch.bfloat16:
-        bits: npt.NDArray[Any] = heads.view(torch.int16).numpy().view(np.uint16)
-        return bits
-    return heads.numpy()
-
-
 def _watch(
-    query: _Floats, layer: int, cross: _Cross, window: int, heads: Heads, taken: Attention
+    query: _Floats, layer: int, cross: CrossCache, window: int, heads: Heads, taken: Attention
 ) -> None:
     for place, (watched_layer, head) in enumerate(heads):
         if watched_layer == layer:

@@ -1,15 +1,12 @@
 """The decoder's and encoder's small steps on a CPU, fused and compiled by numba.
 
 torch does the large matrix products; what lies between them (norms, quantization, attention over
-caches) is memory traffic, and torch makes several passes where one is enough. The one that matters
-most is cross-attention: every decoded token reads all keys and values of its window, so they are
-kept as int8, a quarter of float32, and read once.
+caches) is memory traffic, and torch makes several passes where one is enough.
 
 numba comes with openai-whisper, so no compiler is needed on the user's machine; compiled code is
 cached beside this file, or in the user's cache folder where that cannot be written.
 
-Everywhere below: n rows, d model width, H heads of `HEAD_DIM`, T = `CONTEXT` encoder positions;
-`raw` is an int32 product already times the weights' scales, so that `raw * scale + bias` is the
+Everywhere below: n rows, d model width, H heads of `HEAD_DIM`; `raw` is an int32 product already times the weights' scales, so that `raw * scale + bias` is the
 linear layer's output, `scale` being the row's own.
 """
 
@@ -17,20 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, prange, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import njit, prange
 
 HEAD_DIM = 64  # of every Whisper model
 CONTEXT = 1500  # encoder positions of a 30 s window
-BLOCK = 64  # positions whose keys lie together, transposed
-BLOCKS = -(-CONTEXT // BLOCK)
-
-# Values whose weight is below this fraction of the largest are left out of cross-attention: int8
-# values are themselves only good to 4e-3.
-_NEGLIGIBLE = np.float32(1e-5)
-_PREFETCH_BYTES = 2048  # how far ahead of the arithmetic keys and values are fetched
 _EPSILON = np.float32(1e-5)  # torch.nn.LayerNorm's
 
 Kernel = Callable[..., Any]
@@ -44,28 +31,6 @@ def compiled(kernel: Kernel) -> Kernel:
 def inlined(function: Kernel) -> Kernel:
     """A piece of kernels, compiled into each of them."""
     return njit(fastmath=True, error_model="numpy", inline="always")(function)
-
-
-def _fetch_ahead(typing_context: Any, array: Any, offset_bytes: Any) -> Any:
-    """Fetch a cache line of `array` ahead of its use; past the end it does nothing."""
-    signature = types.void(array, offset_bytes)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = context.make_array(signature.args[0])(context, builder, arguments[0])
-        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        pointer = builder.gep(builder.bitcast(view.data, byte), [arguments[1]])
-        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
-        function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-            builder.module, kind, "llvm.prefetch.p0"
-        )
-        read, keep_in_l2, data = number(0), number(2), number(1)
-        builder.call(function, [pointer, read, keep_in_l2, data])
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-_prefetch: Kernel = intrinsic(_fetch_ahead)
 
 
 @inlined
@@ -103,7 +68,8 @@ def _gelu(x: Any) -> Any:
 
 
 @inlined
-def _to_bfloat16(x: Any) -> Any:
+def to_bfloat16(x: Any) -> Any:
+    """A float32 as the bits of a bfloat16, rounded to even."""
     bits = np.float32(x).view(np.uint32)
     odd = np.uint32(np.uint32(bits >> np.uint32(16)) & np.uint32(1))
     return np.uint16(np.uint32(bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
@@ -115,12 +81,13 @@ def _from_bfloat16(x: Any) -> Any:
 
 
 @inlined
-def _rounded(x: Any) -> Any:
+def rounded(x: Any) -> Any:
+    """The nearest int8."""
     return np.int8(np.int32(np.floor(x + np.float32(0.5))))
 
 
 @inlined
-def _quantize_row(row: Any, codes: Any) -> Any:
+def quantize_row(row: Any, codes: Any) -> Any:
     """Write a row as int8 codes; its scale."""
     # As integers: LLVM vectorizes their maximum, not that of floats. Positive floats sort alike.
     bits = np.int32(0)
@@ -129,7 +96,7 @@ def _quantize_row(row: Any, codes: Any) -> Any:
     largest = max(np.int32(bits).view(np.float32), np.float32(1e-12))
     inverse = np.float32(127.0) / largest
     for i in range(row.shape[0]):
-        codes[i] = _rounded(row[i] * inverse)
+        codes[i] = rounded(row[i] * inverse)
     return largest * np.float32(1.0 / 127.0)
 
 
@@ -164,7 +131,7 @@ def norm_quantize(x: Any, weight: Any, bias: Any, codes: Any, scales: Any) -> No
     for i in prange(x.shape[0]):
         normed = np.empty(x.shape[1], np.float32)
         _normalize_row(x[i], weight, bias, normed)
-        scales[i] = _quantize_row(normed, codes[i])
+        scales[i] = quantize_row(normed, codes[i])
 
 
 @compiled
@@ -177,7 +144,7 @@ def add_norm_quantize(
             x[i, j] += raw[i, j] * scale[i] + add[j]
         normed = np.empty(x.shape[1], np.float32)
         _normalize_row(x[i], weight, bias, normed)
-        scales[i] = _quantize_row(normed, codes[i])
+        scales[i] = quantize_row(normed, codes[i])
 
 
 @compiled
@@ -187,7 +154,7 @@ def gelu_quantize(raw: Any, scale: Any, bias: Any, codes: Any, scales: Any) -> N
         row = np.empty(raw.shape[1], np.float32)
         for j in range(raw.shape[1]):
             row[j] = _gelu(raw[i, j] * scale[i] + bias[j])
-        scales[i] = _quantize_row(row, codes[i])
+        scales[i] = quantize_row(row, codes[i])
 
 
 @compiled
@@ -201,79 +168,6 @@ def split_heads(raw: Any, scale: Any, bias: Any, heads: Any, first: Any) -> None
                 for j in range(HEAD_DIM):
                     value = raw[i, start + j] * scale[i] + bias[start + j]
                     heads[part, h, first + i, j] = value
-
-
-@compiled
-def split_heads_bfloat16(raw: Any, scale: Any, bias: Any, heads: Any, first: Any) -> None:
-    """`split_heads` into bfloat16, whose bits numba sees as uint16."""
-    count = heads.shape[1]
-    for i in prange(raw.shape[0]):
-        for part in range(3):
-            for h in range(count):
-                start = (part * count + h) * HEAD_DIM
-                for j in range(HEAD_DIM):
-                    value = raw[i, start + j] * scale[i] + bias[start + j]
-                    heads[part, h, first + i, j] = _to_bfloat16(value)
-
-
-@compiled
-def store_cross(
-    raw: Any,
-    scale: Any,
-    bias: Any,
-    keys: Any,
-    key_scales: Any,
-    values: Any,
-    value_scales: Any,
-    first_block: Any,
-) -> None:
-    """Cross-attention keys and values of a window's positions, as int8.
-
-    Keys get a scale for each of the 64 channels of a block, values one for each position: outliers
-    sit in channels of the keys and in positions of the values (KIVI, arXiv:2402.02750).
-
-    Args:
-        raw: the product of a linear layer, (n, 2d) float32, for positions from a block's first on.
-        scale: of its rows.
-        bias: of the layer, (2d,).
-        keys: written, (H, BLOCKS, 64, BLOCK) int8, channels before positions within a block.
-        key_scales: written, (H, BLOCKS, 64).
-        values: written, (H, T, 64) int8.
-        value_scales: written, (H, T).
-        first_block: block of the first position.
-    """
-    count, n = keys.shape[0], raw.shape[0]
-    for h in prange(count):
-        part = np.empty((BLOCK, HEAD_DIM), np.float32)
-        codes = np.empty((BLOCK, HEAD_DIM), np.int8)
-        row = np.empty(HEAD_DIM, np.float32)
-        start = h * HEAD_DIM
-        for local in range((n + BLOCK - 1) // BLOCK):
-            block = first_block + local
-            for i in range(BLOCK):
-                t = min(local * BLOCK + i, n - 1)  # the last block is filled up
-                for j in range(HEAD_DIM):
-                    part[i, j] = raw[t, start + j] * scale[t] + bias[start + j]
-            for j in range(HEAD_DIM):
-                row[j] = np.float32(1e-12)
-            for i in range(BLOCK):
-                for j in range(HEAD_DIM):
-                    row[j] = max(row[j], abs(part[i, j]))
-            for j in range(HEAD_DIM):
-                key_scales[h, block, j] = row[j] * np.float32(1.0 / 127.0)
-                row[j] = np.float32(127.0) / row[j]
-            for i in range(BLOCK):
-                for j in range(HEAD_DIM):
-                    codes[i, j] = _rounded(part[i, j] * row[j])
-            for j in range(HEAD_DIM):
-                for i in range(BLOCK):
-                    keys[h, block, j, i] = codes[i, j]
-        start = (count + h) * HEAD_DIM
-        for i in range(n):
-            t = first_block * BLOCK + i
-            for j in range(HEAD_DIM):
-                row[j] = raw[i, start + j] * scale[i] + bias[start + j]
-            value_scales[h, t] = _quantize_row(row, values[h, t])
 
 
 @compiled
@@ -299,8 +193,8 @@ def self_attention(
         for h in range(count):
             for j in range(HEAD_DIM):
                 k, v = d + h * HEAD_DIM + j, 2 * d + h * HEAD_DIM + j
-                keys[slot, h, position, j] = _to_bfloat16(raw[i, k] * scale[i] + bias[k])
-                values[slot, h, position, j] = _to_bfloat16(raw[i, v] * scale[i] + bias[v])
+                keys[slot, h, position, j] = to_bfloat16(raw[i, k] * scale[i] + bias[k])
+                values[slot, h, position, j] = to_bfloat16(raw[i, v] * scale[i] + bias[v])
     for item in prange(n * count):
         i, h = item // count, item % count
         slot, length = slots[i], positions[i] + 1
@@ -327,108 +221,10 @@ def self_attention(
 
 
 @compiled
-def cross_attention(
-    raw: Any,
-    scale: Any,
-    bias: Any,
-    keys: Any,
-    key_scales: Any,
-    values: Any,
-    value_scales: Any,
-    windows: Any,
-    firsts: Any,
-    out: Any,
-) -> None:
-    """Attention of n tokens over their windows; tokens of one window share one reading of it.
-
-    Args:
-        raw: queries (n, d), sorted by window; they already carry 1/8.
-        scale: of its rows.
-        bias: (d,).
-        keys: of all windows, as `store_cross` wrote them, with a first axis of windows.
-        key_scales: likewise.
-        values: likewise.
-        value_scales: likewise.
-        windows: the windows that are read, (g,).
-        firsts: the first token of each, and n at the end, (g + 1,).
-        out: written, (n, d) float32.
-    """
-    count = keys.shape[1]
-    for item in prange(windows.shape[0] * count):
-        group, h = item // count, item % count
-        window = windows[group]
-        start = h * HEAD_DIM
-        query, scaled = np.empty(HEAD_DIM, np.float32), np.empty(HEAD_DIM, np.float32)
-        weights = np.empty(BLOCKS * BLOCK, np.float32)
-        offset_bytes = (window * count + h) * BLOCKS * HEAD_DIM * BLOCK
-        value_offset_bytes = (window * count + h) * CONTEXT * HEAD_DIM
-        for i in range(firsts[group], firsts[group + 1]):
-            for j in range(HEAD_DIM):
-                query[j] = raw[i, start + j] * scale[i] + bias[start + j]
-            for block in range(BLOCKS):
-                for j in range(HEAD_DIM):
-                    scaled[j] = query[j] * key_scales[window, h, block, j]
-                some = weights[block * BLOCK : (block + 1) * BLOCK]
-                ahead = offset_bytes + block * HEAD_DIM * BLOCK + _PREFETCH_BYTES
-                for t in range(BLOCK):
-                    some[t] = np.float32(0.0)
-                for j in range(0, HEAD_DIM, 8):
-                    for line in range(8):
-                        _prefetch(keys, ahead + (j + line) * BLOCK)
-                    for t in range(BLOCK):
-                        some[t] += (
-                            scaled[j] * np.float32(keys[window, h, block, j, t])
-                            + scaled[j + 1] * np.float32(keys[window, h, block, j + 1, t])
-                            + scaled[j + 2] * np.float32(keys[window, h, block, j + 2, t])
-                            + scaled[j + 3] * np.float32(keys[window, h, block, j + 3, t])
-                            + scaled[j + 4] * np.float32(keys[window, h, block, j + 4, t])
-                            + scaled[j + 5] * np.float32(keys[window, h, block, j + 5, t])
-                            + scaled[j + 6] * np.float32(keys[window, h, block, j + 6, t])
-                            + scaled[j + 7] * np.float32(keys[window, h, block, j + 7, t])
-                        )
-            largest = largest_of(weights, CONTEXT)
-            total = np.float32(0.0)
-            for t in range(CONTEXT):
-                weight = exp(weights[t] - largest)
-                total += weight
-                weights[t] = weight
-            result = np.zeros(HEAD_DIM, np.float32)
-            for t in range(0, CONTEXT, 4):
-                a, b, c, e = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
-                if a + b + c + e < _NEGLIGIBLE:
-                    continue
-                for line in range(4):
-                    _prefetch(values, value_offset_bytes + (t + line) * HEAD_DIM + _PREFETCH_BYTES)
-                a *= value_scales[window, h, t]
-                b *= value_scales[window, h, t + 1]
-                c *= value_scales[window, h, t + 2]
-                e *= value_scales[window, h, t + 3]
-                for j in range(HEAD_DIM):
-                    result[j] += (
-                        a * np.float32(values[window, h, t, j])
-                        + b * np.float32(values[window, h, t + 1, j])
-                        + c * np.float32(values[window, h, t + 2, j])
-                        + e * np.float32(values[window, h, t + 3, j])
-                    )
-            for j in range(HEAD_DIM):
-                out[i, start + j] = result[j] / total
-
-
-@compiled
 def quantize_rows(x: Any, codes: Any, scales: Any) -> None:
     """Rows of x (n, d) float32 as int8 codes and a scale each."""
     for i in prange(x.shape[0]):
-        scales[i] = _quantize_row(x[i], codes[i])
-
-
-@compiled
-def quantize_rows_bfloat16(x: Any, codes: Any, scales: Any) -> None:
-    """`quantize_rows` from bfloat16, whose bits numba sees as uint16."""
-    for i in prange(x.shape[0]):
-        row = np.empty(x.shape[1], np.float32)
-        for j in range(x.shape[1]):
-            row[j] = _from_bfloat16(x[i, j])
-        scales[i] = _quantize_row(row, codes[i])
+        scales[i] = quantize_row(x[i], codes[i])
 
 
 @compiled

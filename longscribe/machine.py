@@ -20,12 +20,13 @@ _BARE_WORKER_BYTES = 560_000_000
 _CHUNK_BYTES_PER_S = 450_000
 _SAFETY = 1.1
 
-# Windows decoded side by side on the whole machine: more share the reading of the weights, but each
-# keeps its keys and values in memory. Several workers share the number, so that a second worker
-# costs hardly more memory than one.
-_BATCH_OF_MACHINE = 20
-_SMALLEST_BATCH = 6
+# Windows decoded side by side: more share the reading of the weights, but each keeps its keys and
+# values in memory. Workers share the memory for these, so that a second one costs little of it.
+_WINDOWS_BYTES = 850_000_000
+_SMALLEST_BATCH, _LARGEST_BATCH = 6, 24
 _BATCH_OF_GPU = 32
+
+_FALLING_BACK = 4  # windows sampled at once at higher temperatures, as far as memory is planned for
 
 # Kept free for the parent, the embedded server and the rest of the machine.
 _RESERVED_BYTES = 600_000_000
@@ -90,7 +91,7 @@ def memory_demand(
     Args:
         dims: of the model.
         chunk_s: seconds of the longest chunk.
-        candidates: hypotheses of one window side by side (best_of or beam_size).
+        candidates: hypotheses of a window that falls back, side by side (best_of or beam_size).
         int8: its linear layers and cross-attention are int8, otherwise float32.
         batched: decoding in batches, otherwise openai-whisper's loop.
     """
@@ -98,16 +99,17 @@ def memory_demand(
     embedding = dims.n_vocab * dims.n_text_state
     shared_bytes = dims.parameters + 2 * embedding if int8 else 4 * dims.parameters
     # Keys and values for every position: of cross-attention once, of self-attention (bfloat16 in
-    # int8) for each candidate, up to the prompt and half the context.
+    # int8) for each row, up to half the context.
     per_number_bytes = 1.1 if int8 else 4.0  # int8 has scales beside it
     cross_bytes = 2 * dims.n_audio_ctx * width * per_number_bytes
     self_bytes = 2 * (dims.n_text_ctx // 2) * width * (2 if int8 else 4)
-    window_bytes = cross_bytes + candidates * self_bytes
+    window_bytes = cross_bytes + self_bytes
     # The encoder at work: a few activations, the widest 4 d, and torch's own buffers beside them.
     encoder_bytes = dims.n_audio_ctx * dims.n_audio_state * 4 * 16
     worker_bytes = _BARE_WORKER_BYTES + encoder_bytes + int(_CHUNK_BYTES_PER_S * chunk_s)
+    worker_bytes += _FALLING_BACK * candidates * self_bytes
     if not batched:
-        worker_bytes += int(window_bytes * candidates)
+        worker_bytes += candidates * window_bytes
         window_bytes = 0.0
     return Demand(
         shared_bytes=shared_bytes,
@@ -144,7 +146,7 @@ def size_run(
     wanted = max(1, min(workers or by_cores, by_cores, chunks))
     usable_bytes = machine.available_bytes - _RESERVED_BYTES - demand.shared_bytes
     for count in range(wanted, 0, -1):
-        batch = batch_size or _batch_size(machine, count)
+        batch = batch_size or _batch_size(machine, count, demand)
         needed_bytes = demand.per_worker_bytes(batch)
         per_worker_bytes = memory_per_worker_bytes or needed_bytes
         if count * per_worker_bytes <= usable_bytes:
@@ -180,10 +182,11 @@ def size_run(
     )
 
 
-def _batch_size(machine: Machine, workers: int) -> int:
+def _batch_size(machine: Machine, workers: int, demand: Demand) -> int:
     if machine.gpus:
         return _BATCH_OF_GPU
-    return max(_SMALLEST_BATCH, _BATCH_OF_MACHINE // workers)
+    fitting = _WINDOWS_BYTES // (workers * max(1, demand.window_bytes))
+    return min(max(_SMALLEST_BATCH, fitting), _LARGEST_BATCH)
 
 
 def scratch_folder() -> Path:
