@@ -16,6 +16,7 @@ from prefect.states import Completed
 from prefect.utilities.urls import url_for
 from pydantic import BaseModel, ConfigDict, Field
 
+from longscribe.audio import probe
 from longscribe.chunks import most_chunks
 from longscribe.errors import OutputError, TranscriptionError
 from longscribe.formats import check_writable, output_name, printable_lines
@@ -43,11 +44,14 @@ from longscribe.weights import ModelSpec, check_language
 from tasks.accelerate import accelerate
 from tasks.load_model import load_model
 from tasks.merge import merge
+from tasks.pool import worker_pool
 from tasks.postprocess import postprocess
 from tasks.split import split
 from tasks.stage import refusing
 from tasks.transcribe_chunk import transcribe_chunks
 from tasks.write import write
+
+_LONG_S = 3600.0
 
 
 class RunSummary(BaseModel):
@@ -154,10 +158,12 @@ def transcribe(
     with _scratch() as scratch:
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
-        audio = accelerate(options.recording_path, options.speed, scratch)
-        sizing = _size(audio.duration_s, spec, options)
-        pieces = split(audio, options.chunk_minutes, sizing.workers)
-        results = transcribe_chunks(pieces.chunks, spec, options.for_chunks, sizing)
+        source = probe(options.recording_path)
+        sizing = _size(source.declared_duration_s, spec, options)
+        with worker_pool(sizing, (spec, options.for_chunks)) as pool:
+            audio = accelerate(source, options.speed, scratch)
+            pieces = split(audio, options.chunk_minutes, sizing.workers)
+            results = transcribe_chunks(pool, pieces.chunks, spec, options.for_chunks, sizing)
         if not results:
             raise TranscriptionError("all chunks failed; the log says why")
         merged = merge(options.recording_path, audio, pieces, results)
@@ -207,8 +213,10 @@ def _scratch() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _size(duration_s: float, spec: ModelSpec, options: RunOptions) -> Sizing:
+def _size(declared_s: float | None, spec: ModelSpec, options: RunOptions) -> Sizing:
+    """What the run takes of the machine; a recording that hides its length counts as a long one."""
     logger = get_run_logger()
+    duration_s = (declared_s or _LONG_S) / options.speed
     chunk_s = min(60.0 * options.chunk_minutes, duration_s)
     batched = options.decoding == "batched"
     demand = memory_demand(

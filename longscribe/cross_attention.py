@@ -1,7 +1,7 @@
 """Cross-attention over int8 keys and values, where decoding spends most of its time.
 
-Every decoded token reads all keys and values of its window, megabytes for each layer: what counts is
-how many bytes that is, and that they are on their way before they are needed.
+Every decoded token reads all keys and values of its window, megabytes for each layer: what counts
+is how many bytes that is, and that they are on their way before they are needed.
 """
 
 from typing import Any

@@ -23,6 +23,7 @@ from longscribe.float_network import FloatNetwork
 from longscribe.int8_network import Int8Network
 from longscribe.network import Heads, Network
 from longscribe.options import DecodingOptions, Precision
+from longscribe.sequential import load as load_upstream
 from longscribe.sequential import transcribe_sequentially
 from longscribe.speech import PAD_S, Spans, overlap_s
 from longscribe.transcript import ChunkTranscript, Segment
@@ -84,6 +85,20 @@ def load(spec: ModelSpec, chosen: Arithmetic) -> Network:
     return FloatNetwork(spec, chosen.device, _DTYPES[chosen.precision])
 
 
+def prepare(spec: ModelSpec, options: DecodingOptions) -> None:
+    """Load what chunks of a run will need, so that the first does not wait for it.
+
+    Raises:
+        ModelError: the checkpoint cannot be loaded.
+        OptionError: a device or precision that this machine does not have.
+    """
+    chosen = arithmetic(options)
+    if options.decoding == "batched":
+        load(spec, chosen)
+    else:
+        load_upstream(spec, chosen.device)
+
+
 def alignment_heads(spec: ModelSpec) -> Heads:
     """The heads whose attention follows the words, known for official models (whisper/__init__.py).
 
@@ -136,6 +151,8 @@ def transcribe_chunk(
             )
             segments, language, probability, windows, fallbacks = batched
         else:
+            load_upstream(spec, chosen.device)
+            loaded_s, cpu_started_s = time.perf_counter(), time.process_time()
             segments, language, probability = transcribe_sequentially(
                 spec, chosen.device, samples, sound, options, seed
             )

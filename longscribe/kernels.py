@@ -6,8 +6,8 @@ caches) is memory traffic, and torch makes several passes where one is enough.
 numba comes with openai-whisper, so no compiler is needed on the user's machine; compiled code is
 cached beside this file, or in the user's cache folder where that cannot be written.
 
-Everywhere below: n rows, d model width, H heads of `HEAD_DIM`; `raw` is an int32 product already times the weights' scales, so that `raw * scale + bias` is the
-linear layer's output, `scale` being the row's own.
+Everywhere below: n rows, d model width, H heads of `HEAD_DIM`; `raw` is an int8 product times the
+weights' scales, so that `raw * scale + bias` is a linear layer's output, `scale` being the row's.
 """
 
 from collections.abc import Callable

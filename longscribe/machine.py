@@ -22,7 +22,7 @@ _SAFETY = 1.1
 
 # Windows decoded side by side: more share the reading of the weights, but each keeps its keys and
 # values in memory. Workers share the memory for these, so that a second one costs little of it.
-_WINDOWS_BYTES = 850_000_000
+_WINDOWS_BYTES = 900_000_000
 _SMALLEST_BATCH, _LARGEST_BATCH = 6, 24
 _BATCH_OF_GPU = 32
 
@@ -106,7 +106,7 @@ def memory_demand(
     window_bytes = cross_bytes + self_bytes
     # The encoder at work: a few activations, the widest 4 d, and torch's own buffers beside them.
     encoder_bytes = dims.n_audio_ctx * dims.n_audio_state * 4 * 16
-    worker_bytes = _BARE_WORKER_BYTES + encoder_bytes + int(_CHUNK_BYTES_PER_S * chunk_s)
+    worker_bytes = _BARE_WORKER_BYTES + encoder_bytes + _CHUNK_BYTES_PER_S * chunk_s
     worker_bytes += _FALLING_BACK * candidates * self_bytes
     if not batched:
         worker_bytes += candidates * window_bytes

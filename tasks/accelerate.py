@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prefect.logging import get_run_logger
 
-from longscribe.audio import AcceleratedAudio, probe
+from longscribe.audio import AcceleratedAudio, Recording
 from longscribe.audio import accelerate as accelerate_audio
 from longscribe.transcript import format_time
 from tasks.stage import stage
@@ -13,18 +13,17 @@ _CLIPPED_WORTH_SAYING = 0.001  # of all samples
 
 
 @stage("accelerate", run_name="accelerate {speed}x")
-def accelerate(recording: Path, speed: float, scratch: Path) -> AcceleratedAudio:
-    """Decode the recording into the scratch folder and say what was found.
+def accelerate(source: Recording, speed: float, scratch: Path) -> AcceleratedAudio:
+    """Decode a probed recording into the scratch folder and say what was found.
 
     Raises:
         RecordingError: the recording cannot be read or holds no sound.
         ResourceError: the scratch disk is too full.
     """
     logger = get_run_logger()
-    source = probe(recording)
     logger.info(
         "Accelerating %r %gx: %s in %s, %d Hz, %d channel(s)",
-        recording.name,
+        source.path.name,
         speed,
         source.codec,
         source.container,

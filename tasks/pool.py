@@ -6,12 +6,15 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from prefect.task_runners import ProcessPoolTaskRunner
 
+from longscribe.errors import LongscribeError
 from longscribe.machine import Sizing
+from longscribe.options import DecodingOptions
+from longscribe.weights import ModelSpec
 
 CHUNK_LOGGER = "chunk"  # the name under a task run's logger that marks a chunk's own lines
 
@@ -24,15 +27,25 @@ _THREAD_VARIABLES = (
 
 
 @contextmanager
-def worker_pool(sizing: Sizing) -> Iterator[ProcessPoolTaskRunner]:
-    """A pool of `sizing.workers` processes; all of them are gone when the block is left."""
+def worker_pool(
+    sizing: Sizing, model: tuple[ModelSpec, DecodingOptions] | None = None
+) -> Iterator[ProcessPoolTaskRunner]:
+    """A pool of `sizing.workers` processes; all of them are gone when the block is left.
+
+    Args:
+        sizing: of the run.
+        model: what the workers get ready while the recording is still being prepared.
+    """
     runner = ProcessPoolTaskRunner(
         max_workers=sizing.workers,
         subprocess_message_processor_factories=[_WorkerLines],
         initializer=start_worker,
-        initargs=(sizing.threads_per_worker,),
+        initargs=(sizing.threads_per_worker, model),
     )
     with _capped_children(sizing.threads_per_worker), runner as pool:
+        # concurrent.futures starts its processes with the first call: now, not with the first chunk
+        assert pool._executor is not None
+        pool._executor.submit(os.getpid)
         try:
             yield pool
         except BaseException:
@@ -42,11 +55,12 @@ def worker_pool(sizing: Sizing) -> Iterator[ProcessPoolTaskRunner]:
             raise
 
 
-def start_worker(threads: int) -> None:
-    """Set up a worker: cap its threads, tie its life to the flow's, quiet its console.
+def start_worker(threads: int, model: tuple[ModelSpec, DecodingOptions] | None = None) -> None:
+    """Set up a worker: cap its threads, tie its life to the flow's, get the model ready.
 
     Args:
         threads: for torch and for every BLAS or OpenMP pool in the process.
+        model: what to get ready.
     """
     # A SIGINT that reaches a child while it returns its result hangs the parent's executor for
     # good: its manager thread dies of the KeyboardInterrupt (concurrent.futures, prefect 3.8).
@@ -63,6 +77,12 @@ def start_worker(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
     threadpool_limits(threads)
+    if model is not None:
+        from longscribe.decoding import prepare
+
+        # What is wrong with the model is said by the first chunk, in its own log.
+        with suppress(LongscribeError):
+            prepare(*model)
 
 
 def _die_with_parent() -> None:

@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture, as_completed
 from prefect.logging import get_run_logger
+from prefect.task_runners import ProcessPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
 from longscribe.chunks import Chunk
@@ -20,7 +21,7 @@ from longscribe.options import DecodingOptions
 from longscribe.progress import Progress
 from longscribe.transcript import ChunkTranscript, format_time
 from longscribe.weights import ModelSpec
-from tasks.pool import CHUNK_LOGGER, worker_pool
+from tasks.pool import CHUNK_LOGGER
 
 
 def _worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
@@ -86,7 +87,11 @@ def transcribe_chunk(
 
 
 def transcribe_chunks(
-    chunks: Sequence[Chunk], spec: ModelSpec, options: DecodingOptions, sizing: Sizing
+    pool: ProcessPoolTaskRunner,
+    chunks: Sequence[Chunk],
+    spec: ModelSpec,
+    options: DecodingOptions,
+    sizing: Sizing,
 ) -> list[str]:
     """Run `transcribe_chunk` for every chunk on a pool of workers and report as they come in.
 
@@ -101,33 +106,32 @@ def transcribe_chunks(
     waiting = deque(chunks)
     under_way: dict[PrefectFuture[Any], Chunk] = {}
     report = _Report(chunks, sizing.workers)
-    with worker_pool(sizing) as pool:
 
-        def start_next() -> None:
-            if waiting:
-                chunk = waiting.popleft()
-                parameters = {
-                    "chunk": chunk,
-                    "spec": spec,
-                    "options": options,
-                    "batch_size": sizing.batch_size,
-                }
-                under_way[pool.submit(transcribe_chunk, parameters)] = chunk
+    def start_next() -> None:
+        if waiting:
+            chunk = waiting.popleft()
+            parameters = {
+                "chunk": chunk,
+                "spec": spec,
+                "options": options,
+                "batch_size": sizing.batch_size,
+            }
+            under_way[pool.submit(transcribe_chunk, parameters)] = chunk
 
-        # Chunk by chunk instead of pool.map: that one's threads race, and a full chunk that starts
-        # last, after the short one, leaves a worker idle. One more than workers is always waiting.
-        for _ in range(sizing.workers + 1):
-            start_next()
-        while under_way:
-            future = next(as_completed(list(under_way)))
-            chunk = under_way.pop(future)
-            start_next()
-            result = _result_of(future, chunk)
-            if result is None:
-                report.failed(chunk)
-            else:
-                results.append(result)
-                report.finished(chunk, ChunkTranscript.model_validate_json(result))
+    # Chunk by chunk instead of pool.map: that one's threads race, and a full chunk that starts
+    # last, after the short one, leaves a worker idle. One more than workers is always waiting.
+    for _ in range(sizing.workers + 1):
+        start_next()
+    while under_way:
+        future = next(as_completed(list(under_way)))
+        chunk = under_way.pop(future)
+        start_next()
+        result = _result_of(future, chunk)
+        if result is None:
+            report.failed(chunk)
+        else:
+            results.append(result)
+            report.finished(chunk, ChunkTranscript.model_validate_json(result))
     return results
 
 

@@ -12,6 +12,7 @@ from longscribe.errors import ModelError
 from longscribe.machine import Sizing
 from longscribe.options import DecodingOptions
 from longscribe.weights import ModelSpec, resolve_model
+from tasks.pool import worker_pool
 from tasks.transcribe_chunk import transcribe_chunks
 
 SIZING = Sizing(workers=2, threads_per_worker=1, memory_per_worker_bytes=1)
@@ -34,7 +35,8 @@ def chunk(index: int, pcm: Path, sound: tuple[tuple[float, float], ...]) -> Chun
 
 @flow
 def transcribe_all(chunks: list[Chunk], spec: ModelSpec) -> list[str]:
-    return transcribe_chunks(chunks, spec, DecodingOptions(), SIZING)
+    with worker_pool(SIZING) as pool:
+        return transcribe_chunks(pool, chunks, spec, DecodingOptions(), SIZING)
 
 
 def test_one_chunk_fails_after_its_retries_and_the_others_do_not(
