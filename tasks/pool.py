@@ -70,9 +70,10 @@ def start_worker(threads: int, model: tuple[ModelSpec, DecodingOptions] | None =
     import torch
     from threadpoolctl import threadpool_limits
 
-    from longscribe.processor import use_wide_vectors
+    from longscribe.mapped_weights import cache_folder
+    from longscribe.processor import set_up_numba
 
-    use_wide_vectors()
+    set_up_numba(cache_folder() / "kernels")
 
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)

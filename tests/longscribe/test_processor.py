@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,7 +19,7 @@ def capable_of(monkeypatch: pytest.MonkeyPatch, *names: str, limit: str = "") ->
 
 
 @pytest.fixture(autouse=True)
-def forgotten() -> None:
+def forgotten() -> Iterator[None]:
     yield
     processor.instructions.cache_clear()
 
@@ -58,7 +60,7 @@ def test_numba_is_told_of_wide_vectors_before_it_is_imported() -> None:
         ran = subprocess.run(
             [sys.executable, "-c", ASK],
             env={**os.environ, **environment},
-            cwd=os.path.dirname(os.path.dirname(processor.__file__)),
+            cwd=Path(processor.__file__).parents[1],
             capture_output=True,
             text=True,
             check=True,
