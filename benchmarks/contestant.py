@@ -9,6 +9,7 @@ Longscribe takes the threads it finds free.
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import time
@@ -53,13 +54,21 @@ def run_longscribe(contestant: Contestant, task: Task) -> Outcome:
     whole_s = time.perf_counter() - started_s
     written = task.folder / task.audio.stem / f"{task.audio.stem}.json"
     transcript = json.loads(written.read_text(encoding="utf-8"))
-    load_s = loading_s(log.read_text(encoding="utf-8"))
-    return Outcome(load_s, whole_s - load_s, len(transcript["segments"]), transcript["text"])
+    work_s = working_s(log.read_text(encoding="utf-8"))
+    return Outcome(whole_s - work_s, work_s, len(transcript["segments"]), transcript["text"])
 
 
-def loading_s(log: str) -> float:
-    """Seconds of a run that went into starting and loading, from the command's log."""
-    return 0.0
+def working_s(log: str) -> float:
+    """Seconds of a run without starting up: what the flow took, less its wait for the workers.
+
+    What the flow took leaves out Python's imports and the start of the embedded Prefect server; the
+    wait is for worker processes to start, import torch and map the model.
+    """
+    whole = re.search(r"Done in ([\d.]+) s", log)
+    waited = re.search(r"Workers and model were ready after ([\d.]+) s", log)
+    if whole is None or waited is None:
+        raise ValueError("the log does not say how long the run and the wait for workers took")
+    return float(whole[1]) - float(waited[1])
 
 
 def run_openai_whisper(contestant: Contestant, task: Task) -> Outcome:

@@ -115,8 +115,10 @@ def write_report(results: Sequence[Result], folder: Path) -> None:
     rows_by_size = {size: rows_of(results, size) for size in sizes}
     text = [f"# Speed on equal weights\n\n{describe_machine()}\n\n{describe_versions()}\n"]
     text += [
-        "\nMedians of the rounds. Seconds leave loading out; `with loading` is the whole process, "
-        "from its start to its end. `Longscribe / this` says how many times as fast Longscribe is. "
+        "\nMedians of the rounds. Seconds leave loading out: for Longscribe what the flow took less "
+        "its wait for worker processes and the model, for the others what their call took. "
+        "`with loading` is the whole process, from its start to its end, for a recording of the "
+        "longest minutes in the table. `Longscribe / this`: how many times as fast Longscribe is. "
         "WER is against the generator's reference. Memory is the peak over all processes, with "
         "shared pages counted once.\n"
     ]

@@ -50,6 +50,14 @@ class Row(NamedTuple):
         """Seconds of recording transcribed in a second, without loading."""
         return self.minutes * 60 / self.transcribe_s
 
+    def pace_with_loading(self, minutes: float) -> float:
+        """The same for a recording of so many minutes, from the program's start to its end.
+
+        One that was given less would otherwise seem to load longer than it does.
+        """
+        loading_s = self.wall_s - self.transcribe_s
+        return minutes * 60 / (loading_s + minutes * 60 / self.pace)
+
     @property
     def is_longscribe(self) -> bool:
         """Whether Longscribe ran, with whatever options."""
@@ -116,17 +124,20 @@ def reference_row(rows: Sequence[Row]) -> Row | None:
 
 
 _HEADINGS = (
-    "program", "minutes", "rounds", "seconds", "with loading", "x real time", "Longscribe / this",
-    "WER %", "peak memory MB", "cores busy",
+    "program", "minutes", "rounds", "seconds", "x real time", "Longscribe / this",
+    "x with loading", "Longscribe / this", "WER %", "peak memory MB", "cores busy",
 )  # fmt: skip
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
     """Rows as Markdown, Longscribe's in bold, with the ratio of Longscribe's pace to each."""
     reference = reference_row(rows)
+    longest = max((row.minutes for row in rows), default=0.0)
     lines = [_line(_HEADINGS), "|---|" + "---:|" * (len(_HEADINGS) - 1)]
     for row in rows:
         ratio = f"{reference.pace / row.pace:.2f}" if reference else ""
+        loaded = row.pace_with_loading(longest)
+        loaded_ratio = f"{reference.pace_with_loading(longest) / loaded:.2f}" if reference else ""
         lines.append(
             _line(
                 (
@@ -134,9 +145,10 @@ def markdown_table(rows: Sequence[Row]) -> str:
                     f"{row.minutes:g}",
                     str(row.rounds),
                     f"{row.transcribe_s:.1f}",
-                    f"{row.wall_s:.1f}",
                     f"{row.pace:.1f}",
                     ratio,
+                    f"{loaded:.1f}",
+                    loaded_ratio,
                     f"{100 * row.word_error_rate:.2f}",
                     f"{row.peak_pss_bytes / 1e6:.0f}",
                     f"{row.cores_busy:.2f}",

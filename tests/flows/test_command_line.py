@@ -65,6 +65,7 @@ def test_help_fits_a_screen_and_is_quick(longscribe: Callable[..., Ran]) -> None
         *("--model", "--language", "--task", "--speed", "--chunk-minutes", "--workers"),
         *("--threads-per-worker", "--memory-per-worker", "--output-dir", "--formats"),
         *("--glossary", "--initial-prompt"),
+        *("--decoding", "--precision", "--device", "--batch-size"),
     ):
         assert option in ran.out
 
@@ -154,6 +155,13 @@ def test_scratch_folder_that_is_not_there(
         (["--glossary", "missing.txt"], "--glossary"),
         (["--no-such-option"], "--no-such-option"),
         (["--temperature", "7"], "--temperature"),
+        (["--decoding", "fast"], "--decoding"),
+        (["--precision", "int4"], "--precision"),
+        (["--device", "tpu"], "--device"),
+        (["--batch-size", "0.5"], "'0.5' is not a whole number or auto"),
+        (["--batch-size", "1000"], "--batch-size"),
+        (["--condition_on_previous_text", "True"], "--decoding sequential"),
+        (["--decoding", "sequential", "--precision", "int8"], "needs --decoding batched"),
     ],
 )
 def test_options_out_of_range(

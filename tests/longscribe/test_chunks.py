@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from longscribe.audio import AcceleratedAudio, read_samples
-from longscribe.chunks import Chunk, make_chunks, plan_cuts
+from longscribe.chunks import Chunk, chunk_lengths, make_chunks, most_chunks, plan_cuts
 from longscribe.speech import levels_db, silence_spans, sound_spans
 from tests.sounds import RATE_HZ, bursts, write_pcm
 
 
-def cut(tmp_path: Path, spans, duration_s: float, chunk_s: float) -> tuple[list[Chunk], np.ndarray]:
+def cut(
+    tmp_path: Path, spans, duration_s: float, chunk_s: float, workers: int = 1
+) -> tuple[list[Chunk], np.ndarray]:
     samples = bursts(spans, duration_s)
     pcm = write_pcm(tmp_path / "a.pcm", samples)
     levels = levels_db(pcm, len(samples))
@@ -19,7 +21,9 @@ def cut(tmp_path: Path, spans, duration_s: float, chunk_s: float) -> tuple[list[
     audio = AcceleratedAudio(
         pcm_path=pcm, speed=1.2, original_samples=round(1.2 * len(samples)), samples=len(samples)
     )
-    return make_chunks(audio, plan_cuts(len(samples), chunk_s, sound, levels), sound), sound
+    return make_chunks(
+        audio, plan_cuts(len(samples), chunk_s, sound, levels, workers), sound
+    ), sound
 
 
 def sentences(duration_s: float, seed: int) -> list[tuple[float, float]]:
@@ -72,10 +76,69 @@ def test_number_of_chunks(tmp_path: Path, duration_s: float, expected: int) -> N
     assert all(chunk.duration_s > 1.0 for chunk in chunks)
 
 
+MISSION_S = 4442.2 / 1.2  # the mission's recording at its speed
+
+
 def test_the_mission_s_recording_makes_seven_chunks() -> None:
-    samples = round(4442.2 / 1.2 * RATE_HZ)
+    assert len(chunk_lengths(MISSION_S, 600.0)) == 7
+    assert len(chunk_lengths(MISSION_S, 600.0, workers=2)) == 7
+    samples = round(MISSION_S * RATE_HZ)
     levels = np.zeros(samples // 320, np.float32)
-    assert len(plan_cuts(samples, 600.0, np.array([[0.0, 3701.8]]), levels)) + 1 == 7
+    cuts = plan_cuts(samples, 600.0, np.array([[0.0, MISSION_S]]), levels, workers=2)
+    assert len(cuts) + 1 == 7
+
+
+LENGTHS = [
+    (duration_s, chunk_s, workers)
+    for duration_s in (3.0, 59.0, 61.0, 170.0, 600.0, 659.0, 661.0, 1500.0, MISSION_S, 36000.0)
+    for chunk_s in (30.0, 61.0, 600.0, 3600.0)
+    for workers in (1, 2, 4, 8)
+]
+
+
+@pytest.mark.parametrize(("duration_s", "chunk_s", "workers"), LENGTHS)
+def test_chunks_make_up_the_recording(duration_s: float, chunk_s: float, workers: int) -> None:
+    lengths = chunk_lengths(duration_s, chunk_s, workers)
+    assert sum(lengths) == pytest.approx(duration_s)
+    # A remainder of less than a tenth of a chunk joins the one before it.
+    assert max(lengths) <= 1.1 * chunk_s
+    assert min(lengths) > 0.0
+    assert lengths == sorted(lengths, reverse=True)  # what is shorter comes last
+    assert len(lengths) <= most_chunks(duration_s, chunk_s)
+    if len(lengths) > 1:
+        assert min(lengths) >= min(60.0, 0.1 * chunk_s)
+
+
+def idle_share(lengths: list[float], workers: int) -> float:
+    """Of the workers' time until the last is done; each takes the next chunk when it is free."""
+    free_s = [0.0] * workers
+    for length_s in lengths:
+        free_s.sort()
+        free_s[0] += length_s
+    return 1.0 - sum(lengths) / (workers * max(free_s))
+
+
+@pytest.mark.parametrize("workers", [2, 4, 8])
+@pytest.mark.parametrize("minutes", [10, 25, 47, 61.7, 90, 200, 600])
+def test_workers_are_hardly_ever_idle(minutes: float, workers: int) -> None:
+    """Whatever the length, as long as there is a minute or more for each of them."""
+    duration_s = 60.0 * minutes
+    lengths = chunk_lengths(duration_s, 600.0, workers)
+    assert idle_share(lengths, workers) <= 0.05
+    # Without regard to workers, a worker may wait for a whole chunk.
+    assert idle_share(lengths, workers) <= idle_share(chunk_lengths(duration_s, 600.0), workers)
+
+
+def test_a_recording_too_short_to_share_is_one_chunk() -> None:
+    assert chunk_lengths(59.0, 600.0, workers=8) == [59.0]
+
+
+def test_cuts_of_shared_recordings_lie_in_pauses(tmp_path: Path) -> None:
+    chunks, _ = cut(tmp_path, sentences(400.0, 2), 400.0, 600.0, workers=4)
+    assert len(chunks) == 4
+    assert all(chunk.cut_in_pause for chunk in chunks)
+    for chunk in chunks:
+        assert chunk.duration_s == pytest.approx(100.0, abs=11.0)
 
 
 def test_chunks_carry_original_times_sound_and_digest(tmp_path: Path) -> None:

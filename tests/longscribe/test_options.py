@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from longscribe.errors import OptionError
-from longscribe.options import FORMATS, check_options, parse_bytes
+from longscribe.options import FORMATS, DecodingOptions, check_options, parse_bytes
 
 
 def test_defaults() -> None:
@@ -11,6 +11,7 @@ def test_defaults() -> None:
     assert (options.model, options.speed, options.chunk_minutes) == ("turbo", 1.2, 10.0)
     assert options.formats == FORMATS
     assert options.memory_per_worker_bytes is None
+    assert (options.decoding, options.precision, options.device) == ("batched", "auto", "auto")
     assert options.for_chunks.temperatures == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
@@ -36,6 +37,14 @@ def test_defaults() -> None:
         ({"suppress_tokens": "a,b"}, "--suppress-tokens"),
         ({"patience": 1.0}, "patience needs beam_size"),
         ({"no_such_option": 1}, "--no-such-option"),
+        ({"decoding": "fast"}, "--decoding.*batched"),
+        ({"precision": "int4"}, "--precision.*int8"),
+        ({"device": "tpu"}, "--device.*cuda"),
+        ({"batch_size": 0}, "--batch-size"),
+        ({"batch_size": "large"}, "--batch-size"),
+        ({"condition_on_previous_text": True}, "needs --decoding sequential"),
+        ({"decoding": "sequential", "precision": "int8"}, "int8 needs --decoding batched"),
+        ({"decoding": "sequential", "precision": "bfloat16"}, "bfloat16 needs --decoding batched"),
     ],
 )
 def test_bad_values_get_one_sentence_that_names_the_option(
@@ -44,6 +53,42 @@ def test_bad_values_get_one_sentence_that_names_the_option(
     with pytest.raises(OptionError, match=says) as caught:
         check_options(**{"recording": "a.wav", **values})
     assert "\n" not in str(caught.value)
+
+
+def test_what_needs_the_other_way_of_decoding_is_accepted_there() -> None:
+    options = check_options(
+        recording="a.wav", decoding="sequential", condition_on_previous_text=True
+    )
+    assert options.condition_on_previous_text
+    assert check_options(recording="a.wav", decoding="sequential", precision="float16")
+    assert check_options(recording="a.wav", precision="int8")
+
+
+def test_chunks_get_the_decoder_s_options_and_no_others() -> None:
+    """A worker must not see what is none of its business, and what it sees must be the user's."""
+    given = {
+        "decoding": "sequential",
+        "precision": "float32",
+        "device": "cpu",
+        "language": "pt",
+        "task": "translate",
+        "initial_prompt": "Ana",
+        "temperature": 0.2,
+        "best_of": 3,
+        "temperature_increment_on_fallback": 0.4,
+        "beam_size": 4,
+        "patience": 2.0,
+        "length_penalty": 0.5,
+        "suppress_tokens": "50",
+        "condition_on_previous_text": True,
+        "word_timestamps": True,
+        "compression_ratio_threshold": 2.0,
+        "logprob_threshold": -0.5,
+        "no_speech_threshold": 0.3,
+    }
+    assert set(given) == set(DecodingOptions.model_fields)
+    chunk_options = check_options(recording="a.wav", batch_size=7, **given).for_chunks
+    assert chunk_options.model_dump() == given
 
 
 def test_sizes() -> None:

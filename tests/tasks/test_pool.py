@@ -17,7 +17,9 @@ from tasks.pool import worker_pool
 
 
 def sizing(workers: int, threads: int) -> Sizing:
-    return Sizing(workers=workers, threads_per_worker=threads, memory_per_worker_bytes=1)
+    return Sizing(
+        workers=workers, threads_per_worker=threads, memory_per_worker_bytes=1, batch_size=8
+    )
 
 
 @task

@@ -15,7 +15,7 @@ from longscribe.weights import ModelSpec, resolve_model
 from tasks.pool import worker_pool
 from tasks.transcribe_chunk import transcribe_chunks
 
-SIZING = Sizing(workers=2, threads_per_worker=1, memory_per_worker_bytes=1)
+SIZING = Sizing(workers=2, threads_per_worker=1, memory_per_worker_bytes=1, batch_size=8)
 
 
 def chunk(index: int, pcm: Path, sound: tuple[tuple[float, float], ...]) -> Chunk:
