@@ -115,7 +115,7 @@ def write_report(results: Sequence[Result], folder: Path) -> None:
     rows_by_size = {size: rows_of(results, size) for size in sizes}
     text = [f"# Speed on equal weights\n\n{describe_machine()}\n\n{describe_versions()}\n"]
     text += [
-        "\nMedians of the rounds. Seconds leave loading out: for Longscribe what the flow took less "
+        "\nMedians of rounds. Seconds leave loading out: for Longscribe what its flow took, less "
         "its wait for worker processes and the model, for the others what their call took. "
         "`with loading` is the whole process, from its start to its end, for a recording of the "
         "longest minutes in the table. `Longscribe / this`: how many times as fast Longscribe is. "
