@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Debian keeps python3's venv module in a package of its own.
 APT_GET := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
 
-.PHONY: demo test lint demo-model clean
+.PHONY: demo test lint demo-model benchmark clean
 
 demo: $(VENV)/installed
 	$(BIN)/longscribe demo/sample.opus --model demo --print
@@ -23,6 +23,12 @@ lint: $(VENV)/installed
 demo-model: $(VENV)/installed
 	command -v espeak-ng flite >/dev/null || $(APT_GET) install -y espeak-ng flite
 	$(BIN)/python -m demo.train
+
+# Compares with other programs on equal weights: some two hours on two cores; goes on where it stopped.
+benchmark: $(VENV)/installed
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,benchmarks]'
+	command -v espeak-ng flite >/dev/null || $(APT_GET) install -y espeak-ng flite
+	$(BIN)/python -m benchmarks.speed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(APT_GET) install -y python3-venv

@@ -9,14 +9,13 @@ Longscribe takes the threads it finds free.
 
 import argparse
 import json
-import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.command import command_line, working_s, written_transcript
 from benchmarks.contestants import Contestant, Program, contestant_named
 
 LANGUAGE = "en"
@@ -44,31 +43,15 @@ class Outcome(NamedTuple):
 def run_longscribe(contestant: Contestant, task: Task) -> Outcome:
     """The command, as a user calls it; its log is kept beside the result."""
     task.folder.mkdir(parents=True, exist_ok=True)
-    command = [str(Path(sys.executable).with_name("longscribe")), str(task.audio)]
-    command += ["--model", str(task.model), "--language", LANGUAGE]
-    command += ["--output-dir", str(task.folder), *contestant.arguments]
+    command = command_line(task.audio, task.model, task.folder, contestant.arguments)
     log = task.folder / "longscribe.log"
     started_s = time.perf_counter()
     with log.open("wb") as out:
         subprocess.run(command, stdout=out, check=True)
     whole_s = time.perf_counter() - started_s
-    written = task.folder / task.audio.stem / f"{task.audio.stem}.json"
-    transcript = json.loads(written.read_text(encoding="utf-8"))
+    transcript = written_transcript(task.audio, task.folder)
     work_s = working_s(log.read_text(encoding="utf-8"))
     return Outcome(whole_s - work_s, work_s, len(transcript["segments"]), transcript["text"])
-
-
-def working_s(log: str) -> float:
-    """Seconds of a run without starting up: what the flow took, less its wait for the workers.
-
-    What the flow took leaves out Python's imports and the start of the embedded Prefect server; the
-    wait is for worker processes to start, import torch and map the model.
-    """
-    whole = re.search(r"Done in ([\d.]+) s", log)
-    waited = re.search(r"Workers and model were ready after ([\d.]+) s", log)
-    if whole is None or waited is None:
-        raise ValueError("the log does not say how long the run and the wait for workers took")
-    return float(whole[1]) - float(waited[1])
 
 
 def run_openai_whisper(contestant: Contestant, task: Task) -> Outcome:

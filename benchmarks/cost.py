@@ -2,24 +2,26 @@
 
 `python -m benchmarks.cost` transcribes 10 minutes, 1 hour and 10 hours (the hour repeated) with the
 widened base model, and prints seconds and core-seconds per hour of recording: fixed costs show in
-the short ones, whatever grows with the length in the long ones. Options after -- go to the command:
-`python -m benchmarks.cost --minutes 10 60 -- --speed 1.0`.
+the short ones, whatever grows with the length in the long ones. `first chunk after s` is the time
+from the start of the command until its log says that a chunk is under way. Options after -- go to
+the command: `python -m benchmarks.cost --minutes 10 60 -- --speed 1.0`.
 """
 
 import argparse
-import json
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.command import command_line, seconds_to_first_chunk, warm_up, written_transcript
 from benchmarks.process_tree import Watched, watch
 from benchmarks.recordings import RESULTS_FOLDER, Recording, recording, repeated
 from benchmarks.surroundings import describe_machine
 from benchmarks.widen import WIDENABLE, widened
 
 _HOUR_S = 3600.0
+_WARM_UP_S = 20.0
 
 
 class Cost(NamedTuple):
@@ -43,20 +45,17 @@ def run_command(heard: Recording, model: Path, options: Sequence[str], folder: P
     """
     log = folder / "cost.log"
     output = folder / "cost"
-    command = [str(Path(sys.executable).with_name("longscribe")), str(heard.path)]
-    command += ["--model", str(model), "--language", "en", "--output-dir", str(output), *options]
-    watched = watch(command, log)
+    watched = watch(command_line(heard.path, model, output, options), log)
     if watched.exit_code != 0:
         sys.exit(f"longscribe ended with {watched.exit_code}; see {log}")
-    written = output / heard.path.stem / f"{heard.path.stem}.json"
-    text: str = json.loads(written.read_text(encoding="utf-8"))["text"]
+    text: str = written_transcript(heard.path, output)["text"]
     shutil.rmtree(output)
     return Cost(heard.duration_s, watched, heard.word_error_rate(text))
 
 
 _HEADINGS = (
-    "minutes of recording", "seconds", "x real time", "seconds per hour", "core-seconds per hour",
-    "cores busy", "peak memory MB", "WER %",
+    "minutes of recording", "seconds", "first chunk after s", "x real time", "seconds per hour",
+    "core-seconds per hour", "cores busy", "peak memory MB", "WER %",
 )  # fmt: skip
 
 
@@ -66,6 +65,7 @@ def table_line(cost: Cost) -> str:
     cells = (
         f"{cost.duration_s / 60:g}",
         f"{watched.wall_s:.1f}",
+        f"{seconds_to_first_chunk(watched.lines):.1f}",
         f"{cost.duration_s / watched.wall_s:.1f}",
         f"{watched.wall_s / cost.hours:.1f}",
         f"{watched.cpu_s / cost.hours:.1f}",
@@ -97,6 +97,8 @@ def main() -> None:
     recordings = [
         _recording(minutes * 60, arguments.seed, arguments.folder) for minutes in arguments.minutes
     ]
+    short = recording(_WARM_UP_S, arguments.seed, folder=arguments.folder)
+    warm_up(short.path, model, arguments.folder, arguments.options)
     print(f"{describe_machine()}\nlongscribe --model {model} {' '.join(arguments.options)}\n")
     print("| " + " | ".join(_HEADINGS) + " |\n" + "|---:" * len(_HEADINGS) + "|", flush=True)
     for heard in recordings:

@@ -1,29 +1,61 @@
-"""Runs a command and measures everything it starts: time, cores, memory."""
+"""Runs a command and measures everything it starts: time, cores, memory, when it said what."""
 
 import os
 import resource
+import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import psutil
 
 _SAMPLE_EVERY_S = 0.25
 _MEMORY_EVERY_S = 1.0  # the kernel walks every page table for it
+_LAST_LINES_S = 10.0  # for output still in the pipe when the command has ended
+_WORKER_MARK = "spawn_main"  # in the command line of a multiprocessing pool's process
+
+
+class Memory(NamedTuple):
+    """What a process holds: a page that n processes share counts 1/n in `pss_bytes`.
+
+    `private_bytes` are the pages that no other process has mapped at the moment, pages of a file
+    among them.
+    """
+
+    pss_bytes: int
+    private_bytes: int
+
+
+class Workers(NamedTuple):
+    """The processes of a command's pool: how many at most, and the largest sums seen."""
+
+    processes: int
+    peak_pss_bytes: int
+    peak_private_bytes: int
+
+
+class Line(NamedTuple):
+    """A line of output, and the seconds after which it came."""
+
+    after_s: float
+    text: str
 
 
 class Watched(NamedTuple):
     """What a command and its descendants took.
 
-    The memory is the largest sum seen of proportional set sizes: a page that n processes share
-    counts 1/n in each.
+    The memory is the largest sum seen of proportional set sizes: pages that several share count
+    once.
     """
 
     wall_s: float
     cpu_s: float
     peak_pss_bytes: int
+    workers: Workers
     exit_code: int
+    lines: tuple[Line, ...]
 
     @property
     def cores_busy(self) -> float:
@@ -31,37 +63,49 @@ class Watched(NamedTuple):
         return self.cpu_s / self.wall_s
 
 
-def watch(command: Sequence[str], log: Path) -> Watched:
-    """Run a command to its end, its output in a log file."""
+def watch(command: Sequence[str], log: Path, memory_every_s: float = _MEMORY_EVERY_S) -> Watched:
+    """Run a command to its end, its output in a log file, its memory looked at every so often."""
     before_s = _children_cpu_s()
-    started_s = time.monotonic()
+    lines: list[Line] = []
     cpu_s: dict[int, float] = {}
-    peak_bytes, memory_due_s = 0, 0.0
-    with log.open("wb") as out:
-        process = psutil.Popen(list(command), stdout=out, stderr=out)
-        while process.poll() is None:
-            tree = _tree(process)
-            cpu_s.update({one.pid: seconds for one in tree if (seconds := _cpu_s(one)) is not None})
-            now_s = time.monotonic()
-            if now_s >= memory_due_s:
-                peak_bytes = max(peak_bytes, sum(pss_bytes(one.pid) for one in tree))
-                memory_due_s = now_s + _MEMORY_EVERY_S
-            time.sleep(_SAMPLE_EVERY_S)
+    peak_bytes, workers, memory_due_s = 0, Workers(0, 0, 0), 0.0
+    started_s = time.monotonic()
+    process = psutil.Popen(list(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    reader = threading.Thread(
+        target=_keep_lines, args=(process.stdout, log, started_s, lines), daemon=True
+    )
+    reader.start()
+    while True:
+        tree = _tree(process)
+        cpu_s.update({one.pid: seconds for one in tree if (seconds := _cpu_s(one)) is not None})
+        now_s = time.monotonic()
+        if now_s >= memory_due_s:
+            held = [(memory_of(one.pid), _is_worker(one)) for one in tree]
+            peak_bytes = max(peak_bytes, sum(memory.pss_bytes for memory, _ in held))
+            workers = _larger(workers, [memory for memory, is_worker in held if is_worker])
+            memory_due_s = now_s + memory_every_s
+        try:
+            process.wait(min(_SAMPLE_EVERY_S, memory_every_s))
+            break
+        except psutil.TimeoutExpired:
+            continue
     wall_s = time.monotonic() - started_s
+    reader.join(_LAST_LINES_S)
     # The kernel's own sum is exact, but leaves out descendants whose parent did not wait for them.
     used_s = max(_children_cpu_s() - before_s, sum(cpu_s.values()))
-    return Watched(wall_s, used_s, peak_bytes, process.returncode)
+    return Watched(wall_s, used_s, peak_bytes, workers, process.returncode, tuple(lines))
 
 
-def pss_bytes(pid: int) -> int:
-    """The proportional set size of a process; 0 when it is gone."""
+def memory_of(pid: int) -> Memory:
+    """The memory of a process; nothing when it is gone."""
     try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
-        pass
-    return 0
+        return Memory(0, 0)
+    fields = [line.split() for line in text.splitlines()[1:]]
+    kilobytes = {field[0]: int(field[1]) for field in fields}
+    private = kilobytes["Private_Clean:"] + kilobytes["Private_Dirty:"]
+    return Memory(1024 * kilobytes["Pss:"], 1024 * private)
 
 
 def cores() -> int:
@@ -69,11 +113,33 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def _keep_lines(output: IO[bytes], log: Path, started_s: float, lines: list[Line]) -> None:
+    with output, log.open("wb") as kept:
+        for line in output:
+            lines.append(Line(time.monotonic() - started_s, line.decode(errors="replace")))
+            kept.write(line)
+            kept.flush()
+
+
+def _larger(workers: Workers, held: Sequence[Memory]) -> Workers:
+    seen = Workers(
+        len(held), sum(one.pss_bytes for one in held), sum(one.private_bytes for one in held)
+    )
+    return Workers(*(max(pair) for pair in zip(workers, seen, strict=True)))
+
+
 def _tree(process: psutil.Popen) -> list[psutil.Process]:
     try:
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return _WORKER_MARK in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def _cpu_s(process: psutil.Process) -> float | None:

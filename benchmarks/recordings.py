@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ RATE_HZ = 16_000
 RESULTS_FOLDER = Path("benchmarks/results")
 _BLOCK_S = 10
 
+Samples = npt.NDArray[np.int16]
+
 
 class Recording(NamedTuple):
     """A FLAC file of held-out speech, with what is said beside it."""
@@ -32,26 +34,52 @@ class Recording(NamedTuple):
         rows: list[dict[str, Any]] = json.loads(text)
         return rows
 
-    def word_error_rate(self, heard: str) -> float:
-        """Share of wrong words, both texts in lower case and without punctuation."""
+    def word_errors(self, heard: str) -> "WordErrors":
+        """How a transcript differs, both texts in lower case and without punctuation."""
         normalize = BasicTextNormalizer()
         said = " ".join(row["text"] for row in self.sentences())
-        return float(jiwer.wer(normalize(said), normalize(heard)))
+        found = jiwer.process_words(normalize(said), normalize(heard))
+        words = found.hits + found.substitutions + found.deletions
+        return WordErrors(words, found.substitutions, found.deletions, found.insertions)
+
+    def word_error_rate(self, heard: str) -> float:
+        """Share of wrong words."""
+        return self.word_errors(heard).rate
+
+
+class WordErrors(NamedTuple):
+    """Words said, and what became of those that a transcript got wrong."""
+
+    words: int
+    substitutions: int
+    deletions: int
+    insertions: int
+
+    @property
+    def rate(self) -> float:
+        """Word error rate."""
+        return (self.substitutions + self.deletions + self.insertions) / self.words
 
 
 def recording(
-    duration_s: float, seed: int, language: str = "en", folder: Path = RESULTS_FOLDER
+    duration_s: float,
+    seed: int,
+    language: str = "en",
+    folder: Path = RESULTS_FOLDER,
+    *,
+    noise: bool = True,
 ) -> Recording:
-    """A recording of exactly this length by the demo's generator.
+    """A recording of exactly this length by the demo's generator, in a quiet room or in none.
 
     The same seed says the same in every length: a shorter recording is the longer one's beginning,
     ended after a whole sentence.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"long-{duration_s:g}-{language}-{seed}.flac"
+    path = folder / f"long-{duration_s:g}-{language}-{seed}{'' if noise else '-clean'}.flac"
     if not path.exists():
         command = [sys.executable, "demo/make_recording.py", "--seed", str(seed)]
         command += ["--minutes", repr(duration_s / 60), "--language", language]
+        command += [] if noise else ["--noise", "0"]
         subprocess.run([*command, "--out", str(path)], check=True)
     return Recording(path, duration_s)
 
@@ -73,11 +101,23 @@ def _write_repeated(source: Recording, path: Path, duration_s: float) -> None:
     ]
     kept = [row for row in moved if row["end"] <= duration_s]
     path.with_suffix(".json").write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
+    write_flac(path, _repeated_blocks(source.path, round(duration_s * RATE_HZ)))
+
+
+def read_samples(path: Path) -> Samples:
+    """All samples of a recording made here."""
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
+    return np.concatenate(frames).astype(np.int16)
+
+
+def write_flac(path: Path, blocks: Iterable[Samples]) -> None:
+    """Write samples as they come; the file is there only when it is whole."""
     partial = path.with_name(path.name + ".part")
     with av.open(str(partial), "w", format="flac") as container:
         stream = container.add_stream("flac", rate=RATE_HZ, layout="mono")
         assert isinstance(stream, AudioStream)
-        for block in _repeated_blocks(source.path, round(duration_s * RATE_HZ)):
+        for block in blocks:
             frame = av.AudioFrame.from_ndarray(block[None, :], format="s16", layout="mono")
             frame.sample_rate = RATE_HZ
             container.mux(stream.encode(frame))
@@ -85,10 +125,8 @@ def _write_repeated(source: Recording, path: Path, duration_s: float) -> None:
     os.replace(partial, path)
 
 
-def _repeated_blocks(path: Path, samples: int) -> Iterator[npt.NDArray[np.int16]]:
-    with av.open(str(path)) as container:
-        frames = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
-    whole = np.concatenate(frames).astype(np.int16)
+def _repeated_blocks(path: Path, samples: int) -> Iterator[Samples]:
+    whole = read_samples(path)
     step = _BLOCK_S * RATE_HZ
     for start in range(0, samples, step):
         yield np.take(whole, np.arange(start, min(start + step, samples)), mode="wrap")

@@ -35,6 +35,23 @@ from benchmarks.speed_results import (
 from benchmarks.surroundings import describe_machine, describe_versions
 from benchmarks.widen import WIDENABLE, widened
 
+# What benchmarks.contestant times of each program.
+_SECONDS_EXPLAINED = """\
+`seconds` and `x real time` leave starting and loading out:
+
+- Longscribe: what its last line says ("Done in ... s"), from the flow's start until the files are
+  written, less the seconds it says that it waited for its workers (processes started, torch
+  imported there, the model mapped). Decoding the file, speeding it up and cutting it count.
+- openai-whisper: `model.transcribe(path)`, after `whisper.load_model`.
+- faster-whisper: `transcribe(path)` and taking the last segment of it, after `WhisperModel(...)`.
+- whisper.cpp: `Model.transcribe(path)`, after `Model(path)`; decoding the file by FFmpeg counts.
+
+Imports of libraries are left out for all. `x with loading` goes by the wall time of the whole
+process, from its start to its end: of the `longscribe` command, or of a Python script that imports
+the library, loads the model and transcribes. Its loading is counted once for a recording of the
+table's longest minutes, so that a program that was given less does not seem to load longer.
+"""
+
 
 def plan(
     names: Sequence[str],
@@ -115,14 +132,12 @@ def write_report(results: Sequence[Result], folder: Path) -> None:
     rows_by_size = {size: rows_of(results, size) for size in sizes}
     text = [f"# Speed on equal weights\n\n{describe_machine()}\n\n{describe_versions()}\n"]
     text += [
-        "\nMedians of rounds. Seconds leave loading out: for Longscribe what its flow took, less "
-        "its wait for worker processes and the model, for the others what their call took. "
-        "`with loading` is the whole process, from its start to its end, for a recording of the "
-        "longest minutes in the table. `Longscribe / this`: how many times as fast Longscribe is. "
-        "WER is against the generator's reference. Memory is the peak over all processes, with "
-        "shared pages counted once.\n"
+        "\nMedians of the rounds. `Longscribe / this`: how many times as fast Longscribe is. WER "
+        "is against the generator's reference. Memory is the peak over all processes, with shared "
+        "pages counted once.\n"
     ]
     text += [f"\n## {size}\n\n{markdown_table(rows)}" for size, rows in rows_by_size.items()]
+    text.append(f"\n{_SECONDS_EXPLAINED}")
     text += [f"\n{about}\n" for about in sorted({result.about for result in results} - {""})]
     (folder / "speed.md").write_text("".join(text), encoding="utf-8")
     draw(rows_by_size, describe_machine(), folder / "speed.png")

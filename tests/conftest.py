@@ -12,10 +12,17 @@ import flows
 # two of them on one core would make every step twenty times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+from longscribe.processor import set_up_numba
+
 # Before anything imports Prefect: the command line's own logging, and no traffic to anywhere.
 os.environ["PREFECT_LOGGING_SETTINGS_PATH"] = str(Path(flows.__file__).with_name("logging.yml"))
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Kernels are compiled as workers compile them, and kept for the next run of the tests."""
+    set_up_numba(config.cache.mkdir("kernels"))
 
 
 @pytest.fixture(scope="session", autouse=True)

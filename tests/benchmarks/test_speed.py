@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.contestant import working_s
 from benchmarks.contestants import DEFAULT_NAMES, contestant_named
 from benchmarks.speed import plan
 from benchmarks.speed_results import (
@@ -52,13 +51,6 @@ def test_the_table_compares_paces() -> None:
     assert lines[2].startswith("| **longscribe** | 10 | 3 | 10.0 | 60.0 | 1.00 | 50.0 | 1.00 |")
     assert lines[3].startswith(f"| {RIVAL} | 10 | 1 | 20.0 | 30.0 | 2.00 | 27.3 | 1.83 |")
     assert lines[4].startswith(f"| {SLOW} | 5 | 1 | 30.0 | 10.0 | 6.00 | 9.7 | 5.17 |")
-
-
-def test_longscribe_s_own_work_is_read_off_its_log() -> None:
-    log = "15:47:50 Workers and model were ready after 3.6 s\n15:48:00 Done in 34.2 s (35 x ...)\n"
-    assert working_s(log) == pytest.approx(30.6)
-    with pytest.raises(ValueError, match="how long"):
-        working_s("15:48:00 Done in 34.2 s")
 
 
 def test_others_are_compared_with_the_plain_command() -> None:

@@ -245,9 +245,9 @@ def test_one_bad_recording_does_not_stop_the_others(longscribe: Callable[..., Ra
     assert Path("transcripts/quiet/quiet.txt").is_file()
 
 
-def test_more_workers_than_cores_are_cut_back_and_said(longscribe: Callable[..., Ran]) -> None:
+def test_more_threads_than_cores_are_cut_back_and_said(longscribe: Callable[..., Ran]) -> None:
     ran = longscribe(
-        sound("a.wav", bursts([], 5.0)), "--model", "demo", "--workers", "200", "-f", "txt"
+        sound("a.wav", bursts([], 5.0)), "--model", "demo", "--threads", "200", "-f", "txt"
     )
     assert (ran.code, ran.err) == (0, "")
-    assert "200 workers asked" in ran.out
+    assert "200 threads per worker asked" in ran.out

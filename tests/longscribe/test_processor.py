@@ -45,27 +45,61 @@ def test_instruction_sets_have_names_of_their_own(monkeypatch: pytest.MonkeyPatc
     assert len(names) == 10
 
 
+KERNELS = [
+    path.name
+    for path in sorted(Path(processor.__file__).parent.glob("*.py"))
+    if "from numba import" in path.read_text()
+]
+
+
+def test_kernels_are_kept_by_their_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A change of any of them is another folder; numba would go on with what it had compiled."""
+    read_bytes = Path.read_bytes
+    monkeypatch.delitem(sys.modules, "numba")
+    monkeypatch.setattr(processor, "has_matrix_unit", lambda: False)
+    folders = []
+    for changed in ("none of them", *KERNELS):
+        monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+        monkeypatch.setattr(
+            Path,
+            "read_bytes",
+            lambda path, changed=changed: read_bytes(path) + b"#" * (path.name == changed),
+        )
+        processor.set_up_numba(tmp_path)
+        folders.append(Path(os.environ["NUMBA_CACHE_DIR"]))
+    assert len(KERNELS) >= 3
+    assert len(set(folders)) == len(folders)
+    assert {folder.parent for folder in folders} == {tmp_path}
+
+
 ASK = """
+import sys
+from pathlib import Path
 from longscribe import processor
 processor.has_matrix_unit = lambda: True
-processor.use_wide_vectors()
-import numba
+processor.set_up_numba(Path(sys.argv[1]))
 from numba.core import config
-print(config.CPU_NAME, "-prefer-256-bit" in config.CPU_FEATURES)
+print(config.CACHE_DIR.startswith(sys.argv[1]), "-prefer-256-bit" in config.CPU_FEATURES)
 """
 
 
-def test_numba_is_told_of_wide_vectors_before_it_is_imported() -> None:
-    def told(**environment: str) -> str:
-        ran = subprocess.run(
-            [sys.executable, "-c", ASK],
-            env={**os.environ, **environment},
-            cwd=Path(processor.__file__).parents[1],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return ran.stdout.split()[-1]
-
-    assert told() == "True"
-    assert told(NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="+sse2") == "False"
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, "True True"),
+        ({"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "+sse2"}, "True False"),
+        ({"NUMBA_CACHE_DIR": "/elsewhere"}, "False True"),
+    ],
+)
+def test_numba_is_told_before_it_is_imported_and_what_the_user_chose_stays(
+    tmp_path: Path, chosen: dict[str, str], expected: str
+) -> None:
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("NUMBA_")}
+    ran = subprocess.run(
+        [sys.executable, "-c", ASK, str(tmp_path)],
+        env={**environment, **chosen},
+        cwd=Path(processor.__file__).parents[1],
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout.strip() == expected, ran.stderr

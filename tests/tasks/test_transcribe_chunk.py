@@ -10,10 +10,11 @@ from prefect.client.orchestration import get_client
 from longscribe.chunks import Chunk
 from longscribe.errors import ModelError
 from longscribe.machine import Sizing
-from longscribe.options import DecodingOptions
+from longscribe.options import Decoding, DecodingOptions
 from longscribe.weights import ModelSpec, resolve_model
 from tasks.pool import worker_pool
 from tasks.transcribe_chunk import transcribe_chunks
+from tests.sounds import bursts, write_pcm
 
 SIZING = Sizing(workers=2, threads_per_worker=1, memory_per_worker_bytes=1, batch_size=8)
 
@@ -34,9 +35,12 @@ def chunk(index: int, pcm: Path, sound: tuple[tuple[float, float], ...]) -> Chun
 
 
 @flow
-def transcribe_all(chunks: list[Chunk], spec: ModelSpec) -> list[str]:
-    with worker_pool(SIZING) as pool:
-        return transcribe_chunks(pool, chunks, spec, DecodingOptions(), SIZING)
+def transcribe_all(
+    chunks: list[Chunk], spec: ModelSpec, decoding: Decoding = "batched"
+) -> list[str]:
+    options = DecodingOptions(decoding=decoding)
+    with worker_pool(SIZING, (spec, options)) as pool:
+        return transcribe_chunks(pool, chunks, spec, options, SIZING)
 
 
 def test_one_chunk_fails_after_its_retries_and_the_others_do_not(
@@ -58,12 +62,27 @@ def test_one_chunk_fails_after_its_retries_and_the_others_do_not(
     assert attempts["chunk 02 of 03, 0:00:01-0:00:02"] == 4
 
 
-def test_a_model_that_cannot_be_loaded_ends_the_run_without_retries(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "decoding",
+    [
+        "batched",
+        pytest.param(
+            "sequential",
+            marks=pytest.mark.xfail(
+                strict=True, reason="sequential.load lets load_state_dict's RuntimeError through"
+            ),
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_ends_the_run_without_retries(
+    tmp_path: Path, decoding: Decoding
+) -> None:
     import torch
 
     spec = resolve_model("demo")
     broken = tmp_path / "model.pt"
     torch.save({"dims": spec.dims.model_dump(), "model_state_dict": {}}, broken)
-    chunks = [chunk(0, tmp_path / "missing.pcm", ((0.0, 1.0),))]
+    pcm = write_pcm(tmp_path / "a.pcm", bursts([(0.0, 1.0)], 1.0))
+    chunks = [chunk(0, pcm, ((0.0, 1.0),))]
     with pytest.raises(ModelError, match="cannot be loaded"):
-        transcribe_all(chunks, resolve_model(str(broken)))
+        transcribe_all(chunks, resolve_model(str(broken)), decoding)
