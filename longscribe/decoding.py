@@ -181,7 +181,15 @@ def _worker_number() -> int:
 
 def _snapped_segment(segment: Segment, sound: Spans, chunk_s: float) -> Segment:
     start_s, end_s = _snapped(segment.start, segment.end, sound, chunk_s)
-    return replace(segment, start=start_s, end=end_s)
+    words = segment.words and tuple(
+        replace(
+            word,
+            start=min(max(word.start, start_s), end_s),
+            end=min(max(word.end, start_s), end_s),
+        )
+        for word in segment.words
+    )
+    return replace(segment, start=start_s, end=end_s, words=words)
 
 
 def _snapped(start_s: float, end_s: float, sound: Spans, chunk_s: float) -> tuple[float, float]:

@@ -17,7 +17,9 @@ from typing import Any, Final, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
 
+from longscribe.checkpoint import ModelDims
 from longscribe.errors import ModelError
 from longscribe.processor import instructions, integer_range
 from longscribe.weights import ModelSpec
@@ -140,6 +142,7 @@ def _convert(spec: ModelSpec, stored: Stored, path: Path) -> None:
     try:
         checkpoint = torch.load(spec.path, mmap=True, weights_only=True, map_location="cpu")
         weights: dict[str, Tensor] = checkpoint["model_state_dict"]
+        _check_complete(spec, weights)
         content = _float32(weights) if stored == "float32" else _int8(weights)
     except (RuntimeError, KeyError, OSError) as error:
         first_line = str(error).splitlines()[0]
@@ -155,6 +158,32 @@ def _convert(spec: ModelSpec, stored: Stored, path: Path) -> None:
     finally:
         torch.utils.serialization.config.save.storage_alignment = alignment
         part.unlink(missing_ok=True)
+
+
+def unfilled(dims: ModelDims) -> Whisper:
+    """openai-whisper's own modules without weights: their __init__ would fill in random numbers."""
+    model = Whisper.__new__(Whisper)
+    torch.nn.Module.__init__(model)
+    model.dims = ModelDimensions(**dims.model_dump())
+    with torch.device("meta"):
+        model.encoder = AudioEncoder(
+            *(dims.n_mels, dims.n_audio_ctx, dims.n_audio_state),
+            *(dims.n_audio_head, dims.n_audio_layer),
+        )
+        model.decoder = TextDecoder(
+            *(dims.n_vocab, dims.n_text_ctx, dims.n_text_state),
+            *(dims.n_text_head, dims.n_text_layer),
+        )
+    return model
+
+
+def _check_complete(spec: ModelSpec, weights: Mapping[str, Tensor]) -> None:
+    for name, wanted in unfilled(spec.dims).state_dict().items():
+        if name not in weights or weights[name].shape != wanted.shape:
+            raise ModelError(
+                f"the checkpoint {str(spec.path)!r} cannot be loaded: {name} is missing or not of "
+                "the size its dimensions say; copy the file again."
+            )
 
 
 def _float32(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

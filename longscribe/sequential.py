@@ -12,10 +12,10 @@ import numpy as np
 import torch
 import whisper
 from whisper.audio import HOP_LENGTH, N_FRAMES, SAMPLE_RATE
-from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
+from whisper.model import Whisper
 
 from longscribe.audio import Samples
-from longscribe.mapped_weights import mapped
+from longscribe.mapped_weights import mapped, unfilled
 from longscribe.options import DecodingOptions
 from longscribe.speech import Spans, merge_spans
 from longscribe.transcript import Segment, Word
@@ -45,20 +45,8 @@ def load(spec: ModelSpec, device: str) -> Whisper:
     Raises:
         ModelError: the checkpoint cannot be loaded or its converted copy not be kept.
     """
-    dims = ModelDimensions(**spec.dims.model_dump())
-    # Whisper's own __init__ fills every weight with random numbers first: seconds, and gigabytes.
-    model = Whisper.__new__(Whisper)
-    torch.nn.Module.__init__(model)
-    model.dims = dims
-    with torch.device("meta"):
-        model.encoder = AudioEncoder(
-            *(dims.n_mels, dims.n_audio_ctx, dims.n_audio_state),
-            *(dims.n_audio_head, dims.n_audio_layer),
-        )
-        model.decoder = TextDecoder(
-            *(dims.n_vocab, dims.n_text_ctx, dims.n_text_state),
-            *(dims.n_text_head, dims.n_text_layer),
-        )
+    dims = spec.dims
+    model = unfilled(dims)
     model.load_state_dict(mapped(spec, "float32"), assign=True)
     context = dims.n_text_ctx
     mask = torch.full((context, context), -np.inf).triu_(1)

@@ -18,7 +18,10 @@ LONGEST_S = 30.0
 _PAD_S = 0.2
 _KEPT_SILENCE_S = 1.0
 
-# A stretch that does not fit is cut at a pause: the longest one in the last part of the window.
+# A stretch that does not fit is cut at a pause: the longest one in the last part of the window, as
+# long as the windows' number allows, or, where nobody pauses there, in a longer part.
+_WELL_FILLED_S = 28.5
+_SHORTEST_REACH_S = 2.0
 _CUT_REACH_S = 10.0
 _SHORTEST_PIECE_S = 1.0
 _QUIET_S = 0.2  # where nobody pauses: the quietest moment of this length
@@ -63,7 +66,8 @@ class Window(NamedTuple):
             ends: at the seam of two pieces, take the end of the first, not the start of the second.
         """
         offsets_s = np.cumsum([0.0, *(piece.duration_s for piece in self.pieces)]).tolist()
-        place = bisect_right(offsets_s, window_s) - 1
+        # A start is rounded to a time stamp, maybe to just before the seam.
+        place = bisect_right(offsets_s, window_s + (0.0 if ends else HOP_S / 2)) - 1
         if ends and place > 0 and window_s - offsets_s[place] < HOP_S / 2:
             place -= 1
         place = min(max(place, 0), len(self.pieces) - 1)
@@ -94,23 +98,24 @@ def pack(sound: Spans, chunk: Samples) -> list[Window]:
     """
     end_s = len(chunk) / SAMPLE_RATE_HZ
     stretches = merge_spans(sound, pad_s=_PAD_S, join_s=_KEPT_SILENCE_S, end_s=end_s)
-    total_s = float(np.sum(stretches[:, 1] - stretches[:, 0]))
-    # As many windows as are needed anyway, evenly filled: that leaves room to choose the cuts.
-    count = max(1, int(np.ceil(total_s / (LONGEST_S - 1.0))))
-    wanted_s = min(LONGEST_S, total_s / count + 1.0)
+    left_s = float(np.sum(stretches[:, 1] - stretches[:, 0]))
     windows: list[Window] = []
     pieces: list[Piece] = []
-    room_s = wanted_s
+    room_s, reach_s = LONGEST_S, _reach_s(left_s)
     for start_s, stop_s in stretches.tolist():
         while stop_s - start_s > room_s:
-            cut_s = _cut(sound, chunk, start_s, start_s + room_s, hard=not pieces)
-            if cut_s is not None:
-                pieces.append(Piece(start_s, cut_s))
-                start_s = cut_s
+            # Full enough already: the silence before this stretch is the best of cuts.
+            if not pieces or room_s > reach_s:
+                cut_s = _cut(sound, chunk, start_s, start_s + room_s, reach_s, hard=not pieces)
+                if cut_s is not None:
+                    pieces.append(Piece(start_s, cut_s))
+                    left_s -= cut_s - start_s
+                    start_s = cut_s
             windows.append(Window(tuple(pieces)))
-            pieces, room_s = [], wanted_s
+            pieces, room_s, reach_s = [], LONGEST_S, _reach_s(left_s)
         pieces.append(Piece(start_s, stop_s))
         room_s -= stop_s - start_s
+        left_s -= stop_s - start_s
     if pieces:
         windows.append(Window(tuple(pieces)))
     return windows
@@ -127,20 +132,28 @@ def pack_whole(windows: list[Window]) -> list[Window]:
     return packed
 
 
-def _cut(sound: Spans, chunk: Samples, start_s: float, limit_s: float, hard: bool) -> float | None:
+def _reach_s(left_s: float) -> float:
+    """How far before a window's end a cut is looked for, with so much sound still to be packed.
+
+    As few windows as are needed, each with its share of what is left free in them.
+    """
+    count = max(1, int(np.ceil(left_s / _WELL_FILLED_S)))
+    return min(_CUT_REACH_S, max(_SHORTEST_REACH_S, 2 * (LONGEST_S - left_s / count)))
+
+
+def _cut(
+    sound: Spans, chunk: Samples, start_s: float, limit_s: float, reach_s: float, hard: bool
+) -> float | None:
     """Where to cut a stretch that starts at `start_s` and has room until `limit_s`."""
-    low_s = max(start_s + _SHORTEST_PIECE_S, limit_s - _CUT_REACH_S)
-    if low_s >= limit_s:
-        return None
-    pauses = _pauses(sound, low_s, limit_s)
-    if len(pauses) == 0 and not hard:
+    earliest_s = start_s + _SHORTEST_PIECE_S
+    for reach in (reach_s, _CUT_REACH_S, LONGEST_S if hard else _CUT_REACH_S):
+        pauses = _pauses(sound, max(earliest_s, limit_s - reach), limit_s)
+        if len(pauses):
+            lengths_s = pauses[:, 1] - pauses[:, 0]
+            return float(pauses[np.argmax(lengths_s)].mean())
+    if not hard:
         return None  # the next window has room for all of it
-    if len(pauses) == 0:
-        pauses = _pauses(sound, start_s + _SHORTEST_PIECE_S, limit_s)[-1:]
-    if len(pauses):
-        lengths_s = pauses[:, 1] - pauses[:, 0]
-        return float(pauses[np.argmax(lengths_s)].mean())
-    return _quietest_s(chunk, low_s, limit_s)
+    return _quietest_s(chunk, max(earliest_s, limit_s - _CUT_REACH_S), limit_s)
 
 
 def _pauses(sound: Spans, low_s: float, high_s: float) -> Spans:

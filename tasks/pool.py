@@ -11,7 +11,6 @@ from typing import Any
 
 from prefect.task_runners import ProcessPoolTaskRunner
 
-from longscribe.errors import LongscribeError
 from longscribe.machine import Sizing
 from longscribe.options import DecodingOptions
 from longscribe.weights import ModelSpec
@@ -81,8 +80,9 @@ def start_worker(threads: int, model: tuple[ModelSpec, DecodingOptions] | None =
     if model is not None:
         from longscribe.decoding import prepare
 
-        # What is wrong with the model is said by the first chunk, in its own log.
-        with suppress(LongscribeError):
+        # Whatever is wrong is met again by the first chunk and said in its own log; an exception
+        # here would only break the pool.
+        with suppress(Exception):
             prepare(*model)
 
 
@@ -112,8 +112,12 @@ class _WorkerLines:
 @contextmanager
 def _capped_children(threads: int) -> Iterator[None]:
     """Children read these when they import numpy, before any initializer can act."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+    wanted = dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    # OpenMP's threads otherwise spin while they wait: beside another busy process on the machine
+    # two threads took twenty times as long as one.
+    wanted["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "passive")
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
         yield
     finally:

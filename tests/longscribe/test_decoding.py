@@ -98,18 +98,7 @@ def test_a_chunk_gives_the_same_segments_again(short: Path, way: str) -> None:
     assert {segment.temperature for segment in first} == {0.4}
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        "batched",
-        pytest.param(
-            "sequential",
-            marks=pytest.mark.xfail(
-                strict=True, reason="decoding._snapped_segment leaves words where they were"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("way", ["batched", "sequential"])
 def test_word_times_lie_within_their_segment(short: Path, way: str) -> None:
     transcript = transcribed(short, decoding=way, word_timestamps=True)
     assert transcript.segments

@@ -199,10 +199,7 @@ def test_a_full_disk_leaves_nothing_behind(
     "stored",
     [
         pytest.param("int8", marks=needs_int8),
-        pytest.param(
-            "float32",
-            marks=pytest.mark.xfail(strict=True, reason="mapped_weights._float32 takes anything"),
-        ),
+        "float32",
     ],
 )
 def test_a_checkpoint_without_its_weights(

@@ -77,10 +77,9 @@ def test_windows_are_not_many_more_than_their_sound_fills(
     """Each one costs the encoder 30 s, however little is in it."""
     windows = pack(phrases(np.random.default_rng(seed), duration_s, pauses_s), quiet(duration_s))
     packed_s = sum(window.duration_s for window in windows)
-    assert len(windows) <= 1.4 * np.ceil(packed_s / LONGEST_S) + 1
+    assert len(windows) <= 1.1 * np.ceil(packed_s / LONGEST_S) + 1
 
 
-@pytest.mark.xfail(strict=True, reason="windows.pack makes three windows of 29.5 s of sound")
 def test_what_fits_into_one_window_is_one() -> None:
     sound = np.array([[0.0, 9.0], [9.5, 20.0], [20.4, 29.5]])
     assert pack(sound, quiet(29.5)) == [Window((Piece(0.0, 29.5),))]
@@ -94,19 +93,19 @@ def test_long_silences_are_left_out_and_short_ones_kept() -> None:
 
 
 def test_the_longest_pause_in_reach_is_cut_in_the_middle() -> None:
-    edges = [0.0, 2.0, 3.0, 15.5, 15.7, 18.0, 18.6, 21.0, 21.3, 45.0]
+    edges = [0.0, 2.0, 3.0, 15.5, 15.7, 24.0, 24.6, 27.0, 27.3, 45.0]
     first, second, *_ = pack(np.asarray(edges).reshape(-1, 2), quiet(45.0))
     # The longest of all would leave the window all but empty.
-    assert first.pieces == (Piece(0.0, pytest.approx(18.3)),)
+    assert first.pieces == (Piece(0.0, pytest.approx(24.3)),)
     assert second.pieces[0].start_s == first.pieces[0].end_s
 
 
 def test_without_a_pause_the_quietest_moment_is_cut() -> None:
     samples = bursts([(0.0, 40.0)], 40.0)
-    softer = slice(round(18.4 * RATE_HZ), round(18.7 * RATE_HZ))
+    softer = slice(round(25.4 * RATE_HZ), round(25.7 * RATE_HZ))
     samples[softer] *= 0.2
     windows = pack(np.array([[0.0, 40.0]]), samples)
-    assert 18.4 <= windows[0].pieces[-1].end_s <= 18.7
+    assert 25.4 <= windows[0].pieces[-1].end_s <= 25.7
     assert windows[0].pieces[-1].end_s == windows[1].pieces[0].start_s
 
 
@@ -161,9 +160,6 @@ def test_at_a_seam_a_start_is_the_next_piece_s_and_an_end_the_last_one_s() -> No
     assert window.to_chunk_s(5.0) == window.to_chunk_s(5.0, ends=True) == 21.0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Window.to_chunk_s: a start just before a seam is the piece's before it"
-)
 def test_a_start_rounded_down_at_a_seam_is_the_next_piece_s() -> None:
     """Otherwise it is off by the silence between: by minutes, where that is long."""
     window = Window((Piece(32.8, 45.2), Piece(48.8, 61.2)))

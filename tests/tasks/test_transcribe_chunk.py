@@ -62,18 +62,7 @@ def test_one_chunk_fails_after_its_retries_and_the_others_do_not(
     assert attempts["chunk 02 of 03, 0:00:01-0:00:02"] == 4
 
 
-@pytest.mark.parametrize(
-    "decoding",
-    [
-        "batched",
-        pytest.param(
-            "sequential",
-            marks=pytest.mark.xfail(
-                strict=True, reason="sequential.load lets load_state_dict's RuntimeError through"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("decoding", ["batched", "sequential"])
 def test_a_model_that_cannot_be_loaded_ends_the_run_without_retries(
     tmp_path: Path, decoding: Decoding
 ) -> None:
