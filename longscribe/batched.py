@@ -3,7 +3,7 @@
 Speech is packed into windows, which are encoded and decoded side by side. A window whose text fails
 upstream's checks (whisper/transcribe.py, `decode_with_fallback`) is decoded again at the next
 temperature, together with the others that failed, and after that its pieces are decoded alone, at
-all the temperatures there are. Where a window's text ends before its sound does, the rest is
+the temperatures that are left. Where a window's text ends before its sound does, the rest is
 decoded again, as upstream's loop does by starting its next window there.
 """
 

@@ -134,7 +134,6 @@ def _open(path: Path) -> dict[str, Any] | None:
     except (RuntimeError, OSError, EOFError, ValueError):
         path.unlink(missing_ok=True)  # cut short by a full disk or a crash of the machine
         return None
-    os.utime(path)  # what is cleaned first is what was not used for longest
     return content
 
 

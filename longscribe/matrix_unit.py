@@ -281,7 +281,7 @@ def attention(heads: Any, shapes: Any, out: Any) -> None:
         weights = np.zeros((_STRIP, POSITIONS), np.uint16)
         results = np.empty((_STRIP, HEAD_DIM), np.float32)
         totals = np.empty(_STRIP, np.float32)
-        _begin(shapes)  # type: ignore[call-arg]
+        _begin(shapes)  # type: ignore[call-arg]  # numba itself gives the typing context
         for first in range(0, POSITIONS, _STRIP):
             _load_queries(queries, first * _HEAD_ROW_BYTES)
             for tile in range(POSITIONS // _TILE):
