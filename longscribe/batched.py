@@ -8,6 +8,7 @@ decoded again, as upstream's loop does by starting its next window there.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,13 @@ _STEP_S = 0.02  # of a time stamp
 _REST_ANNOUNCED_S = 0.5
 _REST_UNANNOUNCED_S = 3.0
 _REST_ROUNDS = 2
+
+# Upstream's checks look at the text alone. Beside what is known of the sound a text is doubtful that
+# leaves much of it without a word, even for slow speech, or has one sentence go on over a silence.
+_UNHEARD_S = 10.0
+_TOKEN_S = 0.5
+_FAR_S = 5.0
+_WORTH_HALVING_S = 10.0
 
 _LANGUAGE_WINDOWS = 3  # windows listened to, at most
 _SURE_OF_LANGUAGE = 0.8
@@ -175,18 +183,27 @@ class _Chunk:
             for place, (window, attempts) in enumerate(zip(batch, tried, strict=True)):
                 if self._failed(attempts[-1]) and len(temperatures) > 1:
                     stubborn.append((window, attempts))
+                elif self._doubtful(window, attempts[-1]):
+                    self._fallbacks += len(attempts) == 1
+                    stubborn.append((window, attempts))
                 else:
                     yield self._heard(place, window, attempts[-1])
-        for window, attempts in stubborn:
+        while stubborn:
+            window, attempts = stubborn.pop()
             # Alone: what was put together from several places may be what confused the model.
             pieces = window.alone()
+            if len(pieces) == 1 and not self._failed(attempts[-1]):
+                pieces = window.halves(self._sound)
             rest = temperatures[2:] if len(pieces) == 1 else (temperatures[0], *temperatures[2:])
             for batch in _batches(pieces, self._batch_size):
                 tried = self._tried(batch, rest)
                 for place, (piece, more) in enumerate(zip(batch, tried, strict=True)):
                     every = [*attempts, *more] if len(pieces) == 1 else more
                     best = every[-1] if not self._failed(every[-1]) else self._least_bad(every)
-                    yield self._heard(place, piece, best)
+                    if piece.duration_s >= _WORTH_HALVING_S and self._doubtful(piece, best):
+                        stubborn.append((piece, [best]))
+                    else:
+                        yield self._heard(place, piece, best)
 
     def _tried(
         self, batch: Sequence[Window], temperatures: Sequence[float]
@@ -228,6 +245,24 @@ class _Chunk:
             or self._ratio(hypothesis) > self._options.compression_ratio_threshold
             or hypothesis.avg_logprob < self._options.logprob_threshold
         )
+
+    def _doubtful(self, window: Window, hypothesis: Hypothesis) -> bool:
+        """Whether a text that passed upstream's checks contradicts the sound."""
+        if self._silent(hypothesis) or self._failed(hypothesis):
+            return False
+        begin = self._tokenizer.timestamp_begin
+        said = sum(token < self._tokenizer.eot for token in hypothesis.tokens)
+        if window.sound_s(self._sound) - said * _TOKEN_S >= _UNHEARD_S:
+            return True
+        start_s = 0.0
+        for before, token in pairwise((begin, *hypothesis.tokens)):
+            if token < begin:
+                continue
+            time_s = (token - begin) * _STEP_S
+            if before < begin and window.leap_s(start_s, time_s) >= _FAR_S:
+                return True
+            start_s = time_s
+        return False
 
     def _silent(self, hypothesis: Hypothesis) -> bool:
         """Upstream's `should_skip`: no speech, and a text nobody believes in."""

@@ -5,12 +5,13 @@ is put together; times within a window are then mapped back piece by piece.
 """
 
 from bisect import bisect_right
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from longscribe.audio import SAMPLE_RATE_HZ, Samples
-from longscribe.speech import HOP_S, Spans, clip_spans, merge_spans
+from longscribe.speech import HOP_S, Spans, clip_spans, merge_spans, overlap_s
 
 LONGEST_S = 30.0
 
@@ -24,6 +25,7 @@ _WELL_FILLED_S = 28.5
 _SHORTEST_REACH_S = 2.0
 _CUT_REACH_S = 10.0
 _SHORTEST_PIECE_S = 1.0
+_SEAM_S = 0.4  # how far a text's times may be off where two pieces meet
 _QUIET_S = 0.2  # where nobody pauses: the quietest moment of this length
 
 
@@ -83,6 +85,28 @@ class Window(NamedTuple):
                 pieces.append(Piece(start_s, piece.end_s))
             offset_s += piece.duration_s
         return Window(tuple(pieces))
+
+    def leap_s(self, start_s: float, end_s: float) -> float:
+        """The longest silence that was left out between two times in the window."""
+        offset_s, longest_s = 0.0, 0.0
+        for piece, following in pairwise(self.pieces):
+            offset_s += piece.duration_s
+            if start_s + _SEAM_S < offset_s < end_s - _SEAM_S:
+                longest_s = max(longest_s, following.start_s - piece.end_s)
+        return longest_s
+
+    def sound_s(self, sound: Spans) -> float:
+        """How much of it is sound; `sound` in seconds of the chunk, shape (n, 2)."""
+        return sum(overlap_s(sound, piece.start_s, piece.end_s) for piece in self.pieces)
+
+    def halves(self, sound: Spans) -> list["Window"]:
+        """A window of one piece as two, cut at the longest pause of its middle or else there."""
+        [piece] = self.pieces
+        cut_s, quarter_s = (piece.start_s + piece.end_s) / 2, piece.duration_s / 4
+        pauses = _pauses(sound, cut_s - quarter_s, cut_s + quarter_s)
+        if len(pauses):
+            cut_s = float(pauses[np.argmax(pauses[:, 1] - pauses[:, 0])].mean())
+        return [Window((Piece(piece.start_s, cut_s),)), Window((Piece(cut_s, piece.end_s),))]
 
     def alone(self) -> list["Window"]:
         """Every piece as a window of its own."""

@@ -22,7 +22,7 @@ from tests.recordings import SAMPLE_PT, beginning, sound_in, word_error_rate
 from tests.sounds import RATE_HZ, bursts
 
 BEGIN = 50364  # <|0.00|>
-WORDS = (440, 2425, 11, 1029, 50, 777, 3000)  # a text without repetition
+WORDS = tuple(range(1000, 1060))  # a text without repetition, enough for a window
 
 # Three windows of two stretches each: 12.4 s of sound with its edges, and silence between.
 STRETCHES = [(1.0 + 16.0 * number, 13.0 + 16.0 * number) for number in range(6)]
@@ -143,6 +143,42 @@ def test_windows_that_fail_are_decoded_again_together_and_then_their_pieces_alon
         (pytest.approx(64.8), 0.4),
         (pytest.approx(80.8), 0.0),
     ]
+
+
+FEW = hypothesis(BEGIN, *WORDS[:10])
+
+
+@pytest.mark.parametrize("text", [FEW, hypothesis(BEGIN)])
+def test_sound_without_words_is_heard_again_piece_by_piece(
+    run: Callable[..., Run], text: Hypothesis
+) -> None:
+    texts = iter([WHOLE, text, WHOLE, WHOLE, WHOLE])
+    ran = run(lambda start_s, _: next(texts))
+    assert ran.calls == [(0.0, [0.8, 32.8, 64.8]), (0.0, [32.8, 48.8])]
+    assert ran.result.fallbacks == 1
+    assert len(ran.texts) == 4
+
+
+def test_a_sentence_over_a_long_silence_is_heard_again(run: Callable[..., Run]) -> None:
+    stretches = [(1.0, 13.0), (23.0, 35.0)]
+    half = [BEGIN, *WORDS[:30], stamp(11.0), stamp(11.0)]
+    leaping = hypothesis(*half, *WORDS[30:], stamp(22.0))
+    texts = iter([leaping, WHOLE, WHOLE])
+    ran = run(lambda *_: next(texts), stretches=stretches)
+    assert [starts_s for _, starts_s in ran.calls] == [[0.8], [0.8, 22.8]]
+
+
+def test_one_piece_without_words_is_halved_until_it_is_short(run: Callable[..., Run]) -> None:
+    ran = run(lambda *_: hypothesis(BEGIN), stretches=[(1.0, 29.0)])
+    starts_s = [starts for _, starts in ran.calls]
+    assert starts_s == [[0.8], [0.8, 15.0], [15.0, 22.1], [0.8, 7.9]]
+    assert ran.result.segments == ()
+
+
+def test_doubts_do_not_end_in_circles(run: Callable[..., Run]) -> None:
+    poor = FEW._replace(avg_logprob=-1.5)
+    ran = run(lambda *_: poor, stretches=[(1.0, 29.0)])
+    assert len(ran.calls) == 6  # a temperature each
 
 
 ONE = [(1.0, 13.0)]

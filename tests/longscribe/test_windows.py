@@ -183,6 +183,28 @@ def test_pieces_alone() -> None:
     assert window.alone() == [Window((Piece(1.0, 3.0),)), Window((Piece(10.0, 12.0),))]
 
 
+def test_halves_are_cut_at_the_longest_pause_of_the_middle() -> None:
+    window = Window((Piece(10.0, 30.0),))
+    sound = np.array([(10.0, 12.0), (14.0, 17.0), (17.5, 24.0), (24.3, 30.0)])
+    first, second = window.halves(sound)
+    assert first.pieces == (Piece(10.0, 17.25),)
+    assert second.pieces == (Piece(17.25, 30.0),)
+
+
+def test_without_a_pause_halves_are_cut_in_the_middle() -> None:
+    first, second = Window((Piece(10.0, 30.0),)).halves(np.array([(0.0, 40.0)]))
+    assert (first.duration_s, second.duration_s) == (10.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("span", "silence_s"),
+    [((0.0, 9.0), 0.0), ((8.0, 12.0), 6.0), ((8.0, 25.0), 40.0), ((10.2, 19.8), 0.0)],
+)
+def test_a_leap_is_the_longest_silence_between(span: tuple[float, float], silence_s: float) -> None:
+    window = Window((Piece(0.0, 10.0), Piece(16.0, 26.0), Piece(66.0, 76.0)))
+    assert window.leap_s(*span) == silence_s
+
+
 def test_short_windows_are_put_together_uncut() -> None:
     windows = [
         Window((Piece(start_s, start_s + length_s),))
