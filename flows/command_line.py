@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
+from flows.embedded_server import EmbeddedServer, surely_needed
 from longscribe.errors import InputError, LongscribeError, OptionError
 from longscribe.formats import output_name
 from longscribe.options import FORMATS, RunOptions, check_options
@@ -168,10 +169,13 @@ def command(
     _refuse_same_outputs(runs)
     for name, value in _PREFECT_DEFAULTS.items():
         os.environ.setdefault(name, value)
-    # Only now: importing Prefect takes seconds, which --help and bad options need not wait for.
+    server = EmbeddedServer() if surely_needed() else None
+    # Only now: importing Prefect takes seconds, which --help, bad options and the server need not
+    # wait for. And with all that the run will need, while the server is on its way up.
+    import flows.transcribe  # noqa: F401
     from flows.server import connect
 
-    connect()
+    connect(server)
     return max((_run(options, show or verbose) for options in runs), key=_severity)
 
 

@@ -34,8 +34,8 @@ _REST_ANNOUNCED_S = 0.5
 _REST_UNANNOUNCED_S = 3.0
 _REST_ROUNDS = 2
 
-# Upstream's checks look at the text alone. Beside what is known of the sound a text is doubtful that
-# leaves much of it without a word, even for slow speech, or has one sentence go on over a silence.
+# Upstream's checks look at the text alone. Beside the sound a text is doubtful that leaves much of
+# it without a word, even for slow speech, or has one sentence go on over a long silence.
 _UNHEARD_S = 10.0
 _TOKEN_S = 0.5
 _FAR_S = 5.0
