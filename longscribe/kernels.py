@@ -55,16 +55,22 @@ def exp(x: Any) -> Any:
 
 @inlined
 def _gelu(x: Any) -> Any:
-    """GELU with erf by Abramowitz and Stegun 7.1.26 (absolute error 1.5e-7)."""
-    a = abs(x) * np.float32(0.7071067811865476)
-    t = np.float32(1.0) / (np.float32(1.0) + np.float32(0.3275911) * a)
-    p = np.float32(1.061405429)
-    p = p * t - np.float32(1.453152027)
-    p = p * t + np.float32(1.421413741)
-    p = p * t - np.float32(0.284496736)
-    p = p * t + np.float32(0.254829592)
-    tail = np.float32(0.5) * p * t * exp(-a * a)
-    return x * (np.float32(1.0) - tail) if x > 0 else x * tail
+    """GELU to 1.3e-4: its result is rounded to int8.
+
+    erf(x / sqrt 2) as an odd polynomial up to 4, fitted for the least largest error; an exponential
+    and a division, as in Abramowitz and Stegun's 7.1.26, take more than twice as long.
+    """
+    near = min(max(x, np.float32(-4.0)), np.float32(4.0))
+    u = near * near
+    p = np.float32(-8.75076953e-10)
+    p = p * u + np.float32(1.00998541e-07)
+    p = p * u - np.float32(4.61861266e-06)
+    p = p * u + np.float32(1.14780557e-04)
+    p = p * u - np.float32(1.76549089e-03)
+    p = p * u + np.float32(1.80791143e-02)
+    p = p * u - np.float32(1.30127503e-01)
+    p = p * u + np.float32(7.96372687e-01)
+    return np.float32(0.5) * x * (np.float32(1.0) + near * p)
 
 
 @inlined

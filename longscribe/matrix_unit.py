@@ -19,7 +19,8 @@ from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from longscribe.kernels import CONTEXT, HEAD_DIM, compiled, inlined, largest_of, to_bfloat16
+from longscribe.kernels import CONTEXT, HEAD_DIM, compiled, inlined, to_bfloat16
+from longscribe.vectors import exponentials, largest_float
 
 _TILE = 16
 _STRIP = 2 * _TILE  # rows that are worked on together
@@ -30,6 +31,7 @@ _HEAD_ROW_BYTES = 2 * HEAD_DIM
 _SCORE_ROW_BYTES = 4 * POSITIONS
 _WEIGHT_ROW_BYTES = 2 * POSITIONS
 _RESULT_ROW_BYTES = 4 * HEAD_DIM
+_NO_SCORE = np.float32(-3e38)  # of rows that only fill up the last strip
 
 
 def tile_shapes() -> npt.NDArray[np.uint8]:
@@ -206,20 +208,6 @@ def _pair(first: Any, second: Any) -> Any:
     return np.uint32(np.uint32(first) | np.uint32(np.uint32(second) << np.uint32(16)))
 
 
-@inlined
-def _coarse_exp(x: Any) -> Any:
-    """The exponential of x <= 0, to 1e-4 relative: its result is rounded to bfloat16, to 4e-3."""
-    z = max(x * np.float32(1.4426950408889634), np.float32(-126.0))
-    whole = np.floor(z + np.float32(0.5))
-    part = z - whole
-    p = np.float32(0.05583828)
-    p = p * part + np.float32(0.24263948)
-    p = p * part + np.float32(0.69313673)
-    p = p * part + np.float32(0.99992456)
-    power = np.int32((np.int32(whole) + np.int32(127)) << np.int32(23))
-    return np.float32(p * power.view(np.float32))
-
-
 @compiled
 def split_heads(raw: Any, scale: Any, bias: Any, heads: Any, first: Any) -> None:
     """`kernels.split_heads` into bfloat16, whose bits numba sees as uint16."""
@@ -235,19 +223,15 @@ def split_heads(raw: Any, scale: Any, bias: Any, heads: Any, first: Any) -> None
 
 @njit(fastmath=True, error_model="numpy")
 def _softmax(scores: Any, weights: Any, totals: Any) -> None:
-    """Rows of scores into bfloat16 weights, up to a factor: 1 / totals. Not inlined: within the
-    kernel LLVM no longer vectorizes it.
-    """
+    """Rows of scores into bfloat16 weights, up to a factor: 1 / totals."""
     for i in range(scores.shape[0]):
-        row, weight = scores[i], weights[i]
-        largest = largest_of(row, CONTEXT)
-        total = np.float32(0.0)
-        for t in range(CONTEXT):
-            value = _coarse_exp(row[t] - largest)
-            total += value
-            bits = np.uint32(value.view(np.uint32) + np.uint32(0x8000))
-            weight[t] = np.uint16(bits >> np.uint32(16))
-        totals[i] = total
+        for t in range(CONTEXT, POSITIONS):
+            scores[i, t] = _NO_SCORE
+        first_bytes = i * _SCORE_ROW_BYTES
+        largest = largest_float(scores, first_bytes, _SCORE_ROW_BYTES)
+        totals[i] = exponentials(
+            scores, first_bytes, largest, weights, i * _WEIGHT_ROW_BYTES, _SCORE_ROW_BYTES
+        )
 
 
 @compiled

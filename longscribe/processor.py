@@ -48,7 +48,7 @@ def set_up_numba(folder: Path) -> None:
     if "numba" in sys.modules:
         return
     digest = hashlib.sha256()
-    for name in ("kernels", "cross_attention", "matrix_unit", "token_rules"):
+    for name in ("kernels", "cross_attention", "matrix_unit", "token_rules", "vectors"):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     os.environ.setdefault("NUMBA_CACHE_DIR", str(folder / digest.hexdigest()[:16]))
     if has_matrix_unit() and "NUMBA_CPU_FEATURES" not in os.environ:

@@ -38,7 +38,7 @@ class Codes:
         steps = self.scales[:, None]
         assert np.all(np.abs(self.codes * steps - wanted) <= 0.5 * steps + tolerance)
         assert np.abs(self.codes.astype(int)).max(axis=1).tolist() == [127] * len(wanted)
-        assert self.scales == pytest.approx(np.abs(wanted).max(axis=1) / 127, rel=1e-4)
+        assert self.scales == pytest.approx(np.abs(wanted).max(axis=1) / 127, rel=1e-3)
 
 
 def layer_norm(x: torch.Tensor, weight: Floats, bias: Floats) -> torch.Tensor:
@@ -100,7 +100,8 @@ def test_gelu(random: np.random.Generator) -> None:
     bias = normal(random, 4 * WIDTH, scale=0.1)
     result = Codes(6, 4 * WIDTH)
     kernels.gelu_quantize(raw, scale.astype(np.float32), bias, result.codes, result.scales)
-    result.check(functional.gelu(torch.from_numpy(raw * scale[:, None] + bias).float()))
+    expected = functional.gelu(torch.from_numpy(raw * scale[:, None] + bias).float())
+    result.check(expected, tolerance=1.5e-4)
 
 
 def test_rows_are_quantized_one_by_one(random: np.random.Generator) -> None:
