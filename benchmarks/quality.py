@@ -1,9 +1,10 @@
 """Compares what batched and sequential decoding hear in a recording that makes it hard for them.
 
-`python -m benchmarks.quality` makes an hour with long silences, changing noise and stretches of
-noise or tones alone (benchmarks/rough_recording.py). The `longscribe` command transcribes it with
-the demo model by openai-whisper's own loop, in batches on the same float32 weights, and in batches
-in int8. Options after -- go to the command. Columns of the table:
+`python -m benchmarks.quality` makes hours with long silences, changing noise and stretches of noise
+or tones alone (benchmarks/rough_recording.py), one for each seed: what is invented over tones is
+chance, and one hour says little. The `longscribe` command transcribes them with the demo model by
+openai-whisper's own loop, in batches on the same float32 weights, and in batches in int8. Options
+after -- go to the command. Columns of the table, summed over the recordings:
 
 - invented: words of segments during which nobody speaks, by what is heard there instead.
 - windows, fell back: those decoded, and those whose first text failed the quality rules. For
@@ -173,24 +174,41 @@ def describe(rough: RoughRecording) -> str:
     )
 
 
+def summed(parts: Sequence[Quality]) -> Quality:
+    """A setting over several recordings."""
+    return Quality(
+        parts[0].setting,
+        WordErrors(*(sum(column) for column in zip(*(p.errors for p in parts), strict=True))),
+        Invented(*(sum(column) for column in zip(*(p.invented for p in parts), strict=True))),
+        *(sum(column) for column in zip(*(p[3:] for p in parts), strict=True)),
+    )
+
+
 def main() -> None:
-    """Run every setting and print the table."""
+    """Run every setting on every recording and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--seed", type=int, default=4242)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[4242, 1, 2, 3])
     parser.add_argument("--model", default="demo")
     parser.add_argument("--folder", type=Path, default=RESULTS_FOLDER)
     parser.add_argument("options", nargs="*", help="of the longscribe command, after --")
     arguments = parser.parse_args()
-    rough = rough_recording(arguments.minutes * 60, arguments.seed, arguments.folder)
+    hours = [rough_recording(arguments.minutes * 60, s, arguments.folder) for s in arguments.seeds]
     chosen = f"longscribe --model {arguments.model} {' '.join(arguments.options)}"
-    print(f"{describe_machine()}\n{describe(rough)}\n{chosen}\n")
+    print(describe_machine())
+    for seed, rough in zip(arguments.seeds, hours, strict=True):
+        print(f"seed {seed}, {describe(rough)}")
+    print(f"{chosen}\n")
     print("| " + " | ".join(_HEADINGS) + " |\n|---|---" + "|---:" * (len(_HEADINGS) - 2) + "|")
     for setting in SETTINGS:
-        found = measure(setting, rough, arguments.model, arguments.options, arguments.folder)
-        print(table_line(found), flush=True)
+        found = [
+            measure(setting, rough, arguments.model, arguments.options, arguments.folder)
+            for rough in hours
+        ]
+        rates = ", ".join(f"{100 * quality.errors.rate:.2f}" for quality in found)
+        print(f"{table_line(summed(found))} {rates}", flush=True)
 
 
 if __name__ == "__main__":

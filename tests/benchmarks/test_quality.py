@@ -2,9 +2,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from benchmarks.quality import count_over_silence, invented_words, windows_with_text
-from benchmarks.recordings import Recording
+from benchmarks.quality import (
+    Invented,
+    Quality,
+    Setting,
+    count_over_silence,
+    invented_words,
+    summed,
+    windows_with_text,
+)
+from benchmarks.recordings import Recording, WordErrors
 from benchmarks.rough_recording import RoughRecording, Scene
 
 SPEECH = np.array([(10.0, 14.0), (15.0, 20.0), (60.0, 65.0)])
@@ -47,3 +56,12 @@ def test_windows_are_told_by_where_they_start() -> None:
         segment(4.0, 5.0, " e", seek=5800),
     ]
     assert windows_with_text(segments) == (3, 1)
+
+
+def test_recordings_are_summed() -> None:
+    setting = Setting("batched", "int8")
+    part = Quality(setting, WordErrors(100, 3, 2, 1), Invented(1, 2, 3), 10, 1, 20, 0, 1.5)
+    both = summed([part, part])
+    assert both.errors == WordErrors(200, 6, 4, 2)
+    assert both.errors.rate == pytest.approx(0.06)
+    assert both[2:] == (Invented(2, 4, 6), 20, 2, 40, 0, 3.0)
