@@ -37,17 +37,20 @@ class LostTaskRuns:
 
     def __init__(self) -> None:
         self._messages: dict[UUID, str] = {}
+        self._awaited: set[UUID] = set()
 
-    def add(self, task_run_id: UUID, message: str) -> None:
-        """Note a lost run; `mark` shows it."""
+    def add(self, task_run_id: UUID, message: str, *, began: bool) -> None:
+        """Note a lost run; `mark` shows it. One that never began may never have a row."""
         self._messages[task_run_id] = message
+        if began:
+            self._awaited.add(task_run_id)
 
     def mark(self, wait_s: float, until_all: bool = False) -> None:
         """Mark them in the background: a server that is gone must not hold up the work.
 
         Args:
             wait_s: how long to wait for it.
-            until_all: look again until every row was there.
+            until_all: look again until every row was there that is to come.
         """
         if self._messages:
             give_up_s = time.monotonic() + wait_s
@@ -56,13 +59,13 @@ class LostTaskRuns:
     def _mark(self, give_up_s: float) -> None:
         with get_client(sync_client=True) as client:
             while True:
-                found = [self._mark_one(client, *item) for item in list(self._messages.items())]
-                if all(found) or time.monotonic() > give_up_s:
+                found = {id_ for id_ in list(self._messages) if self._mark_one(client, id_)}
+                if self._awaited <= found or time.monotonic() > give_up_s:
                     return
                 time.sleep(_LOOK_AGAIN_S)
 
-    @staticmethod
-    def _mark_one(client: SyncPrefectClient, task_run_id: UUID, message: str) -> bool:
+    def _mark_one(self, client: SyncPrefectClient, task_run_id: UUID) -> bool:
+        message = self._messages[task_run_id]
         try:
             state = client.read_task_run(task_run_id).state
             if state is None or not state.is_final():

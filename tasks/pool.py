@@ -29,7 +29,7 @@ _THREAD_VARIABLES = (
 )
 
 _LEAVE_WITHIN_S: Final = 10.0  # for workers that have nothing left to do
-_TERMINATED_WITHIN_S: Final = 1.0
+_DEAD_WITHIN_S: Final = 1.0
 
 
 class Workers:
@@ -84,14 +84,22 @@ class Workers:
             if child.pid is not None:
                 self._children[child.pid] = child
 
-    def stop(self, *, at_once: bool) -> dict[int, int]:
-        """End all workers; the next `start` makes others.
+    def died(self) -> dict[int, int]:
+        """The workers that broke the pool: pid -> exit code, minus the signal that killed them.
 
-        Returns:
-            pid -> exit code (minus the signal) of those that ended before they were told to.
+        The executor ends the others with SIGTERM; they are left out. It learns of a death from a
+        pipe that closes, a moment before the process has an exit code.
         """
-        self.look()
-        ended = {pid: child.exitcode for pid, child in self._children.items()}
+        give_up_s = time.monotonic() + _DEAD_WITHIN_S
+        while True:
+            codes = {pid: child.exitcode for pid, child in self._children.items()}
+            died = {pid: code for pid, code in codes.items() if code not in (None, -signal.SIGTERM)}
+            if died or time.monotonic() > give_up_s:
+                return {pid: code for pid, code in died.items() if code is not None}
+            time.sleep(0.01)
+
+    def stop(self, *, at_once: bool) -> None:
+        """End all workers; the next `start` makes others."""
         if at_once:
             kill_children()
         # A worker that was stopped (SIGSTOP) neither leaves nor takes a SIGTERM.
@@ -104,7 +112,6 @@ class Workers:
             killer.cancel()
             self._runner = None
             self._children.clear()
-        return {pid: code for pid, code in ended.items() if code is not None}
 
 
 def kill_children() -> None:
@@ -113,7 +120,7 @@ def kill_children() -> None:
     for child in children:
         child.kill()
     for child in children:
-        child.join(_TERMINATED_WITHIN_S)
+        child.join(_DEAD_WITHIN_S)
 
 
 @contextmanager

@@ -110,8 +110,9 @@ class Supervisor:
                     yield from self._replace_pool()
         except BaseException:
             # Stopped, or the model cannot be used: nothing that is under way will be wanted.
+            at_work = self._at_work()
             self._workers.stop(at_once=True)
-            self._note_lost("The run was stopped.")
+            self._note_lost("The run was stopped.", at_work)
             self._lost.mark(_MARK_WITHIN_S)
             raise
         self._lost.mark(_MARK_ALL_WITHIN_S, until_all=True)
@@ -210,17 +211,16 @@ class Supervisor:
     def _replace_pool(self) -> Iterator[Done]:
         """The pool is lost: sort out what that cost, and make another."""
         at_work = self._at_work()
-        exit_codes = self._workers.stop(at_once=True)
+        killers = self._workers.died()
+        self._workers.stop(at_once=True)
         forget_workers(self._folder)
         yield from self._take_rest()
-        # The executor ends the others with SIGTERM when one has died.
-        killers = {pid: code for pid, code in exit_codes.items() if code != -signal.SIGTERM}
         suspects = {worker.chunk_index for worker in at_work if worker.pid in killers}
         if not killers:
             suspects = {worker.chunk_index for worker in at_work}
         how = _shown(killers)
         self._losses_in_a_row += 1
-        for chunk in self._note_lost(f"The worker was lost: {how}."):
+        for chunk in self._note_lost(f"The worker was lost: {how}.", at_work):
             transcript = self._find_result(chunk)
             if transcript is not None:
                 yield self._came_through(chunk, transcript)
@@ -263,10 +263,11 @@ class Supervisor:
             )
             self._suspects.append(chunk)
 
-    def _note_lost(self, message: str) -> list[Chunk]:
+    def _note_lost(self, message: str, at_work: Sequence[AtWork]) -> list[Chunk]:
+        began = {worker.chunk_index for worker in at_work}
         lost = list(self._under_way.values())
-        for future in self._under_way:
-            self._lost.add(future.task_run_id, message)
+        for future, chunk in self._under_way.items():
+            self._lost.add(future.task_run_id, message, began=chunk.index in began)
         self._under_way.clear()
         return lost
 
