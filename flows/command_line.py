@@ -166,6 +166,7 @@ _NUMBER = _FloatOrNone()
     "--chunk-timeout-minutes",
     "chunk_timeout_minutes",
     type=_MinutesOrAuto(),
+    metavar="N",
     help="After which a chunk is stuck.  [auto]",
 )
 @click.option("--print/--no-print", "-p", "show", help="Print the transcript at the end.")

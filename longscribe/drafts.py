@@ -37,7 +37,8 @@ def replace_file(target: Path, content: bytes) -> None:
             os.fsync(file.fileno())
             path.replace(target)
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def remove_abandoned_drafts(folder: Path) -> int:

@@ -1,5 +1,6 @@
 """Results of chunks that survive the run: kept by Prefect, under keys of the engine."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -36,7 +37,8 @@ class ResultFolder(LocalFileSystem):
             target.parent.mkdir(parents=True, exist_ok=True)
             replace_file(target, content)
         except OSError:
-            target.unlink(missing_ok=True)  # an older result, which was to be replaced
+            with suppress(OSError):
+                target.unlink()  # an older result, which was to be replaced
         return str(target)
 
 

@@ -50,24 +50,6 @@ def own_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LONGSCRIBE_CACHE", str(tmp_path / "kept"))
 
 
-def test_results_that_cannot_be_kept_are_said_once_and_used_all_the_same(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    chunks = [chunk(index, tmp_path / "none.pcm", ()) for index in range(3)]
-    spec = resolve_model("demo")
-    (tmp_path / "kept").mkdir()
-    (tmp_path / "kept" / "results").write_text("a file where the folder should be")
-    outcome: Transcribed = transcribe_all(chunks, spec, tmp_path)
-    assert len(outcome.results) == 3
-    said = capfd.readouterr()
-    assert said.out.count("cannot be kept in") == 1
-    assert "Traceback" not in said.out + said.err
-    (tmp_path / "kept" / "results").unlink()
-    transcribe_all(chunks, spec, tmp_path)
-    outcome = transcribe_all([chunks[2]], spec, tmp_path)
-    assert (outcome.kept, json.loads(outcome.results[0])["index"]) == (1, 2)
-
-
 def test_one_chunk_fails_after_its_retries_and_the_others_do_not(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,3 +84,21 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_without_retries(
     chunks = [chunk(0, pcm, ((0.0, 1.0),))]
     with pytest.raises(ModelError, match="cannot be loaded"):
         transcribe_all(chunks, resolve_model(str(broken)), tmp_path, decoding)
+
+
+def test_results_that_cannot_be_kept_are_said_once_and_used_all_the_same(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    chunks = [chunk(index, tmp_path / "none.pcm", ()) for index in range(3)]
+    spec = resolve_model("demo")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "results").write_text("a file where the folder should be")
+    outcome: Transcribed = transcribe_all(chunks, spec, tmp_path)
+    assert len(outcome.results) == 3
+    said = capfd.readouterr()
+    assert said.out.count("cannot be kept in") == 1
+    assert "Traceback" not in said.out + said.err
+    (tmp_path / "kept" / "results").unlink()
+    transcribe_all(chunks, spec, tmp_path)
+    outcome = transcribe_all([chunks[2]], spec, tmp_path)
+    assert (outcome.kept, json.loads(outcome.results[0])["index"]) == (1, 2)
