@@ -231,6 +231,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _run(options: RunOptions, show: bool) -> int:
     """Transcribe one recording; its exit code."""
+    import httpx
+    from prefect.exceptions import PrefectHTTPStatusError
+
     from flows.transcribe import RunSummary, transcribe
 
     parameters = options.model_dump()
@@ -239,6 +242,12 @@ def _run(options: RunOptions, show: bool) -> int:
         summary: Any = transcribe(**parameters)
     except InputError as error:
         return _complain(str(error))
+    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+        return _complain(
+            f"{options.recording!r}: the Prefect server stopped answering "
+            f"({type(error).__name__}); finished chunks are kept: run it again when it is back.",
+            FAILED,
+        )
     except LongscribeError as error:
         return _complain(f"{options.recording!r}: {error}", FAILED)
     assert isinstance(summary, RunSummary)
