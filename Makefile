@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 # Debian keeps python3's venv module in a package of its own.
 APT_GET := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
 
-.PHONY: demo test lint demo-model benchmark clean
+MINUTES ?= 30
+
+.PHONY: demo test lint demo-model benchmark chaos clean
 
 demo: $(VENV)/installed
 	$(BIN)/longscribe demo/sample.opus --model demo --print
@@ -29,6 +31,11 @@ benchmark: $(VENV)/installed
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,benchmarks]'
 	command -v espeak-ng flite >/dev/null || $(APT_GET) install -y espeak-ng flite
 	$(BIN)/python -m benchmarks.speed
+
+# Transcribes while something goes wrong every few seconds; goes on where it stopped.
+chaos: $(VENV)/installed
+	command -v espeak-ng flite >/dev/null || $(APT_GET) install -y espeak-ng flite
+	$(BIN)/python -m benchmarks.chaos --minutes $(MINUTES)
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(APT_GET) install -y python3-venv

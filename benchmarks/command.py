@@ -27,9 +27,13 @@ class Sized(NamedTuple):
 def command_line(
     recording: Path, model: str | Path, output: Path, options: Sequence[str] = ()
 ) -> list[str]:
-    """The command for one English recording, as a user of this environment would type it."""
+    """The command for one English recording, as a user of this environment would type it.
+
+    With `--fresh`: what an earlier run kept is not what is measured.
+    """
     command = [str(Path(sys.executable).with_name("longscribe")), str(recording)]
     command += ["--model", str(model), "--language", "en", "--output-dir", str(output)]
+    command.append("--fresh")
     return [*command, *options]
 
 

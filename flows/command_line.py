@@ -1,5 +1,7 @@
 """`longscribe RECORDING...`: the same flow as in the Prefect UI, from a terminal.
 
+`longscribe cache` is a command of its own; a recording of that name is `./cache`.
+
 Exit codes: 0 done; 1 failed; 2 bad input or options, nothing was done; 3 done in part, with gaps;
 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
@@ -14,6 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
+from flows.cache_command import cache_command
 from flows.embedded_server import EmbeddedServer, surely_needed
 from longscribe.errors import InputError, LongscribeError, OptionError
 from longscribe.formats import output_name
@@ -27,13 +30,17 @@ _PREFECT_DEFAULTS = {
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
+    # A server that restarts, or is unreachable for some minutes, must not end a run: each retry
+    # waits twice as long as the one before, at first 2 s, in all eight minutes.
+    "PREFECT_CLIENT_MAX_RETRIES": "8",
 }
 
 _EPILOG = (
     "openai-whisper's spellings work too (--output_dir, --output_format, --threads), and so do its "
     "decoding options: --temperature, --best_of, --beam_size, --patience, --length_penalty, "
     "--suppress_tokens, --condition_on_previous_text, --word_timestamps, the thresholds. "
-    "Exit codes: 0 done, 1 failed, 2 bad input, 3 done with gaps."
+    "Exit codes: 0 done, 1 failed, 2 bad input, 3 done with gaps. "
+    "`longscribe cache` shows and cleans what is kept between runs."
 )
 
 
@@ -49,6 +56,20 @@ class _FloatOrNone(click.ParamType[float | None]):
             return float(value)
         except ValueError:
             self.fail(f"{value!r} is not a number or None", param, ctx)
+
+
+class _MinutesOrAuto(click.ParamType[float | str]):
+    name = "minutes|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | str:
+        if str(value).lower() == "auto":
+            return "auto"
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number of minutes or auto", param, ctx)
 
 
 class _CountOrAuto(click.ParamType[int | str]):
@@ -141,7 +162,17 @@ _NUMBER = _FloatOrNone()
 )
 @_option("--initial-prompt", "initial_prompt", help="Sets style and vocabulary of all windows.")
 @_option("--model-dir", "model_dir", metavar="DIR", help="Where downloaded weights are kept.")
+@_option("--fresh", "fresh", is_flag=True, help="Do chunks again that an earlier run finished.")
+@_option(
+    "--chunk-timeout-minutes",
+    "chunk_timeout_minutes",
+    type=_MinutesOrAuto(),
+    metavar="N",
+    help="After which a chunk is stuck.  [auto]",
+)
 @click.option("--print/--no-print", "-p", "show", help="Print the transcript at the end.")
+@_hidden("keep_days", float)
+@_hidden("keep_size", str)
 @_hidden("temperature", float)
 @_hidden("temperature_increment_on_fallback", _NUMBER)
 @_hidden("best_of", int)
@@ -186,7 +217,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # every `finally` and exit handler, or the embedded server would live on.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
-        code = command.main(args=arguments, prog_name="longscribe", standalone_mode=False)
+        if arguments[:1] == ["cache"]:
+            chosen, name, arguments = cache_command, "longscribe cache", arguments[1:]
+        else:
+            chosen, name = command, "longscribe"
+        code = chosen.main(args=arguments, prog_name=name, standalone_mode=False)
     except click.ClickException as error:
         dashed = any(map(_is_dashed_file, arguments))
         hint = "put -- before a name that starts with a dash" if dashed else "see longscribe --help"
@@ -200,6 +235,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _run(options: RunOptions, show: bool) -> int:
     """Transcribe one recording; its exit code."""
+    import httpx
+    from prefect.exceptions import PrefectHTTPStatusError
+
     from flows.transcribe import RunSummary, transcribe
 
     parameters = options.model_dump()
@@ -208,6 +246,12 @@ def _run(options: RunOptions, show: bool) -> int:
         summary: Any = transcribe(**parameters)
     except InputError as error:
         return _complain(str(error))
+    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+        return _complain(
+            f"{options.recording!r}: the Prefect server stopped answering "
+            f"({type(error).__name__}); finished chunks are kept: run it again when it is back.",
+            FAILED,
+        )
     except LongscribeError as error:
         return _complain(f"{options.recording!r}: {error}", FAILED)
     assert isinstance(summary, RunSummary)

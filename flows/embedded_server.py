@@ -1,14 +1,21 @@
-"""The Prefect server of one command: started before Prefect itself is imported, stopped with it.
+"""The Prefect server of one command: started before Prefect itself is imported, gone with it.
 
 Server and command both need seconds to import Prefect. Side by side they need them once.
 """
 
 import atexit
+import ctypes
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+
+_RESTART_AFTER_S = 1.0
+_RESTARTS_AT_START = 3
+_PR_SET_PDEATHSIG = 1
 
 # Where a server's address can be set (https://docs.prefect.io/v3/concepts/settings-and-profiles):
 # files of the current folder, and the profiles.
@@ -17,7 +24,11 @@ _ADDRESS = "prefect_api_url"
 
 
 class EmbeddedServer:
-    """A server on a free port of this machine, stopped when this process exits."""
+    """A server on a free port of this machine, started again when it dies, until this process ends.
+
+    Attributes:
+        url: of its UI; its API is below `/api`.
+    """
 
     def __init__(self) -> None:
         """Start it; it answers some seconds later."""
@@ -25,30 +36,46 @@ class EmbeddedServer:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "prefect", "server", "start"]
-        self._process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            # Ctrl-C reaches the whole process group; the run still has its end to report.
-            start_new_session=True,
-        )
+        self._command = [sys.executable, "-m", "prefect", "server", "start"]
+        self._command += ["--host", "127.0.0.1", "--port", str(port)]
+        self._starts = 0
+        self._stopping = threading.Event()
+        self._started = threading.Event()
+        # The thread that starts the process is the one whose end ends it (PR_SET_PDEATHSIG).
+        threading.Thread(target=self._keep_running, daemon=True).start()
+        self._started.wait()
         atexit.register(self.stop)
 
     @property
-    def running(self) -> bool:
-        """Whether its process is still there."""
-        return self._process.poll() is None
+    def may_start(self) -> bool:
+        """Whether it still makes sense to wait for it: it died less than a few times."""
+        return self._starts <= _RESTARTS_AT_START
 
     def stop(self) -> None:
-        """End it, if it has not ended yet."""
+        """End it; it has the last states and lines of the log to write."""
+        self._stopping.set()
         self._process.terminate()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _keep_running(self) -> None:
+        while not self._stopping.is_set():
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                # Ctrl-C reaches the whole process group; the run still has its end to report.
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+            self._starts += 1
+            self._started.set()
+            self._process.wait()
+            self._stopping.wait(_RESTART_AFTER_S)
 
 
 def surely_needed() -> bool:
@@ -72,3 +99,8 @@ def _may_name_a_server(file: Path) -> bool:
         return True
     # In TOML tables the prefix is left out: [api] url = "..."
     return _ADDRESS in text or ("api" in text and "url" in text and "prefect" in f"{file} {text}")
+
+
+def _die_with_parent() -> None:
+    # In the server, before it starts: a SIGKILL of the command would leave it behind for ever.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,12 +1,9 @@
 """One recording from file to transcript: read `transcribe` from top to bottom."""
 
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -18,13 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from longscribe.audio import probe
 from longscribe.chunks import most_chunks
-from longscribe.errors import OutputError, TranscriptionError
+from longscribe.errors import TranscriptionError
 from longscribe.formats import check_writable, output_name, printable_lines
 from longscribe.glossary import read_glossary
 from longscribe.machine import (
     Sizing,
     memory_demand,
-    scratch_folder,
     size_run,
     this_machine,
 )
@@ -39,13 +35,16 @@ from longscribe.options import (
     Task,
     check_options,
 )
+from longscribe.scratch import scratch
 from longscribe.transcript import Transcript
 from longscribe.weights import ModelSpec, check_language
 from tasks.accelerate import accelerate
+from tasks.crashed_runs import mark_dead_runs
 from tasks.load_model import load_model
 from tasks.merge import merge
-from tasks.pool import worker_pool
+from tasks.pool import Workers
 from tasks.postprocess import postprocess
+from tasks.resume import EarlierWork
 from tasks.split import split
 from tasks.stage import refusing
 from tasks.transcribe_chunk import transcribe_chunks
@@ -63,6 +62,7 @@ class RunSummary(BaseModel):
     segments: int
     improved_segments: int
     chunks: int
+    kept_chunks: int
     failed_chunks: int
     duration_s: float
     seconds: float
@@ -100,6 +100,10 @@ def transcribe(
     glossary: list[str] = [],  # noqa: B006
     initial_prompt: str = "",
     model_dir: str = "",
+    fresh: bool = False,
+    chunk_timeout_minutes: Auto | Annotated[float, Field(gt=0.0)] = "auto",
+    keep_days: Annotated[float, Field(ge=0.0)] = 30.0,
+    keep_size: str = "5GB",
     temperature: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0,
     temperature_increment_on_fallback: Annotated[float, Field(gt=0.0, le=1.0)] | None = 0.2,
     best_of: Annotated[int, Field(ge=1, le=20)] = 5,
@@ -134,6 +138,10 @@ def transcribe(
         glossary: Your own spellings, `heard => wanted` pairs, or paths of text files with them.
         initial_prompt: Text that sets style and vocabulary for every window.
         model_dir: Folder of downloaded weights; openai-whisper's own by default.
+        fresh: Do every chunk, also those whose results are kept from an earlier run.
+        chunk_timeout_minutes: A chunk that takes longer is stuck and runs again; auto goes by the speed of the others.
+        keep_days: Results of chunks that were not used for longer are removed.
+        keep_size: Beyond this size, results of chunks that were used longest ago are removed.
         temperature: First sampling temperature.
         temperature_increment_on_fallback: Step to the next temperature when decoding fails; null for none.
         best_of: Candidates when sampling.
@@ -155,18 +163,33 @@ def transcribe(
     folder = Path(options.output_dir).expanduser() / name
     check_writable(folder)
 
-    with _scratch() as scratch:
+    mark_dead_runs(_own_id())
+
+    with scratch(str(_own_id())) as folder_of_run:
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
         source = probe(options.recording_path)
         sizing = _size(source.declared_duration_s, spec, options)
-        with worker_pool(sizing, (spec, options.for_chunks)) as pool:
-            audio = accelerate(source, options.speed, scratch)
-            pieces = split(audio, options.chunk_minutes, sizing.workers)
-            results = transcribe_chunks(pool, pieces.chunks, spec, options.for_chunks, sizing)
-        if not results:
+        earlier = EarlierWork(source, spec, options)
+        with Workers(sizing, (spec, options.for_chunks)) as pool:
+            if not earlier.is_complete:
+                pool.start()  # they load the model while the recording is prepared
+            audio = accelerate(source, options.speed, folder_of_run)
+            pieces = split(audio, options.chunk_minutes, sizing.workers, earlier.plan)
+            transcribed = transcribe_chunks(
+                pool,
+                pieces.chunks,
+                earlier.keys(pieces),
+                earlier.precision,
+                spec,
+                options.for_chunks,
+                folder_of_run,
+                fresh=options.fresh,
+                timeout_s=options.chunk_timeout_s,
+            )
+        if not transcribed.results:
             raise TranscriptionError("all chunks failed; the log says why")
-        merged = merge(options.recording_path, audio, pieces, results)
+        merged = merge(options.recording_path, audio, pieces, transcribed)
         original_sound = pieces.sound * (audio.original_samples / audio.samples)
         improved = postprocess(merged, original_sound, spellings)
 
@@ -177,7 +200,8 @@ def transcribe(
         segments=len(transcript.segments),
         improved_segments=transcript.improved_segments,
         chunks=len(pieces.chunks),
-        failed_chunks=len(pieces.chunks) - len(results),
+        kept_chunks=transcribed.kept,
+        failed_chunks=len(transcribed.failures),
         duration_s=transcript.duration_s,
         seconds=time.monotonic() - started_s,
         language=transcript.language,
@@ -191,26 +215,13 @@ def _say_where_to_look() -> None:
     get_run_logger().info("Run %s in the Prefect UI: %s", flow_run.name, url)
 
 
+def _own_id() -> UUID:
+    return UUID(str(flow_run.id))
+
+
 def _parameters(values: dict[str, Any]) -> dict[str, Any]:
     """The flow's parameters among its local variables: those that are options of a run."""
     return {name: values[name] for name in RunOptions.model_fields}
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder for the samples of this run, gone when it ends."""
-    parent = scratch_folder()
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="longscribe-", dir=parent))
-    except OSError as error:
-        raise OutputError(
-            f"no scratch folder can be made in {parent}: {error.strerror}; "
-            "set TMPDIR to a folder that can be written."
-        ) from None
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _size(declared_s: float | None, spec: ModelSpec, options: RunOptions) -> Sizing:

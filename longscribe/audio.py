@@ -121,7 +121,7 @@ def accelerate(
             of audio.
 
     Raises:
-        RecordingError: nothing in the file could be decoded.
+        RecordingError: nothing in the file could be decoded, or it changed meanwhile.
         ResourceError: the disk is or would be too full.
         OutputError: the scratch file cannot be written.
     """
@@ -132,6 +132,7 @@ def accelerate(
     if needed_bytes > free_bytes:
         raise _disk_full(pcm_path.parent, needed_bytes, free_bytes)
 
+    before = _state_of(recording.path)
     source = _Decoder(recording)
     tempo = _Tempo(speed)
     samples = original_samples = clipped_samples = 0
@@ -159,6 +160,11 @@ def accelerate(
             f"cannot write the scratch file {pcm_path}: {error.strerror}; "
             "set TMPDIR to a folder that can be written."
         ) from None
+    after = _state_of(recording.path)
+    if None not in (before, after) and before != after:
+        raise RecordingError(
+            f"{_shown(recording.path)} changed while it was read; run it again when it is complete."
+        )
     if original_samples == 0:
         raise RecordingError(
             f"{_shown(recording.path)} holds no sound that can be decoded; "
@@ -371,6 +377,15 @@ def _missing_s(recording: Recording, decoded_s: float) -> float:
     if missing_s < max(_MISSING_AT_LEAST_S, declared_s * _MISSING_AT_LEAST_FRACTION):
         return 0.0
     return missing_s
+
+
+def _state_of(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is written; None for one that was deleted, which is still read."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def _shown(path: Path) -> str:

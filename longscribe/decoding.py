@@ -167,7 +167,7 @@ def transcribe_chunk(
         precision=chosen.precision,
         seconds=ended_s - started_s,
         load_s=loaded_s - started_s,
-        ready_at_s=time.time() - (ended_s - loaded_s),
+        ready_at_s=time.monotonic() - (ended_s - loaded_s),
         cpu_percent=100.0 * (time.process_time() - cpu_started_s) / max(ended_s - loaded_s, 1e-6),
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         pid=os.getpid(),

@@ -9,11 +9,12 @@ import json
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from longscribe.drafts import draft_path, open_draft, remove_abandoned_drafts
 from longscribe.errors import OutputError, ResourceError
 from longscribe.options import Format
 from longscribe.transcript import Segment, Stretch, Transcript
@@ -60,19 +61,19 @@ def write_transcript(
         OutputError, ResourceError: the folder cannot be written or its disk is full.
     """
     targets = [folder / f"{name}.{format_}" for format_ in formats]
-    drafts = [target.with_name(f".{target.name}.{os.getpid()}.tmp") for target in targets]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for format_, draft in zip(formats, drafts, strict=True):
-            with draft.open("w", encoding="utf-8") as file:
+        remove_abandoned_drafts(folder)
+        with ExitStack() as drafts:
+            for format_, target in zip(formats, targets, strict=True):
+                drafts.callback(draft_path(target).unlink, missing_ok=True)
+                file = drafts.enter_context(open_draft(target))
                 file.writelines(render(transcript, format_))
                 file.flush()
                 os.fsync(file.fileno())
-        for draft, target in zip(drafts, targets, strict=True):
-            draft.replace(target)
+            for target in targets:
+                draft_path(target).replace(target)
     except OSError as error:
-        for draft in drafts:
-            draft.unlink(missing_ok=True)
         with suppress(OSError):
             folder.rmdir()  # only if this run made it: a folder with files stays
         raise _cannot_write(folder, error) from None

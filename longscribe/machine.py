@@ -83,6 +83,15 @@ def this_machine(cgroup_root: Path = _CGROUP_ROOT) -> Machine:
     return Machine(cores=max(1, int(cores)), available_bytes=available_bytes, gpus=_gpus())
 
 
+def out_of_memory_kills() -> int:
+    """Processes that the kernel has killed for memory since the machine started, in any cgroup."""
+    for line in (_text(Path("/proc/vmstat")) or "").splitlines():
+        name, _, count = line.partition(" ")
+        if name == "oom_kill":
+            return int(count)
+    return 0
+
+
 def memory_demand(
     dims: ModelDims, chunk_s: float, candidates: int, *, int8: bool, batched: bool
 ) -> Demand:

@@ -13,18 +13,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
 
+from longscribe.cache import CACHE_VARIABLE, cache_folder
 from longscribe.checkpoint import ModelDims
 from longscribe.errors import ModelError
 from longscribe.processor import instructions, integer_range
 from longscribe.weights import ModelSpec
 
-CACHE_VARIABLE: Final = "LONGSCRIBE_CACHE"
 Stored = Literal["float32", "int8"]
 
 _FORMAT_VERSION = 1  # bumped by hand when what is in a file changes
@@ -86,14 +86,6 @@ def mapped(spec: ModelSpec, stored: Stored) -> dict[str, Any]:
             f"set {CACHE_VARIABLE} to a folder that can be written."
         ) from None
     return {name: _restored(value) for name, value in content.items()}
-
-
-def cache_folder() -> Path:
-    """Where converted weights are kept: LONGSCRIBE_CACHE, or the user's cache folder."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "longscribe"
 
 
 def cache_file(spec: ModelSpec, stored: Stored) -> Path:

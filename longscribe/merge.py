@@ -1,6 +1,6 @@
 """The chunks' transcripts as one, with every second of the recording accounted for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from longscribe.audio import SAMPLE_RATE_HZ
@@ -29,6 +29,7 @@ def merge(
     timeline: Timeline,
     sound: Spans,
     missing_s: float = 0.0,
+    failures: Mapping[int, str] | None = None,
 ) -> Transcript:
     """Put the chunks' segments on the recording's timeline, sorted, without overlaps.
 
@@ -39,6 +40,7 @@ def merge(
         timeline: from accelerated to original times.
         sound: stretches of sound of the whole recording, in accelerated seconds.
         missing_s: seconds the container declares beyond what could be decoded: a gap at the end.
+        failures: chunk index -> why it has no transcript; said in the gap.
     """
     by_index = {transcript.index: transcript for transcript in transcripts}
     segments: list[Segment] = []
@@ -46,7 +48,9 @@ def merge(
     for chunk in chunks:
         transcript = by_index.get(chunk.index)
         if transcript is None:
-            gaps.append(_gap(chunk.original_start_s, chunk.original_end_s, "chunk failed"))
+            why = (failures or {}).get(chunk.index)
+            reason = f"chunk failed: {why}" if why else "chunk failed"
+            gaps.append(_gap(chunk.original_start_s, chunk.original_end_s, reason))
             continue
         segments.extend(_on_timeline(chunk, segment, timeline) for segment in transcript.segments)
     segments = _without_overlaps(segments)

@@ -46,10 +46,10 @@ def parse_bytes(text: str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
     unit = match.group(2).upper() if match else ""
     if match is None or unit not in _BYTES_PER_UNIT:
-        raise ValueError(f"{text!r} is no amount of memory; write it like 4GB or 800MiB, or auto")
+        raise ValueError(f"{text!r} is no size; write it like 4GB or 800MiB")
     size_bytes = int(float(match.group(1)) * _BYTES_PER_UNIT[unit])
     if size_bytes <= 0:
-        raise ValueError("the memory must be above zero; write it like 4GB, or auto")
+        raise ValueError("the size must be above zero; write it like 4GB")
     return size_bytes
 
 
@@ -146,6 +146,10 @@ class RunOptions(DecodingOptions):
     output_dir: str = "transcripts"
     formats: tuple[Format, ...] = FORMATS
     glossary: tuple[str, ...] = ()
+    fresh: bool = False
+    chunk_timeout_minutes: Auto | Annotated[float, Field(gt=0.0)] = "auto"
+    keep_days: Annotated[float, Field(ge=0.0)] = 30.0
+    keep_size: str = "5GB"
 
     @field_validator("recording")
     @classmethod
@@ -162,6 +166,12 @@ class RunOptions(DecodingOptions):
             return "auto"
         parse_bytes(text)
         return text
+
+    @field_validator("keep_size", mode="before")
+    @classmethod
+    def _size(cls, value: object) -> str:
+        parse_bytes(str(value))
+        return str(value)
 
     @field_validator("formats", mode="before")
     @classmethod
@@ -181,6 +191,12 @@ class RunOptions(DecodingOptions):
     def memory_per_worker_bytes(self) -> int | None:
         """The memory asked for one worker, in bytes; None for auto."""
         return None if self.memory_per_worker == "auto" else parse_bytes(self.memory_per_worker)
+
+    @property
+    def chunk_timeout_s(self) -> float | None:
+        """How long a chunk may take, in seconds; None for auto."""
+        minutes = self.chunk_timeout_minutes
+        return None if minutes == "auto" else 60.0 * minutes
 
     @property
     def recording_path(self) -> Path:

@@ -54,7 +54,7 @@ class ChunkTranscript(BaseModel):
         windows: heard by the model, those decoded again included; 0 in sequential decoding.
         fallbacks: windows whose first text failed the quality rules.
         seconds: in all, `load_s` of them for torch and the model.
-        ready_at_s: when that was done, in seconds since 1970.
+        ready_at_s: when that was done, on the machine's monotonic clock.
     """
 
     model_config = _FROZEN

@@ -10,11 +10,12 @@ from longscribe.timeline import Timeline
 from longscribe.transcript import ChunkTranscript, Transcript, format_time
 from tasks.split import SplitAudio
 from tasks.stage import stage
+from tasks.transcribe_chunk import Transcribed
 
 
 @stage("merge")
 def merge(
-    recording: Path, audio: AcceleratedAudio, pieces: SplitAudio, results: list[str]
+    recording: Path, audio: AcceleratedAudio, pieces: SplitAudio, transcribed: Transcribed
 ) -> Transcript:
     """Merge what the workers returned and account for every second.
 
@@ -22,16 +23,17 @@ def merge(
         recording: the recording's path.
         audio: what it was turned into.
         pieces: its chunks.
-        results: `ChunkTranscript`s as JSON, in any order; missing ones become gaps.
+        transcribed: what became of the chunks; those without a result become gaps.
     """
     logger = get_run_logger()
     transcript = merge_transcripts(
         recording.name,
         pieces.chunks,
-        (ChunkTranscript.model_validate_json(result) for result in results),
+        (ChunkTranscript.model_validate_json(result) for result in transcribed.results),
         Timeline.of(audio),
         pieces.sound,
         audio.missing_s,
+        transcribed.failures,
     )
     seconds = {"speech": 0.0, "silence": 0.0, "gap": 0.0}
     for stretch in transcript.stretches:

@@ -1,14 +1,18 @@
 """The process pool of one run: workers that stay within their threads and never outlive it."""
 
+import fcntl
 import logging
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import util
-from typing import Any
+from multiprocessing.process import BaseProcess
+from types import TracebackType
+from typing import Any, Final
 
 from prefect.events.worker import EventsWorker
 from prefect.task_runners import ProcessPoolTaskRunner
@@ -25,6 +29,100 @@ _THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
+
+_LEAVE_WITHIN_S: Final = 10.0  # for workers that have nothing left to do
+_DEAD_WITHIN_S: Final = 1.0
+
+
+class Workers:
+    """The worker processes of one run, and new ones in their place when one of them died.
+
+    A pool of `concurrent.futures` is lost with any of its processes. As a context manager; without
+    an exception workers leave by themselves, otherwise at once.
+    """
+
+    def __init__(
+        self, sizing: Sizing, model: tuple[ModelSpec, DecodingOptions] | None = None
+    ) -> None:
+        self.sizing = sizing
+        self.started_s = 0.0
+        self._model = model
+        self._runner: ProcessPoolTaskRunner | None = None
+        self._stack = ExitStack()
+        self._children: dict[int, BaseProcess] = {}
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop(at_once=error is not None)
+
+    def start(self) -> ProcessPoolTaskRunner:
+        """The pool there is now, started if there is none."""
+        if self._runner is None:
+            self._runner = self._stack.enter_context(worker_pool(self.sizing, self._model))
+            self.started_s = time.monotonic()
+        return self._runner
+
+    @property
+    def can_finish(self) -> bool:
+        """Whether results still come back: the executor's own thread may have died.
+
+        It takes only an Exception from a child; any other, such as the SystemExit that Prefect
+        makes of an error outside a task's body, ends it, and no future is ever done again.
+        """
+        executor = self._runner and self._runner._executor
+        manager = getattr(executor, "_executor_manager_thread", None)
+        return manager is None or manager.is_alive()
+
+    def look(self) -> None:
+        """Remember the processes there are: their exit codes are wanted when they are gone."""
+        for child in multiprocessing.active_children():
+            if child.pid is not None:
+                self._children[child.pid] = child
+
+    def died(self) -> dict[int, int]:
+        """The workers that broke the pool: pid -> exit code, minus the signal that killed them.
+
+        The executor ends the others with SIGTERM; they are left out. It learns of a death from a
+        pipe that closes, a moment before the process has an exit code.
+        """
+        give_up_s = time.monotonic() + _DEAD_WITHIN_S
+        while True:
+            codes = {pid: child.exitcode for pid, child in self._children.items()}
+            died = {pid: code for pid, code in codes.items() if code not in (None, -signal.SIGTERM)}
+            if died or time.monotonic() > give_up_s:
+                return {pid: code for pid, code in died.items() if code is not None}
+            time.sleep(0.01)
+
+    def stop(self, *, at_once: bool) -> None:
+        """End all workers; the next `start` makes others."""
+        if at_once:
+            kill_children()
+        # A worker that was stopped (SIGSTOP) neither leaves nor takes a SIGTERM.
+        killer = threading.Timer(_LEAVE_WITHIN_S, kill_children)
+        killer.daemon = True
+        killer.start()
+        try:
+            self._stack.close()
+        finally:
+            killer.cancel()
+            self._runner = None
+            self._children.clear()
+
+
+def kill_children() -> None:
+    """End this process's workers now, whatever they are at."""
+    children = multiprocessing.active_children()
+    for child in children:
+        child.kill()
+    for child in children:
+        child.join(_DEAD_WITHIN_S)
 
 
 @contextmanager
@@ -47,13 +145,18 @@ def worker_pool(
         # concurrent.futures starts its processes with the first call: now, not with the first chunk
         assert pool._executor is not None
         pool._executor.submit(os.getpid)
+        messages = pool._subprocess_message_queue
         try:
             yield pool
         except BaseException:
             # Leaving the runner waits for the chunks under way: minutes, when the run was stopped.
-            for child in multiprocessing.active_children():
-                child.terminate()
+            kill_children()
             raise
+        finally:
+            # A worker killed while it sent a line keeps the queue's lock: without this, Python
+            # would wait for that lock at its exit.
+            if messages is not None:
+                messages.cancel_join_thread()
 
 
 def start_worker(threads: int, model: tuple[ModelSpec, DecodingOptions] | None = None) -> None:
@@ -66,13 +169,13 @@ def start_worker(threads: int, model: tuple[ModelSpec, DecodingOptions] | None =
     # A SIGINT that reaches a child while it returns its result hangs the parent's executor for
     # good: its manager thread dies of the KeyboardInterrupt (concurrent.futures, prefect 3.8).
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    _die_with_parent()
     _leave_at_once()
 
     import torch
     from threadpoolctl import threadpool_limits
 
-    from longscribe.mapped_weights import cache_folder
+    from longscribe.cache import cache_folder
     from longscribe.processor import set_up_numba
 
     set_up_numba(cache_folder() / "kernels")
@@ -98,10 +201,22 @@ def _leave_at_once() -> None:
 
 
 def _die_with_parent() -> None:
-    # Otherwise a SIGKILL of the flow leaves workers behind, idle with their model, for ever.
+    """Have the kernel kill this worker when the flow's process is gone.
+
+    Otherwise a SIGKILL of the flow leaves workers behind, idle with their model, for ever. A thread
+    that waits for the parent would not run in a worker that is stopped, or deep in native code that
+    holds Python's lock. The pipe that `multiprocessing` keeps to the parent sends a signal when its
+    other end closes (fcntl(2), F_SETSIG); PR_SET_PDEATHSIG would do so when the parent's *thread*
+    that started the worker ends.
+    """
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
+    if parent is None:
+        return
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
+    flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
+    if not parent.is_alive():
         os._exit(1)
 
 

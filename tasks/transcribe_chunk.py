@@ -1,27 +1,53 @@
 """Stage 4: the chunks, side by side on the process pool, each with its own retries."""
 
 import os
-import time
-from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from prefect import Task, task
-from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.futures import PrefectFuture, as_completed
+from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.task_runners import ProcessPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
+from longscribe.cache import results_folder
 from longscribe.chunks import Chunk
+from longscribe.deadlines import Deadlines
 from longscribe.errors import InputError
-from longscribe.machine import Sizing
-from longscribe.options import DecodingOptions
-from longscribe.progress import Progress
-from longscribe.transcript import ChunkTranscript, format_time
+from longscribe.options import DecodingOptions, Precision
+from longscribe.transcript import ChunkTranscript
 from longscribe.weights import ModelSpec
-from tasks.pool import CHUNK_LOGGER
+from tasks.kept_results import (
+    SERIALIZER,
+    keeping,
+    kept_transcript,
+    result_path,
+    show_as_cached,
+    storage_key,
+)
+from tasks.pool import CHUNK_LOGGER, Workers
+from tasks.report import Report
+from tasks.supervision import Supervisor
+from tasks.whereabouts import at_work
+
+_AT_WORK = "at-work"  # in the scratch folder
+
+
+class Transcribed(NamedTuple):
+    """What became of a recording's chunks.
+
+    Attributes:
+        results: `ChunkTranscript`s as JSON, in the order they were finished.
+        failures: chunk index -> why there is no result.
+        kept: how many results are from earlier runs.
+    """
+
+    results: list[str]
+    failures: dict[int, str]
+    kept: int
 
 
 def _worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
@@ -36,12 +62,29 @@ def _worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bo
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_jitter_factor=0.5,
     retry_condition_fn=_worth_retrying,
-    cache_policy=NO_CACHE,
+    cache_key_fn=storage_key,
+    # What is kept was looked for before a worker was given the chunk.
+    refresh_cache=True,
+    persist_result=True,
+    result_serializer=SERIALIZER,
 )
 def transcribe_chunk(
-    chunk: Chunk, spec: ModelSpec, options: DecodingOptions, batch_size: int
+    chunk: Chunk,
+    spec: ModelSpec,
+    options: DecodingOptions,
+    batch_size: int,
+    key: str,
+    whereabouts: Path,
 ) -> str:
     """Transcribe one chunk in a worker process.
+
+    Args:
+        chunk: of an accelerated recording.
+        spec: of the model.
+        options: of the run.
+        batch_size: windows decoded side by side.
+        key: that the result is kept under.
+        whereabouts: folder where the worker says what it is at.
 
     Returns:
         a `ChunkTranscript` as JSON: ten hours of it are a few MB, where objects would be a hundred,
@@ -55,19 +98,20 @@ def transcribe_chunk(
     from longscribe.decoding import transcribe_chunk as transcribe
 
     logger = get_run_logger().getChild(CHUNK_LOGGER)  # type: ignore[union-attr]  # Prefect's has it
-    logger.info(
-        "Chunk %s started: %s, %.1f s, pid %d",
-        chunk.number,
-        chunk.span,
-        chunk.duration_s,
-        os.getpid(),
-    )
-    try:
-        result = transcribe(chunk, spec, options, batch_size)
-    except SystemExit as error:
-        # It would end the executor's manager thread in the parent and hang the run
-        # (concurrent.futures takes only Exception back from a child; prefect 3.8).
-        raise RuntimeError(f"the decoder asked to exit with {error.code}") from error
+    with at_work(whereabouts, chunk.index):
+        logger.info(
+            "Chunk %s started: %s, %.1f s, pid %d",
+            chunk.number,
+            chunk.span,
+            chunk.duration_s,
+            os.getpid(),
+        )
+        try:
+            result = transcribe(chunk, spec, options, batch_size)
+        except SystemExit as error:
+            # It would end the executor's manager thread in the parent and hang the run
+            # (concurrent.futures takes only Exception back from a child; prefect 3.8).
+            raise RuntimeError(f"the decoder asked to exit with {error.code}") from error
     logger.info(
         "Chunk %s done: %s, %d segments, %.1f s, %.1f x real time, %s, %d windows, %d fell back, "
         "CPU %.0f %%, peak memory %.2f GB, pid %d",
@@ -87,122 +131,88 @@ def transcribe_chunk(
 
 
 def transcribe_chunks(
-    pool: ProcessPoolTaskRunner,
+    workers: Workers,
     chunks: Sequence[Chunk],
+    keys: Mapping[int, str],
+    precision: Precision,
     spec: ModelSpec,
     options: DecodingOptions,
-    sizing: Sizing,
-) -> list[str]:
-    """Run `transcribe_chunk` for every chunk on a pool of workers and report as they come in.
+    scratch: Path,
+    *,
+    fresh: bool = False,
+    timeout_s: float | None = None,
+) -> Transcribed:
+    """Run `transcribe_chunk` for every chunk that no earlier run finished, and report on them.
 
-    Returns:
-        the finished chunks' `ChunkTranscript`s as JSON, in the order they finished; a chunk that
-        failed for good is missing and has been reported.
+    Args:
+        workers: of the run; started, if they are not yet, when there is something to do.
+        chunks: of the recording.
+        keys: chunk index -> what its result is kept under.
+        precision: that kept results must have.
+        spec: of the model.
+        options: of the run.
+        scratch: folder of this run.
+        fresh: do all chunks, whatever is kept.
+        timeout_s: how long a chunk may take; None goes by the run's own speed.
 
     Raises:
         InputError: a worker found that the model cannot be used.
     """
-    results: list[str] = []
-    waiting = deque(chunks)
-    under_way: dict[PrefectFuture[Any], Chunk] = {}
-    report = _Report(chunks, sizing.workers)
+    whereabouts = scratch / _AT_WORK
+    outcome = Transcribed([], {}, 0)
 
-    def start_next() -> None:
-        if waiting:
-            chunk = waiting.popleft()
-            parameters = {
-                "chunk": chunk,
-                "spec": spec,
-                "options": options,
-                "batch_size": sizing.batch_size,
-            }
-            under_way[pool.submit(transcribe_chunk, parameters)] = chunk
-
-    # Chunk by chunk instead of pool.map: that one's threads race, and a full chunk that starts
-    # last, after the short one, leaves a worker idle. One more than workers is always waiting.
-    for _ in range(sizing.workers + 1):
-        start_next()
-    while under_way:
-        future = next(as_completed(list(under_way)))
-        chunk = under_way.pop(future)
-        start_next()
-        result = _result_of(future, chunk)
-        if result is None:
-            report.failed(chunk)
-        else:
-            results.append(result)
-            report.finished(chunk, ChunkTranscript.model_validate_json(result))
-    return results
-
-
-def _result_of(future: PrefectFuture[Any], chunk: Chunk) -> str | None:
-    try:
-        result: str = future.result()
-        return result
-    except InputError:
-        raise
-    except Exception as error:  # whatever broke one chunk must not take the others along
-        get_run_logger().error(
-            "Chunk %s failed for good, %s is left out: %s: %s",
-            chunk.number,
-            chunk.span,
-            type(error).__name__,
-            error,
-        )
-        return None
-
-
-class _Report:
-    """One line per finished chunk: how far, and how long yet."""
-
-    def __init__(self, chunks: Sequence[Chunk], workers: int) -> None:
-        self._began_at_s: float | None = time.time()
-        self._progress = Progress({chunk.index: chunk.duration_s for chunk in chunks}, workers)
-        self._waiting = [chunk.index for chunk in chunks]
-        self._running: dict[int, float] = {}
-        for _ in range(workers):
-            self._start_next()
-        get_run_logger().info(
-            "Transcribing: progress 0 %% (0/%d)",
-            self._progress.total,
-            extra={"progress_percent": 0.0, "progress_left_s": None},
-        )
-
-    def finished(self, chunk: Chunk, transcript: ChunkTranscript) -> None:
-        """A chunk came through."""
-        if self._began_at_s is not None:
-            get_run_logger().info(
-                "Workers and model were ready after %.1f s",
-                transcript.ready_at_s - self._began_at_s,
+    def find_result(chunk: Chunk) -> ChunkTranscript | None:
+        try:
+            return kept_transcript(chunk, keys[chunk.index], precision)
+        except ValueError:
+            get_run_logger().warning(
+                "The kept result of chunk %s is damaged: it is done again", chunk.number
             )
-            self._began_at_s = None
-        self._say(chunk, transcript.seconds, f"{len(transcript.segments)} segments")
+            return None
 
-    def failed(self, chunk: Chunk) -> None:
-        """A chunk was given up."""
-        started_s = self._running.get(chunk.index, time.monotonic())
-        self._say(chunk, time.monotonic() - started_s, "failed")
+    def submit(pool: ProcessPoolTaskRunner, chunk: Chunk, batch_size: int) -> PrefectFuture[Any]:
+        parameters = {
+            "chunk": chunk,
+            "spec": spec,
+            "options": options,
+            "batch_size": batch_size,
+            "key": keys[chunk.index],
+            "whereabouts": whereabouts,
+        }
+        return pool.submit(keeping(transcribe_chunk), parameters)
 
-    def _say(self, chunk: Chunk, seconds: float, outcome: str) -> None:
-        progress = self._progress
-        progress.finish(chunk.index, seconds)
-        self._running.pop(chunk.index, None)
-        self._start_next()
-        now_s = time.monotonic()
-        left_s = progress.remaining_s({i: now_s - start_s for i, start_s in self._running.items()})
-        about = "" if left_s is None else f", about {format_time(left_s)} left"
-        get_run_logger().info(
-            "Finished chunk %s, %s; progress %.0f %% (%d/%d)%s",
-            chunk.number,
-            outcome,
-            progress.percent,
-            progress.done,
-            progress.total,
-            about,
-            extra={"progress_percent": progress.percent, "progress_left_s": left_s},
-        )
-
-    def _start_next(self) -> None:
-        # The pool takes chunks in the order given; which worker takes which does not matter here.
-        if self._waiting:
-            self._running[self._waiting.pop(0)] = time.monotonic()
+    missing = []
+    for chunk in chunks:
+        found = None if fresh else find_result(chunk)
+        if found is None or not show_as_cached(chunk, keys[chunk.index]):
+            missing.append(chunk)
+        else:
+            outcome.results.append(found.model_dump_json())
+            get_run_logger().info(
+                "Chunk %s kept from an earlier run: %s, %d segments",
+                chunk.number,
+                chunk.span,
+                len(found.segments),
+            )
+    kept = len(outcome.results)
+    if missing:
+        report = Report(missing, kept, workers.sizing.workers)
+        deadlines = Deadlines(spec.dims.parameters, timeout_s)
+        supervisor = Supervisor(workers, whereabouts, missing, submit, find_result, deadlines)
+        warned = False
+        with closing(supervisor.done()) as all_done:
+            for done in all_done:
+                if done.transcript is None:
+                    outcome.failures[done.chunk.index] = done.reason
+                    report.failed(done.chunk)
+                    continue
+                outcome.results.append(done.transcript.model_dump_json())
+                report.finished(done.chunk, done.transcript)
+                if not warned and not result_path(keys[done.chunk.index]).exists():
+                    warned = True
+                    get_run_logger().warning(
+                        "Finished chunks cannot be kept in %s (is its disk full?): "
+                        "the run goes on, another would do them again",
+                        results_folder(),
+                    )
+    return outcome._replace(kept=kept)

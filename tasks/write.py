@@ -5,6 +5,7 @@ from pathlib import Path
 
 from prefect.logging import get_run_logger
 
+from longscribe.errors import OutputError, ResourceError
 from longscribe.formats import write_transcript
 from longscribe.options import Format
 from longscribe.transcript import Transcript
@@ -19,7 +20,12 @@ def write(transcript: Transcript, folder: Path, name: str, formats: Sequence[For
         OutputError, ResourceError: the folder cannot be written.
     """
     logger = get_run_logger()
-    files = write_transcript(transcript, folder, name, formats)
+    try:
+        files = write_transcript(transcript, folder, name, formats)
+    except (OutputError, ResourceError) as error:
+        raise type(error)(
+            f"{error} The finished chunks are kept: the next run has only to write."
+        ) from None
     for file in files:
         logger.info("Wrote %s", file)
     return files

@@ -1,5 +1,6 @@
 """When the command may start a server of its own before it has asked Prefect."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,21 @@ def test_files_may_name_one(tmp_path: Path, file: str, text: str) -> None:
 
 def test_a_server_ends_when_it_is_stopped_and_may_be_stopped_twice() -> None:
     server = EmbeddedServer()
-    assert server.running
+    process = server._process
+    assert process.poll() is None
     server.stop()
     server.stop()
-    assert not server.running
+    assert process.poll() is not None
+
+
+def test_a_server_that_dies_is_started_again_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("flows.embedded_server._RESTART_AFTER_S", 0.01)
+    monkeypatch.setattr("sys.executable", "false")
+    server = EmbeddedServer()
+    give_up_s = time.monotonic() + 10
+    while server.may_start and time.monotonic() < give_up_s:
+        time.sleep(0.01)
+    server.stop()
+    assert not server.may_start

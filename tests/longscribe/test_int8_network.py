@@ -11,8 +11,8 @@ from whisper.tokenizer import Tokenizer
 
 from longscribe import int8_network, mapped_weights
 from longscribe.batched import transcribe_batched
+from longscribe.cache import CACHE_VARIABLE
 from longscribe.int8_network import Int8Network
-from longscribe.mapped_weights import CACHE_VARIABLE
 from longscribe.network import Network
 from longscribe.options import DecodingOptions
 from longscribe.weights import ModelSpec

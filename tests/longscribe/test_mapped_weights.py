@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from longscribe import mapped_weights
+from longscribe.cache import CACHE_VARIABLE, cache_folder
 from longscribe.errors import ModelError
 from longscribe.mapped_weights import (
-    CACHE_VARIABLE,
     PackedLinear,
     Stored,
     cache_file,
@@ -106,11 +106,11 @@ def test_the_file_is_named_by_all_that_its_content_depends_on(
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, "~/somewhere")
-    assert mapped_weights.cache_folder() == Path.home() / "somewhere"
+    assert cache_folder() == Path.home() / "somewhere"
     monkeypatch.delenv(CACHE_VARIABLE)
-    assert mapped_weights.cache_folder() == tmp_path / "cache" / "longscribe"
+    assert cache_folder() == tmp_path / "cache" / "longscribe"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert mapped_weights.cache_folder() == Path.home() / ".cache" / "longscribe"
+    assert cache_folder() == Path.home() / ".cache" / "longscribe"
 
 
 @pytest.mark.parametrize("content", [b"", b"no weights at all", None])

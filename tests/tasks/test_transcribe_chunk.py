@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect import flow
@@ -12,8 +13,8 @@ from longscribe.errors import ModelError
 from longscribe.machine import Sizing
 from longscribe.options import Decoding, DecodingOptions
 from longscribe.weights import ModelSpec, resolve_model
-from tasks.pool import worker_pool
-from tasks.transcribe_chunk import transcribe_chunks
+from tasks.pool import Workers
+from tasks.transcribe_chunk import Transcribed, transcribe_chunks
 from tests.sounds import bursts, write_pcm
 
 SIZING = Sizing(workers=2, threads_per_worker=1, memory_per_worker_bytes=1, batch_size=8)
@@ -34,13 +35,19 @@ def chunk(index: int, pcm: Path, sound: tuple[tuple[float, float], ...]) -> Chun
     )
 
 
-@flow
+@flow(persist_result=False)
 def transcribe_all(
-    chunks: list[Chunk], spec: ModelSpec, decoding: Decoding = "batched"
-) -> list[str]:
+    chunks: list[Chunk], spec: ModelSpec, scratch: Path, decoding: Decoding = "batched"
+) -> Any:
     options = DecodingOptions(decoding=decoding)
-    with worker_pool(SIZING, (spec, options)) as pool:
-        return transcribe_chunks(pool, chunks, spec, options, SIZING)
+    keys = {chunk.index: f"{chunk.index:064x}" for chunk in chunks}
+    with Workers(SIZING, (spec, options)) as workers:
+        return transcribe_chunks(workers, chunks, keys, "int8", spec, options, scratch)
+
+
+@pytest.fixture(autouse=True)
+def own_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGSCRIBE_CACHE", str(tmp_path / "kept"))
 
 
 def test_one_chunk_fails_after_its_retries_and_the_others_do_not(
@@ -51,8 +58,10 @@ def test_one_chunk_fails_after_its_retries_and_the_others_do_not(
         chunk(1, tmp_path / "missing.pcm", ((0.0, 1.0),)),
         chunk(2, tmp_path / "none.pcm", ()),
     ]
-    results = transcribe_all(chunks, resolve_model("demo"))
-    assert sorted(json.loads(result)["index"] for result in results) == [0, 2]
+    outcome: Transcribed = transcribe_all(chunks, resolve_model("demo"), tmp_path)
+    assert sorted(json.loads(result)["index"] for result in outcome.results) == [0, 2]
+    assert list(outcome.failures) == [1]
+    assert "missing.pcm" in outcome.failures[1]
     out, err = capfd.readouterr()
     assert "Chunk 2 of 3 failed for good" in err
     assert "progress 100 % (3/3)" in out
@@ -74,4 +83,22 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_without_retries(
     pcm = write_pcm(tmp_path / "a.pcm", bursts([(0.0, 1.0)], 1.0))
     chunks = [chunk(0, pcm, ((0.0, 1.0),))]
     with pytest.raises(ModelError, match="cannot be loaded"):
-        transcribe_all(chunks, resolve_model(str(broken)), decoding)
+        transcribe_all(chunks, resolve_model(str(broken)), tmp_path, decoding)
+
+
+def test_results_that_cannot_be_kept_are_said_once_and_used_all_the_same(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    chunks = [chunk(index, tmp_path / "none.pcm", ()) for index in range(3)]
+    spec = resolve_model("demo")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "results").write_text("a file where the folder should be")
+    outcome: Transcribed = transcribe_all(chunks, spec, tmp_path)
+    assert len(outcome.results) == 3
+    said = capfd.readouterr()
+    assert said.out.count("cannot be kept in") == 1
+    assert "Traceback" not in said.out + said.err
+    (tmp_path / "kept" / "results").unlink()
+    transcribe_all(chunks, spec, tmp_path)
+    outcome = transcribe_all([chunks[2]], spec, tmp_path)
+    assert (outcome.kept, json.loads(outcome.results[0])["index"]) == (1, 2)

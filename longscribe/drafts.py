@@ -1,0 +1,58 @@
+"""Files that are there whole or not at all, and the drafts that a killed process leaves behind."""
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+
+def draft_path(target: Path) -> Path:
+    """Where this process writes a file before it takes its place."""
+    return target.with_name(f".{target.name}.{os.getpid()}.tmp")
+
+
+def open_draft(target: Path) -> IO[Any]:
+    """A draft of a UTF-8 text file, to be put in place with `draft_path(target).replace(target)`.
+
+    It is locked for as long as it is open, which tells it from one whose process was killed.
+    """
+    file = draft_path(target).open("w", encoding="utf-8")
+    _lock(file)
+    return file
+
+
+def replace_file(target: Path, content: bytes) -> None:
+    """Write a file that readers find either as it was or as it shall be.
+
+    Raises:
+        OSError: it cannot be written; the old one is still there.
+    """
+    path = draft_path(target)
+    try:
+        with path.open("wb") as file:
+            _lock(file)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            path.replace(target)
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def remove_abandoned_drafts(folder: Path) -> int:
+    """Remove the drafts in a folder whose processes are gone; how many there were."""
+    removed = 0
+    for path in folder.glob(".*.tmp"):
+        with suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError: still being written
+            path.unlink()
+            removed += 1
+    return removed
+
+
+def _lock(file: IO[Any]) -> None:
+    # Some network file systems have no locks: then a draft in use cannot be told, as before.
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

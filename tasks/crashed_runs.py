@@ -1,0 +1,127 @@
+"""Rows in the Prefect UI of what died without a word: marked Crashed, not Running for ever."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
+from typing import Final
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import State, StateType
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.states import Crashed
+
+from longscribe.scratch import dead_runs
+
+_UNFINISHED: Final = [StateType.PENDING, StateType.RUNNING]
+_PAGE: Final = 200
+_LOOK_AGAIN_S: Final = 0.5
+
+
+class LostTaskRuns:
+    """Task runs whose worker died under them.
+
+    Their rows are made from events, which may arrive after the death: what is not there yet, or is
+    running again by a late event, is marked again at the end.
+    """
+
+    def __init__(self) -> None:
+        self._messages: dict[UUID, str] = {}
+        self._awaited: set[UUID] = set()
+
+    def add(self, task_run_id: UUID, message: str, *, began: bool) -> None:
+        """Note a lost run; `mark` shows it. One that never began may never have a row."""
+        self._messages[task_run_id] = message
+        if began:
+            self._awaited.add(task_run_id)
+
+    def mark(self, wait_s: float, until_all: bool = False) -> None:
+        """Mark them in the background: a server that is gone must not hold up the work.
+
+        Args:
+            wait_s: how long to wait for it.
+            until_all: look again until every row was there that is to come.
+        """
+        if self._messages:
+            give_up_s = time.monotonic() + wait_s
+            _in_background(lambda: self._mark(give_up_s if until_all else 0.0), wait_s)
+
+    def _mark(self, give_up_s: float) -> None:
+        with get_client(sync_client=True) as client:
+            while True:
+                found = {id_ for id_ in list(self._messages) if self._mark_one(client, id_)}
+                if self._awaited <= found or time.monotonic() > give_up_s:
+                    return
+                time.sleep(_LOOK_AGAIN_S)
+
+    def _mark_one(self, client: SyncPrefectClient, task_run_id: UUID) -> bool:
+        message = self._messages[task_run_id]
+        try:
+            state = client.read_task_run(task_run_id).state
+            if state is None or not state.is_final():
+                client.set_task_run_state(task_run_id, Crashed(message=message), force=True)
+        except ObjectNotFound:
+            return False
+        return True
+
+
+def mark_dead_runs(current: UUID) -> None:
+    """Mark the runs of this machine whose process was killed, and remove what they left on disk.
+
+    Args:
+        current: the flow run that this is; a retry has the id of the run that was killed.
+    """
+    with suppress(httpx.HTTPError, PrefectHTTPStatusError), dead_runs() as names:
+        for name in names:
+            _mark_run(UUID(name), itself=UUID(name) != current)
+
+
+def _mark_run(flow_run_id: UUID, *, itself: bool) -> None:
+    """Mark the rows that a killed process left behind.
+
+    Args:
+        flow_run_id: of its flow run.
+        itself: also the flow run; not so when it is the one that goes on now.
+
+    Raises:
+        httpx.HTTPError: the server does not answer.
+    """
+    with get_client(sync_client=True) as client:
+        try:
+            run = client.read_flow_run(flow_run_id)
+        except ObjectNotFound:
+            return  # it was on another server, or was deleted
+        unfinished = TaskRunFilter(
+            state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_UNFINISHED))
+        )
+        of_run = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
+        crashed: State[None] = Crashed(message="The process of the run was killed.")
+        # A page again and again: those marked are no longer in it.
+        while tasks := client.read_task_runs(
+            flow_run_filter=of_run, task_run_filter=unfinished, limit=_PAGE
+        ):
+            for one in tasks:
+                client.set_task_run_state(one.id, crashed, force=True)
+        if itself and (run.state is None or not run.state.is_final()):
+            client.set_flow_run_state(flow_run_id, crashed, force=True)
+
+
+def _in_background(work: Callable[[], None], wait_s: float) -> None:
+    def attempt() -> None:
+        with suppress(httpx.HTTPError, PrefectHTTPStatusError):  # no server to tell
+            work()
+
+    # Which server it is lies in a context variable.
+    thread = threading.Thread(target=copy_context().run, args=(attempt,), daemon=True)
+    thread.start()
+    thread.join(wait_s)

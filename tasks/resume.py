@@ -1,0 +1,71 @@
+"""What earlier runs left of a recording, and what this one leaves."""
+
+from collections.abc import Sequence
+
+from prefect.logging import get_run_logger
+
+from longscribe.audio import Recording
+from longscribe.cache import clean_cache
+from longscribe.chunk_key import chunk_key, decoding_digest, expected_precision
+from longscribe.chunks import Chunk
+from longscribe.machine import this_machine
+from longscribe.options import RunOptions, parse_bytes
+from longscribe.plan import Plan, keep_plan, plan_path, read_plan
+from longscribe.weights import ModelSpec
+from tasks.kept_results import result_path
+from tasks.split import SplitAudio
+
+
+class EarlierWork:
+    """The chunks of a recording under their keys, and which of them are there already.
+
+    Attributes:
+        plan: how the recording was cut when it was last transcribed with these options; None when
+            nothing of that is left.
+        precision: that this run will compute in.
+
+    Args:
+        source: the recording.
+        spec: of the model.
+        options: of this run.
+    """
+
+    def __init__(self, source: Recording, spec: ModelSpec, options: RunOptions) -> None:
+        self.precision = expected_precision(options, this_machine().gpus)
+        self._options = options
+        self._decoding = decoding_digest(spec, options.for_chunks, self.precision)
+        self._plan_path = plan_path(
+            source.path, options.speed, options.chunk_minutes, self._decoding
+        )
+        self.plan: Plan | None = None
+        if not options.fresh:
+            plan = read_plan(self._plan_path)
+            if plan is not None and any(result_path(key).exists() for key in plan.chunk_keys):
+                self.plan = plan
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all chunks seem to be there: told before the samples are, and so not for sure."""
+        return self.plan is not None and all(result_path(k).exists() for k in self.plan.chunk_keys)
+
+    def keys(self, pieces: SplitAudio) -> dict[int, str]:
+        """Chunk index -> its key. The cuts are kept for the next run, and old results cleaned."""
+        keys = {chunk.index: chunk_key(chunk, self._decoding) for chunk in pieces.chunks}
+        samples = pieces.chunks[-1].stop_sample
+        plan = Plan(samples=samples, cuts=tuple(pieces.cuts), chunk_keys=tuple(keys.values()))
+        keep_plan(self._plan_path, plan)
+        self._clean(pieces.chunks, keys)
+        return keys
+
+    def _clean(self, chunks: Sequence[Chunk], keys: dict[int, str]) -> None:
+        # Whatever the clock says, which may have jumped: not what this run is about to use.
+        spare = [self._plan_path, *(result_path(keys[chunk.index]) for chunk in chunks)]
+        removed = clean_cache(
+            self._options.keep_days, parse_bytes(self._options.keep_size), spare=spare
+        )
+        if removed:
+            get_run_logger().info(
+                "Cleaned %d old result(s) of chunks, %.1f MB",
+                len(removed),
+                sum(entry.size_bytes for entry in removed) / 1e6,
+            )

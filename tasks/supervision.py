@@ -1,0 +1,307 @@
+"""Chunks on a pool whose workers may die or hang: only what was lost runs again.
+
+`concurrent.futures` gives up a whole pool with any of its processes, and a task's retries die with
+the worker they run in. So the pool is watched from outside, and made anew.
+"""
+
+import os
+import signal
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Final, NamedTuple
+
+from prefect.futures import PrefectFuture
+from prefect.logging import get_run_logger
+from prefect.task_runners import ProcessPoolTaskRunner
+
+from longscribe.chunks import Chunk
+from longscribe.deadlines import Deadlines
+from longscribe.errors import InputError
+from longscribe.machine import out_of_memory_kills, this_machine
+from longscribe.transcript import ChunkTranscript, format_time
+from tasks.crashed_runs import LostTaskRuns
+from tasks.pool import Workers
+from tasks.whereabouts import AtWork, forget_workers, workers_at_work
+
+_DEATHS_OF_A_CHUNK: Final = 3  # of its own worker; then it is given up
+_LOSSES_IN_A_ROW: Final = 10  # of pools, with nothing finished in between; then everything is
+_LOOK_EVERY_S: Final = 1.0
+_SILENT_S: Final = (
+    900.0  # no worker at any chunk; loading a large model from a slow disk takes less
+)
+_LONGEST_REASON: Final = 200  # characters; it stands in the transcript
+_LITTLE_MEMORY: Final = 0.25  # of what a worker needs
+_MARK_WITHIN_S: Final = 3.0
+_MARK_ALL_WITHIN_S: Final = 10.0
+
+Submit = Callable[[ProcessPoolTaskRunner, Chunk, int], PrefectFuture[Any]]
+FindResult = Callable[[Chunk], ChunkTranscript | None]
+
+
+class Done(NamedTuple):
+    """A chunk that came through, or was given up for a reason."""
+
+    chunk: Chunk
+    transcript: ChunkTranscript | None
+    reason: str = ""
+
+
+class Supervisor:
+    """Runs chunks and watches over the workers that they run in.
+
+    A chunk whose worker died is a suspect: it runs again when all others are done, and alone. One
+    that was only lost with the pool runs again with the others.
+
+    Args:
+        workers: of the run.
+        folder: where the workers say what they are at.
+        chunks: to be transcribed, the first first.
+        submit: gives a chunk and a batch size to a pool.
+        find_result: the result that a lost chunk may have left behind all the same.
+        deadlines: how long a chunk may take.
+    """
+
+    def __init__(
+        self,
+        workers: Workers,
+        folder: Path,
+        chunks: Sequence[Chunk],
+        submit: Submit,
+        find_result: FindResult,
+        deadlines: Deadlines,
+    ) -> None:
+        self._workers = workers
+        self._folder = folder
+        self._chunks = {chunk.index: chunk for chunk in chunks}
+        self._waiting = deque(chunks)
+        self._suspects: deque[Chunk] = deque()
+        self._under_way: dict[PrefectFuture[Any], Chunk] = {}
+        self._finished: SimpleQueue[PrefectFuture[Any]] = SimpleQueue()
+        self._submit = submit
+        self._find_result = find_result
+        self._deadlines = deadlines
+        self._lost = LostTaskRuns()
+        self._deaths: Counter[int] = Counter()
+        self._overdue: set[int] = set()
+        self._losses_in_a_row = 0
+        self._silent_since_s = time.monotonic()
+        self._available_bytes = 0
+        self._memory_kills = out_of_memory_kills()
+        self._logger = get_run_logger()
+
+    def done(self) -> Generator[Done]:
+        """The chunks as they come through or are given up.
+
+        Raises:
+            InputError: a worker found that the model cannot be used.
+        """
+        try:
+            while self._waiting or self._suspects or self._under_way:
+                try:
+                    self._start()
+                    yield from self._take()
+                    self._watch()
+                except (BrokenExecutor, CancelledError):
+                    yield from self._replace_pool()
+        except BaseException:
+            # Stopped, or the model cannot be used: nothing that is under way will be wanted.
+            at_work = self._at_work()
+            self._workers.stop(at_once=True)
+            self._note_lost("The run was stopped.", at_work)
+            self._lost.mark(_MARK_WITHIN_S)
+            raise
+        self._lost.mark(_MARK_ALL_WITHIN_S, until_all=True)
+
+    def _start(self) -> None:
+        """Keep the workers busy, with one chunk more than workers waiting in the pool."""
+        if not self._waiting and self._suspects and not self._under_way:
+            self._give(self._suspects.popleft())
+        while self._waiting and len(self._under_way) <= self._workers.sizing.workers:
+            self._give(self._waiting.popleft())
+
+    def _give(self, chunk: Chunk) -> None:
+        try:
+            future = self._submit(self._workers.start(), chunk, self._workers.sizing.batch_size)
+        except BaseException:
+            self._waiting.appendleft(chunk)
+            raise
+        self._under_way[future] = chunk
+        future.add_done_callback(self._finished.put)
+
+    def _take(self) -> Iterator[Done]:
+        """Wait a moment for a chunk; what became of it.
+
+        Raises:
+            BrokenExecutor: the pool is lost.
+        """
+        try:
+            future = self._finished.get(timeout=_LOOK_EVERY_S)
+        except Empty:
+            return
+        chunk = self._under_way.get(future)
+        if chunk is not None:  # otherwise of a pool that was lost
+            done = self._outcome(chunk, future)
+            del self._under_way[future]
+            yield done
+
+    def _outcome(self, chunk: Chunk, future: PrefectFuture[Any]) -> Done:
+        try:
+            result = future.result()
+        except (InputError, BrokenExecutor, CancelledError):
+            raise
+        except Exception as error:  # whatever broke one chunk must not take the others along
+            return self._given_up(chunk, f"{type(error).__name__}: {error}")
+        return self._came_through(chunk, ChunkTranscript.model_validate_json(result))
+
+    def _came_through(self, chunk: Chunk, transcript: ChunkTranscript) -> Done:
+        self._losses_in_a_row = 0
+        self._silent_since_s = time.monotonic()
+        self._deadlines.finished(_sound_s(chunk), transcript.seconds - transcript.load_s)
+        return Done(chunk, transcript)
+
+    def _given_up(self, chunk: Chunk, reason: str) -> Done:
+        reason = " ".join(reason.split())[:_LONGEST_REASON]
+        self._logger.error(
+            "Chunk %s failed for good, %s is left out: %s", chunk.number, chunk.span, reason
+        )
+        return Done(chunk, None, reason)
+
+    def _watch(self) -> None:
+        """Look after the workers; end those that are past their deadline.
+
+        Raises:
+            BrokenExecutor: no result will come from this pool any more.
+        """
+        self._workers.look()
+        self._available_bytes = this_machine().available_bytes
+        now_s = time.monotonic()
+        at_work = self._at_work()
+        for worker in at_work:
+            chunk = self._chunks[worker.chunk_index]
+            limit_s = self._deadlines.limit_s(_sound_s(chunk), self._deaths[chunk.index])
+            if now_s - worker.since_s > limit_s and chunk.index not in self._overdue:
+                self._logger.warning(
+                    "Chunk %s is past its deadline of %s: its worker, pid %d, is ended",
+                    chunk.number,
+                    format_time(limit_s),
+                    worker.pid,
+                )
+                self._overdue.add(chunk.index)
+                with suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGKILL)
+        if at_work or not self._under_way:
+            self._silent_since_s = now_s
+        if not self._workers.can_finish:
+            raise BrokenExecutor("the pool takes no results any more")
+        if now_s - max(self._silent_since_s, self._workers.started_s) > _SILENT_S:
+            raise BrokenExecutor("no worker took a chunk")
+
+    def _at_work(self) -> list[AtWork]:
+        """Workers at chunks of this pool; a result that just arrived makes one idle."""
+        expected = {chunk.index for chunk in self._under_way.values()}
+        return [
+            worker for worker in workers_at_work(self._folder) if worker.chunk_index in expected
+        ]
+
+    def _replace_pool(self) -> Iterator[Done]:
+        """The pool is lost: sort out what that cost, and make another."""
+        at_work = self._at_work()
+        killers = self._workers.died()
+        self._workers.stop(at_once=True)
+        forget_workers(self._folder)
+        yield from self._take_rest()
+        suspects = {worker.chunk_index for worker in at_work if worker.pid in killers}
+        if not killers:
+            suspects = {worker.chunk_index for worker in at_work}
+        how = _shown(killers)
+        self._losses_in_a_row += 1
+        for chunk in self._note_lost(f"The worker was lost: {how}.", at_work):
+            transcript = self._find_result(chunk)
+            if transcript is not None:
+                yield self._came_through(chunk, transcript)
+            elif chunk.index in suspects:
+                yield from self._suspect(chunk, how)
+            else:
+                self._waiting.append(chunk)
+        self._waiting = deque(sorted(self._waiting, key=lambda chunk: chunk.index))
+        self._lost.mark(_MARK_WITHIN_S)
+        self._shrink_after_memory(killers)
+        if self._losses_in_a_row >= _LOSSES_IN_A_ROW:
+            for chunk in [*self._waiting, *self._suspects]:
+                yield self._given_up(chunk, f"workers do not stay alive ({how})")
+            self._waiting.clear()
+            self._suspects.clear()
+        elif self._waiting or self._suspects:
+            self._logger.warning(
+                "Workers are started again: %s; %d chunk(s) to go",
+                how,
+                len(self._waiting) + len(self._suspects),
+            )
+
+    def _take_rest(self) -> Iterator[Done]:
+        """The chunks that had come back when the pool was lost."""
+        while not self._finished.empty():
+            with suppress(BrokenExecutor, CancelledError):
+                yield from self._take()
+
+    def _suspect(self, chunk: Chunk, how: str) -> Iterator[Done]:
+        self._deaths[chunk.index] += 1
+        deaths = self._deaths[chunk.index]
+        if chunk.index in self._overdue:
+            self._overdue.discard(chunk.index)
+            how = "past its deadline"
+        if deaths >= _DEATHS_OF_A_CHUNK:
+            yield self._given_up(chunk, f"its worker died {deaths} times ({how})")
+        else:
+            self._logger.warning(
+                "Chunk %s lost its worker (%s): it runs again, alone", chunk.number, how
+            )
+            self._suspects.append(chunk)
+
+    def _note_lost(self, message: str, at_work: Sequence[AtWork]) -> list[Chunk]:
+        began = {worker.chunk_index for worker in at_work}
+        lost = list(self._under_way.values())
+        for future, chunk in self._under_way.items():
+            self._lost.add(future.task_run_id, message, began=chunk.index in began)
+        self._under_way.clear()
+        return lost
+
+    def _shrink_after_memory(self, killers: dict[int, int]) -> None:
+        """Fewer workers, or smaller batches in the last one, after what looks like their memory."""
+        kills = out_of_memory_kills()
+        sizing = self._workers.sizing
+        little = self._available_bytes < _LITTLE_MEMORY * sizing.memory_per_worker_bytes
+        scarce = kills > self._memory_kills or little
+        self._memory_kills = kills
+        if -signal.SIGKILL not in killers.values() or not scarce:
+            return
+        if sizing.workers > 1:
+            update = {"workers": sizing.workers // 2}
+        else:
+            update = {"batch_size": max(1, sizing.batch_size // 2)}
+        self._workers.sizing = sizing.model_copy(update=update)
+        self._logger.warning(
+            "Memory ran out: going on with %d worker(s), batches of %d windows",
+            self._workers.sizing.workers,
+            self._workers.sizing.batch_size,
+        )
+
+
+def _sound_s(chunk: Chunk) -> float:
+    return sum(end_s - start_s for start_s, end_s in chunk.sound)
+
+
+def _shown(exit_codes: dict[int, int]) -> str:
+    """How workers ended, for people: `killed by SIGKILL`."""
+    if not exit_codes:
+        return "no result came back"
+    ends = {
+        f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        for code in exit_codes.values()
+    }
+    return ", ".join(sorted(ends))

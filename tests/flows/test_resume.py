@@ -1,0 +1,137 @@
+"""Whatever ended a run, the next one does what is missing, and nothing else."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL
+
+from longscribe.cache import results_folder
+
+SAMPLE = Path(__file__).resolve().parents[2] / "demo" / "sample.opus"
+
+
+@pytest.fixture(autouse=True)
+def own_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results of this test alone, beside the converted weights of all."""
+    shared = Path(os.environ["LONGSCRIBE_CACHE"])
+    own = tmp_path / "kept"
+    own.mkdir()
+    for folder in ("weights", "kernels"):
+        (shared / folder).mkdir(exist_ok=True)
+        (own / folder).symlink_to(shared / folder)
+    monkeypatch.setenv("LONGSCRIBE_CACHE", str(own))
+
+
+def started(folder: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "flows.command_line", str(SAMPLE), "--model", "demo"]
+    command += ["--workers", "1", "--chunk-minutes", "0.5", "--batch-size", "1", *options]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env={
+            **os.environ,
+            "PREFECT_API_URL": str(PREFECT_API_URL.value()),
+            "PYTHONPATH": str(SAMPLE.parents[1]),
+        },
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def lines(run: subprocess.Popen[str]) -> Iterator[str]:
+    assert run.stdout is not None
+    return iter(run.stdout)
+
+
+def finish(run: subprocess.Popen[str], code: int = 0) -> str:
+    said, _ = run.communicate(timeout=200)
+    assert run.returncode == code, said
+    return said
+
+
+def done_and_kept(said: str) -> tuple[int, int]:
+    done = re.findall(r"Chunk \d+ of \d+ done: ", said)
+    return len(done), said.count("kept from an earlier run: ")
+
+
+def until_chunks_are_done(run: subprocess.Popen[str], count: int) -> int:
+    """Reads a run's log until so many chunks are done; how many chunks there are."""
+    for line in lines(run):
+        if found := re.search(rf"progress \d+ % \({count}/(\d+)\)", line):
+            return int(found[1])
+    raise AssertionError("the run ended before")
+
+
+def run_states() -> list[tuple[str, str]]:
+    with get_client(sync_client=True) as client:
+        flows = [run for run in client.read_flow_runs() if run.name == SAMPLE.stem]
+        ours = {run.id for run in flows}
+        tasks = [run for run in client.read_task_runs(limit=200) if run.flow_run_id in ours]
+    return [(run.name, str(run.state_name)) for run in [*flows, *tasks]]
+
+
+def written(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "transcripts/sample/sample.json").read_text(encoding="utf-8"))
+
+
+def test_a_killed_run_is_gone_at_once_and_the_next_does_the_rest(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    try:
+        chunks = until_chunks_are_done(run, 2)
+        workers = psutil.Process(run.pid).children(recursive=True)
+        workers[-1].suspend()  # not even a stopped worker outlives it
+        run.kill()
+        _, alive = psutil.wait_procs(workers, timeout=5)
+        assert not alive
+    finally:
+        run.kill()
+    finish(run, -signal.SIGKILL)
+    assert list(tmp_path.glob("longscribe-*/samples.pcm"))
+
+    said = finish(started(tmp_path))
+    done, kept = done_and_kept(said)
+    assert (done + kept, kept >= 2) == (chunks, True)
+    assert not list(tmp_path.glob("longscribe-*"))
+    assert not [state for state in run_states() if state[1] in ("Running", "Pending")]
+    assert ("sample", "Crashed") in run_states()
+    whole = written(tmp_path)
+
+    # Another format, another number of workers: nothing to do, and so no worker.
+    said = finish(started(tmp_path, "-f", "json,txt"))
+    assert done_and_kept(said) == (0, chunks)
+    assert "started: " not in said
+    assert written(tmp_path)["segments"] == whole["segments"]
+    assert [state for _, state in run_states()].count("Cached") >= chunks + 2
+
+
+def test_a_terminated_run_keeps_its_chunks_and_a_damaged_one_is_done_again(
+    tmp_path: Path,
+) -> None:
+    run = started(tmp_path)
+    chunks = until_chunks_are_done(run, 1)
+    run.send_signal(signal.SIGTERM)
+    said = finish(run, 143)
+    assert not list(tmp_path.glob("longscribe-*"))
+    results = sorted(results_folder().rglob("*.json"))
+    assert results
+    results[0].write_bytes(results[0].read_bytes()[:500])
+
+    said = finish(started(tmp_path))
+    assert "is damaged: it is done again" in said
+    done, kept = done_and_kept(said)
+    assert (done, kept) == (chunks - len(results) + 1, len(results) - 1)
+    assert not [state for state in run_states() if state[1] in ("Running", "Pending")]
+
+    said = finish(started(tmp_path, "--fresh"))
+    assert done_and_kept(said) == (chunks, 0)
