@@ -16,7 +16,7 @@ import click
 
 from longscribe.errors import InputError, LongscribeError, OptionError
 from longscribe.formats import output_name
-from longscribe.options import FORMATS, RunOptions, check_options
+from longscribe.options import DEFAULT_FORMATS, FORMATS, RunOptions, check_options
 
 OK, FAILED, BAD_INPUT, PARTIAL, STOPPED, TERMINATED = 0, 1, 2, 3, 130, 143
 
@@ -32,6 +32,7 @@ _EPILOG = (
     "openai-whisper's spellings work too (--output_dir, --output_format, --threads), and so do its "
     "decoding options: --temperature, --best_of, --beam_size, --patience, --length_penalty, "
     "--suppress_tokens, --condition_on_previous_text, --word_timestamps, the thresholds. "
+    "Subtitles follow --max-line-chars, --max-lines, --max-chars-per-s and --min-gap-s. "
     "Exit codes: 0 done, 1 failed, 2 bad input, 3 done with gaps."
 )
 
@@ -127,8 +128,21 @@ _NUMBER = _FloatOrNone()
     "--output-format",
     "formats",
     metavar="LIST",
-    default="all",
-    help=f"Of {', '.join(FORMATS)}.  [all]",
+    default=",".join(DEFAULT_FORMATS),
+    help=f"Of {','.join(FORMATS)}, or all.  [the first {len(DEFAULT_FORMATS)}]",
+)
+@_option(
+    "--page-audio",
+    "page_audio",
+    type=click.Choice(["auto", "link", "copy", "embed"]),
+    help="What the html page plays.  [auto]",
+)
+@_option(
+    "--max-line-chars",
+    "--max-line-width",  # openai-whisper's name
+    "max_line_chars",
+    type=int,
+    hidden=True,
 )
 @click.option(
     "-g",
@@ -141,6 +155,9 @@ _NUMBER = _FloatOrNone()
 @_option("--initial-prompt", "initial_prompt", help="Sets style and vocabulary of all windows.")
 @_option("--model-dir", "model_dir", metavar="DIR", help="Where downloaded weights are kept.")
 @click.option("--print/--no-print", "-p", "show", help="Print the transcript at the end.")
+@_option("--max-lines", "--max-line-count", "max_lines", type=int, hidden=True)
+@_hidden("max_chars_per_s", float)
+@_hidden("min_gap_s", float)
 @_hidden("temperature", float)
 @_hidden("temperature_increment_on_fallback", _NUMBER)
 @_hidden("best_of", int)
@@ -163,7 +180,7 @@ def command(
     fp16: bool | None,
     **values: Any,
 ) -> int:
-    """Transcribe long recordings to txt, srt, vtt, tsv and json, in DIR/RECORDING/."""
+    """Transcribe long recordings to text, subtitles and a page to read, in DIR/RECORDING/."""
     runs = [check_options(recording=recording, **values) for recording in recordings]
     _refuse_same_outputs(runs)
     for name, value in _PREFECT_DEFAULTS.items():
