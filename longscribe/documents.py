@@ -22,7 +22,7 @@ def markdown(transcript: Transcript) -> Iterator[str]:
         if paragraph.gap:
             text = f"*{text}*"
         speaker = f"**{_escaped(paragraph.speaker)}:** " if paragraph.speaker else ""
-        yield f"\n**{format_time(paragraph.start_s)}** {speaker}{text}\n"
+        yield f"\n**{format_time(int(paragraph.start_s))}** {speaker}{text}\n"
 
 
 def docx(transcript: Transcript, file: IO[bytes]) -> None:
@@ -42,7 +42,7 @@ def docx(transcript: Transcript, file: IO[bytes]) -> None:
     document.add_paragraph(_printable(_described(transcript)), style="Subtitle")
     for paragraph in paragraphs(transcript, transcript.lost):
         block = document.add_paragraph()
-        time = block.add_run(f"{format_time(paragraph.start_s)}  ")
+        time = block.add_run(f"{format_time(int(paragraph.start_s))}  ")
         time.font.size = Pt(8)
         time.font.color.rgb = RGBColor(0x6B, 0x6B, 0x6B)
         if paragraph.speaker:

@@ -4,6 +4,7 @@ srt and vtt are openai-whisper's own layout. Text comes from a model and from th
 so whatever a player would take for markup is made harmless in each format's own way.
 """
 
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
@@ -40,6 +41,16 @@ def ass(cues: Iterable[Cue], title: str) -> str:
     """Advanced SubStation Alpha, each word coloured as it is spoken."""
     # Only here: other runs need not load it.
     from pysubs2 import Alignment, Color, SSAEvent, SSAFile, SSAStyle
+    from pysubs2.formats.substation import SubstationFormat
+
+    class LongFormat(SubstationFormat):
+        """Times past ten hours: pysubs2 stops at 9:59:59, where players and FFmpeg read on."""
+
+        @staticmethod
+        def ms_to_timestamp(requested_ms: int) -> str:
+            whole, hundredths = divmod(round(requested_ms / 10), 100)
+            clock = f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+            return f"{clock}.{hundredths:02d}"
 
     file = SSAFile()
     file.info.update(
@@ -70,7 +81,9 @@ def ass(cues: Iterable[Cue], title: str) -> str:
                 start=round(1000 * cue.start_s), end=round(1000 * cue.end_s), text=_karaoke(cue)
             )
         )
-    return file.to_string("ass")
+    written = io.StringIO()
+    LongFormat.to_file(file, written, "ass", header_notice="")
+    return written.getvalue()
 
 
 def lrc(cues: Sequence[Cue], title: str, duration_s: float) -> Iterator[str]:

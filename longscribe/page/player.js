@@ -113,7 +113,7 @@ async function copyMoment() {
 }
 
 function setUpPlayer() {
-  byId("length").textContent = clockTime(data.duration);
+  byId("length").textContent = clockTime(Math.round(data.duration));
   audio.addEventListener("play", showPlaying);
   audio.addEventListener("pause", showPlaying);
   audio.addEventListener("seeked", () => showPosition(position()));

@@ -55,7 +55,7 @@ function paintAll(context, width, height, colour, bars) {
     const last = Math.max(first + 1, Math.floor((to / data.levelsSeconds) * levels.length));
     let loudest = 0;
     for (let n = first; n < last && n < levels.length; n += 1) loudest = Math.max(loudest, levels[n]);
-    const tall = Math.max(1.5, ((loudest / 255) ** 1.6) * (base - 8));
+    const tall = Math.max(1.5, ((loudest / 255) ** 2) * (base - 8));
     context.fillRect(column * 3, (base + 4 - tall) / 2, 2, tall);
   }
   context.fillStyle = colour.wave;
