@@ -100,16 +100,17 @@ function goToMoment({ play }) {
 }
 
 async function copyMoment() {
+  const say = (text) => { byId("moment").querySelector("span").textContent = text; };
   const address = new URL(`#t=${position().toFixed(1)}`, location.href);
   history.replaceState(null, "", address);
   try {
     await navigator.clipboard.writeText(address.href);
     announce("Link copied");
-    byId("moment").textContent = "Copied";
+    say("Copied");
   } catch {
-    byId("moment").textContent = "It is in the address"; // no clipboard in this context
+    say("In the address"); // no clipboard in this context
   }
-  setTimeout(() => { byId("moment").textContent = "Copy link"; }, 2000);
+  setTimeout(() => say("Copy link"), 2000);
 }
 
 function setUpPlayer() {
