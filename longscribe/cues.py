@@ -6,7 +6,7 @@ proportion to the text.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import NamedTuple
 
 from rich.cells import cell_len, chop_cells
@@ -172,7 +172,7 @@ def _lines(words: Line, widths: Sequence[int], limit: int) -> list[Line]:
 
 
 def _with_reading_time(made: Sequence[Cue], rules: SubtitleRules, end_s: float) -> Iterator[Cue]:
-    for cue, after in zip(made, [*made[1:], None], strict=True):
+    for cue, after in zip_longest(made, made[1:]):
         wanted_s = cue.end_s
         if rules.max_chars_per_s:
             chars = sum(cell_len(line_text(line)) for line in cue.lines)
