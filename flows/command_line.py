@@ -32,7 +32,7 @@ _EPILOG = (
     "openai-whisper's spellings work too (--output_dir, --output_format, --threads), and so do its "
     "decoding options: --temperature, --best_of, --beam_size, --patience, --length_penalty, "
     "--suppress_tokens, --condition_on_previous_text, --word_timestamps, the thresholds. "
-    "Subtitles follow --max-line-chars, --max-lines, --max-chars-per-s and --min-gap-s. "
+    "Subtitles: --max-line-chars, --max-lines, --max-chars-per-s, --min-gap-s. "
     "Exit codes: 0 done, 1 failed, 2 bad input, 3 done with gaps."
 )
 
@@ -106,7 +106,7 @@ _NUMBER = _FloatOrNone()
     "--precision",
     "precision",
     type=click.Choice(["auto", "float32", "int8", "float16", "bfloat16"]),
-    help="int8 or float32 on a CPU, the others on a GPU.  [auto]",
+    help="int8, float32 on a CPU.  [auto]",
 )
 @_option("--device", "device", type=click.Choice(["auto", "cpu", "cuda"]), help="[auto]")
 @_option("-s", "--speed", "speed", type=float, help="Tempo before recognition, 0.5-2.0.  [1.2]")
@@ -129,13 +129,14 @@ _NUMBER = _FloatOrNone()
     "formats",
     metavar="LIST",
     default=",".join(DEFAULT_FORMATS),
-    help=f"Of {','.join(FORMATS)}, or all.  [the first {len(DEFAULT_FORMATS)}]",
+    help=f"[{','.join(DEFAULT_FORMATS)}]; also "
+    f"{','.join(f for f in FORMATS if f not in DEFAULT_FORMATS)}; all.",
 )
 @_option(
     "--page-audio",
     "page_audio",
-    type=click.Choice(["auto", "link", "copy", "embed"]),
-    help="What the html page plays.  [auto]",
+    metavar="MODE",
+    help="Sound of html: link, copy, embed.",
 )
 @_option(
     "--max-line-chars",
@@ -150,7 +151,7 @@ _NUMBER = _FloatOrNone()
     "glossary",
     multiple=True,
     metavar="ENTRY|FILE",
-    help="Your spellings: Word, heard => wanted, or a file of them.",
+    help="Word, heard => wanted, a file of them.",
 )
 @_option("--initial-prompt", "initial_prompt", help="Sets style and vocabulary of all windows.")
 @_option("--model-dir", "model_dir", metavar="DIR", help="Where downloaded weights are kept.")
@@ -180,7 +181,7 @@ def command(
     fp16: bool | None,
     **values: Any,
 ) -> int:
-    """Transcribe long recordings to text, subtitles and a page to read, in DIR/RECORDING/."""
+    """Transcribe recordings to text, subtitles and a page, in DIR/RECORDING/."""
     runs = [check_options(recording=recording, **values) for recording in recordings]
     _refuse_same_outputs(runs)
     for name, value in _PREFECT_DEFAULTS.items():
