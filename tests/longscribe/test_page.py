@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,11 @@ import pytest
 from longscribe import audio
 from longscribe.formats import write_transcript
 from longscribe.page.sound import Sound, encode_copy, link_to, loudness
-from longscribe.transcript import SOUND_WITHOUT_TEXT, Change, Segment, Stretch, Transcript, Word
-from tests.segments import segment, transcript
+from longscribe.transcript import SOUND_WITHOUT_TEXT, Change, Stretch, Transcript, Word
+from tests.segments import segment, transcript, with_speakers
 from tests.sounds import RATE_HZ, bursts, write_pcm, write_sound
 
 HOSTILE = "</script><script>x()</script><!--<img src=x onerror=x()>'\"&{{7*7}}"
-
-
-@dataclass(frozen=True, slots=True)
-class SpokenSegment(Segment):
-    speaker: str | None = None
 
 
 class Parsed(HTMLParser):
@@ -137,12 +131,7 @@ def test_what_the_page_knows(tmp_path: Path) -> None:
 
 def test_speakers_are_known_where_segments_name_them(tmp_path: Path) -> None:
     plain = [segment(float(n), n + 1.0, f" {n}.") for n in range(4)]
-    names = ["Ana", "Ana", "Bo", None]
-    spoken = [
-        SpokenSegment(*(getattr(s, f) for f in Segment.__slots__), speaker=name)
-        for s, name in zip(plain, names, strict=True)
-    ]
-    said = transcript(duration_s=4.0).model_copy(update={"segments": tuple(spoken)})
+    said = with_speakers(transcript(*plain), ["Ana", "Ana", "Bo", None])
     data = Parsed(written(said, tmp_path)).data()
     assert data["speakers"] == ["Ana", "Bo"]
     assert data["paragraphs"] == [

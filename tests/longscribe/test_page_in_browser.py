@@ -21,7 +21,7 @@ from tests.longscribe.browser import (
     until,
     write_page,
 )
-from tests.segments import segment, transcript
+from tests.segments import segment, transcript, with_speakers
 
 pytestmark = [needs_chromium, pytest.mark.timeout(120)]
 
@@ -293,6 +293,19 @@ def test_axe_finds_nothing_serious(browser: Browser, file: Path, scheme: Any, wi
         page.wait_for_timeout(200)
         violations = Axe().run(page).response["violations"]
         assert [(v["id"], v["nodes"][0]["html"]) for v in violations] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_speakers_have_colours_of_their_own_that_can_be_read(
+    browser: Browser, tmp_path: Path, scheme: Any
+) -> None:
+    said = with_speakers(conversation(16), [f"Speaker {n}" for n in range(8)])
+    page = open_page(browser, write_page(said, tmp_path), color_scheme=scheme)
+    colours = page.eval_on_selector_all(
+        ".speaker", "all => all.map(s => getComputedStyle(s).color)"
+    )
+    assert len(set(colours)) == 8
+    assert Axe().run(page).response["violations"] == []
 
 
 @pytest.mark.parametrize("width", [320, 390, 800])
