@@ -20,7 +20,7 @@ from flows.cache_command import cache_command
 from flows.embedded_server import EmbeddedServer, surely_needed
 from longscribe.errors import InputError, LongscribeError, OptionError
 from longscribe.formats import output_name
-from longscribe.options import FORMATS, RunOptions, check_options
+from longscribe.options import DEFAULT_FORMATS, FORMATS, RunOptions, check_options
 
 OK, FAILED, BAD_INPUT, PARTIAL, STOPPED, TERMINATED = 0, 1, 2, 3, 130, 143
 
@@ -39,6 +39,7 @@ _EPILOG = (
     "openai-whisper's spellings work too (--output_dir, --output_format, --threads), and so do its "
     "decoding options: --temperature, --best_of, --beam_size, --patience, --length_penalty, "
     "--suppress_tokens, --condition_on_previous_text, --word_timestamps, the thresholds. "
+    "Subtitles: --max-line-chars, --max-lines, --max-chars-per-s, --min-gap-s. "
     "Exit codes: 0 done, 1 failed, 2 bad input, 3 done with gaps. "
     "`longscribe cache` shows and cleans what is kept between runs."
 )
@@ -127,7 +128,7 @@ _NUMBER = _FloatOrNone()
     "--precision",
     "precision",
     type=click.Choice(["auto", "float32", "int8", "float16", "bfloat16"]),
-    help="int8 or float32 on a CPU, the others on a GPU.  [auto]",
+    help="int8, float32 on a CPU.  [auto]",
 )
 @_option("--device", "device", type=click.Choice(["auto", "cpu", "cuda"]), help="[auto]")
 @_option("-s", "--speed", "speed", type=float, help="Tempo before recognition, 0.5-2.0.  [1.2]")
@@ -149,8 +150,22 @@ _NUMBER = _FloatOrNone()
     "--output-format",
     "formats",
     metavar="LIST",
-    default="all",
-    help=f"Of {', '.join(FORMATS)}.  [all]",
+    default=",".join(DEFAULT_FORMATS),
+    help=f"[{','.join(DEFAULT_FORMATS)}]; also "
+    f"{','.join(f for f in FORMATS if f not in DEFAULT_FORMATS)}; all.",
+)
+@_option(
+    "--page-audio",
+    "page_audio",
+    metavar="MODE",
+    help="Sound of html: link, copy, embed.",
+)
+@_option(
+    "--max-line-chars",
+    "--max-line-width",  # openai-whisper's name
+    "max_line_chars",
+    type=int,
+    hidden=True,
 )
 @click.option(
     "-g",
@@ -158,7 +173,7 @@ _NUMBER = _FloatOrNone()
     "glossary",
     multiple=True,
     metavar="ENTRY|FILE",
-    help="Your spellings: Word, heard => wanted, or a file of them.",
+    help="Word, heard => wanted, a file of them.",
 )
 @_option("--initial-prompt", "initial_prompt", help="Sets style and vocabulary of all windows.")
 @_option("--model-dir", "model_dir", metavar="DIR", help="Where downloaded weights are kept.")
@@ -173,6 +188,9 @@ _NUMBER = _FloatOrNone()
 @click.option("--print/--no-print", "-p", "show", help="Print the transcript at the end.")
 @_hidden("keep_days", float)
 @_hidden("keep_size", str)
+@_option("--max-lines", "--max-line-count", "max_lines", type=int, hidden=True)
+@_hidden("max_chars_per_s", float)
+@_hidden("min_gap_s", float)
 @_hidden("temperature", float)
 @_hidden("temperature_increment_on_fallback", _NUMBER)
 @_hidden("best_of", int)
@@ -195,7 +213,7 @@ def command(
     fp16: bool | None,
     **values: Any,
 ) -> int:
-    """Transcribe long recordings to txt, srt, vtt, tsv and json, in DIR/RECORDING/."""
+    """Transcribe recordings to text, subtitles and a page, in DIR/RECORDING/."""
     runs = [check_options(recording=recording, **values) for recording in recordings]
     _refuse_same_outputs(runs)
     for name, value in _PREFECT_DEFAULTS.items():

@@ -25,11 +25,12 @@ from longscribe.machine import (
     this_machine,
 )
 from longscribe.options import (
-    FORMATS,
+    DEFAULT_FORMATS,
     Auto,
     Decoding,
     Device,
     Format,
+    PageAudio,
     Precision,
     RunOptions,
     Task,
@@ -96,7 +97,12 @@ def transcribe(
     memory_per_worker: str = "auto",
     batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = "auto",
     output_dir: str = "transcripts",
-    formats: list[Format] = list(FORMATS),  # noqa: B006  Prefect needs the default as JSON
+    formats: list[Format] = list(DEFAULT_FORMATS),  # noqa: B006  Prefect needs the default as JSON
+    page_audio: PageAudio = "auto",
+    max_line_chars: Annotated[int, Field(ge=0, le=500)] = 42,
+    max_lines: Annotated[int, Field(ge=1, le=10)] = 2,
+    max_chars_per_s: Annotated[float, Field(ge=0.0, le=100.0)] = 20.0,
+    min_gap_s: Annotated[float, Field(ge=0.0, le=5.0)] = 0.08,
     glossary: list[str] = [],  # noqa: B006
     initial_prompt: str = "",
     model_dir: str = "",
@@ -134,7 +140,12 @@ def transcribe(
         memory_per_worker: Memory of each worker, such as 4GB; auto takes the model's measured need.
         batch_size: Windows of 30 s decoded side by side in a worker; auto goes by the number of workers.
         output_dir: Folder for the transcript's own folder.
-        formats: Files to write.
+        formats: Files to write; html is a page to read and listen to, words is JSON of words.
+        page_audio: The page's sound; auto links to a recording that browsers play and copies others, embed puts a copy into the page.
+        max_line_chars: Characters in a line of subtitles; 0 for one cue a segment without any rules.
+        max_lines: Lines of subtitles shown at once.
+        max_chars_per_s: Reading speed; a cue stays longer where nothing else is said. 0 for any.
+        min_gap_s: Seconds between one cue and the next.
         glossary: Your own spellings, `heard => wanted` pairs, or paths of text files with them.
         initial_prompt: Text that sets style and vocabulary for every window.
         model_dir: Folder of downloaded weights; openai-whisper's own by default.
@@ -192,9 +203,9 @@ def transcribe(
         merged = merge(options.recording_path, audio, pieces, transcribed)
         original_sound = pieces.sound * (audio.original_samples / audio.samples)
         improved = postprocess(merged, original_sound, spellings)
+        transcript = improved.model_copy(update={"model": options.model, "speed": options.speed})
+        files = write(transcript, folder, name, options, source, audio)
 
-    transcript = improved.model_copy(update={"model": options.model, "speed": options.speed})
-    files = write(transcript, folder, name, options.formats)
     summary = RunSummary(
         files=tuple(files),
         segments=len(transcript.segments),

@@ -183,6 +183,15 @@ def accelerate(
     )
 
 
+def decode(recording: Recording) -> Iterator[Samples]:
+    """A recording's samples at its own tempo, on the timeline that transcripts have.
+
+    Returns:
+        blocks of float32 mono samples at 16 kHz, of about a codec frame each.
+    """
+    return _Decoder(recording).blocks()
+
+
 def read_samples(pcm_path: Path, start_sample: int, stop_sample: int) -> npt.NDArray[np.int16]:
     """Samples [start, stop) of a scratch file, int16; read, not mapped: no memory stays taken."""
     return np.fromfile(

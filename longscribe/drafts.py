@@ -12,12 +12,12 @@ def draft_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}.tmp")
 
 
-def open_draft(target: Path) -> IO[Any]:
-    """A draft of a UTF-8 text file, to be put in place with `draft_path(target).replace(target)`.
+def open_draft(target: Path) -> IO[bytes]:
+    """A draft of a file, to be put in place with `draft_path(target).replace(target)`.
 
     It is locked for as long as it is open, which tells it from one whose process was killed.
     """
-    file = draft_path(target).open("w", encoding="utf-8")
+    file = draft_path(target).open("wb")
     _lock(file)
     return file
 

@@ -1,27 +1,36 @@
-"""Transcripts as txt, srt, vtt, tsv and json, byte for byte as openai-whisper writes them.
+"""Transcripts as files: all formats of a run at once.
 
-Own code only because whisper/utils.py cannot be imported without torch (2 s and 200 MB in the
-parent process); tests/longscribe/test_formats.py compares the files with upstream's.
+txt, tsv and json are byte for byte openai-whisper's, and so are srt and vtt with the subtitle rules
+turned off. Own code only because whisper/utils.py cannot be imported without torch (2 s and 200 MB
+in the parent process); tests/longscribe/test_formats.py compares the files with upstream's.
 """
 
 import errno
 import json
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
+from longscribe.cues import cues, gap_text
+from longscribe.documents import docx, markdown
 from longscribe.drafts import draft_path, open_draft, remove_abandoned_drafts
 from longscribe.errors import OutputError, ResourceError
-from longscribe.options import Format
-from longscribe.transcript import Segment, Stretch, Transcript
+from longscribe.options import Format, SubtitleRules
+from longscribe.page.page import PageSound, page
+from longscribe.page.sound import Sound, encode_copy, link_to
+from longscribe.spoken_words import one_line, spoken_words
+from longscribe.subtitles import ass, clock, lrc, srt, vtt
+from longscribe.transcript import Segment, Transcript
 
 _LONGEST_NAME_BYTES = 200  # of 255, room for a suffix
 _SEGMENT = TypeAdapter(Segment)
 _PROBE_BYTES = 1 << 16
+_SUFFIXES: dict[Format, str] = {"words": "words.json"}
 
 
 def output_name(recording: Path) -> str:
@@ -53,24 +62,56 @@ def check_writable(folder: Path) -> None:
 
 
 def write_transcript(
-    transcript: Transcript, folder: Path, name: str, formats: Sequence[Format]
+    transcript: Transcript,
+    folder: Path,
+    name: str,
+    formats: Sequence[Format],
+    rules: SubtitleRules = SubtitleRules(),  # noqa: B008  frozen
+    sound: Sound | None = None,
 ) -> list[Path]:
-    """Write the formats as `folder/name.<format>`; either all of them are replaced or none.
+    """Write the formats as `folder/name.<suffix>`; either all of them are replaced or none.
+
+    Args:
+        transcript: what is written.
+        folder: made if it does not exist.
+        name: of the files, without suffix.
+        formats: which files.
+        rules: layout of the subtitles.
+        sound: what the page plays, beside it as `folder/name.m4a` where a copy is wanted; None for
+            a page without sound.
+
+    Returns:
+        the files written, in the order of `formats`; a copy of the sound is the last.
 
     Raises:
         OutputError, ResourceError: the folder cannot be written or its disk is full.
     """
-    targets = [folder / f"{name}.{format_}" for format_ in formats]
+    targets = [folder / f"{name}.{_SUFFIXES.get(format_, format_)}" for format_ in formats]
+    copied = sound is not None and "html" in formats and sound.way != "link"
+    copy = folder / f"{name}.m4a"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_abandoned_drafts(folder)
         with ExitStack() as drafts:
+            if sound is not None and copied:
+                drafts.callback(draft_path(copy).unlink, missing_ok=True)
+                drafts.enter_context(open_draft(copy))
+                encode_copy(sound.recording, draft_path(copy))
             for format_, target in zip(formats, targets, strict=True):
                 drafts.callback(draft_path(target).unlink, missing_ok=True)
                 file = drafts.enter_context(open_draft(target))
-                file.writelines(render(transcript, format_))
+                if format_ == "docx":
+                    docx(transcript, file)
+                elif format_ == "html":
+                    audio = _page_audio(sound, folder, copy)
+                    pieces = page(transcript, name, rules, audio)
+                    file.writelines(piece.encode() for piece in pieces)
+                else:
+                    file.writelines(p.encode() for p in render(transcript, format_, rules))
                 file.flush()
                 os.fsync(file.fileno())
+            if sound is not None and sound.way == "copy" and copied:
+                targets.append(copy)
             for target in targets:
                 draft_path(target).replace(target)
     except OSError as error:
@@ -80,41 +121,60 @@ def write_transcript(
     return targets
 
 
-def render(transcript: Transcript, format_: Format) -> Iterator[str]:
-    """The content of one output file, piece by piece; lost audio is marked for people to see."""
+def render(
+    transcript: Transcript,
+    format_: Format,
+    rules: SubtitleRules = SubtitleRules(),  # noqa: B008  frozen
+) -> Iterator[str]:
+    """The content of a text format, piece by piece; lost audio is marked for people to see."""
     if format_ == "json":
         yield from _json(transcript)
-        return
-    if format_ == "vtt":
-        yield "WEBVTT\n\n"
-    if format_ == "tsv":
+    elif format_ == "words":
+        yield from _words(transcript)
+    elif format_ == "txt":
+        yield from (f"{text}\n" for _, _, text in _with_gaps(transcript))
+    elif format_ == "tsv":
         yield "start\tend\ttext\n"
-    lines = _with_gaps(transcript.segments, transcript.lost)
-    for number, (start, end, text) in enumerate(lines, start=1):
-        if format_ == "txt":
-            yield f"{text}\n"
-        elif format_ == "vtt":
-            yield f"{_clock(start, '.')} --> {_clock(end, '.')}\n{_cue(text)}\n\n"
-        elif format_ == "srt":
-            span = f"{_clock(start, ',', hours=True)} --> {_clock(end, ',', hours=True)}"
-            yield f"{number}\n{span}\n{_cue(text)}\n\n"
-        else:
+        for start, end, text in _with_gaps(transcript):
             yield f"{round(1000 * start)}\t{round(1000 * end)}\t{_cell(text)}\n"
+    elif format_ == "md":
+        yield from markdown(transcript)
+    elif format_ == "srt":
+        yield from srt(cues(transcript, rules))
+    elif format_ == "vtt":
+        yield from vtt(cues(transcript, rules))
+    elif format_ == "ass":
+        yield ass(cues(transcript, rules), transcript.recording)
+    elif format_ == "lrc":
+        yield from lrc(cues(transcript, rules), transcript.recording, transcript.duration_s)
+    else:
+        raise ValueError(f"{format_} is no text format")
 
 
 def printable_lines(transcript: Transcript) -> list[str]:
     """The transcript for a terminal, as openai-whisper prints it when it is verbose."""
     return [
-        f"[{_clock(start, '.')} --> {_clock(end, '.')}] {text}"
-        for start, end, text in _with_gaps(transcript.segments, transcript.lost)
+        f"[{clock(start, '.')} --> {clock(end, '.')}] {text}"
+        for start, end, text in _with_gaps(transcript)
     ]
 
 
-def _with_gaps(
-    segments: Iterable[Segment], gaps: Iterable[Stretch]
-) -> Iterable[tuple[float, float, str]]:
-    lines = [(s.start, s.end, s.text.strip()) for s in segments]
-    lines += [(g.start, g.end, f"[gap: {g.reason}]") for g in gaps]
+def _page_audio(sound: Sound | None, folder: Path, copy: Path) -> PageSound | None:
+    """The sound as the page gets it; `copy` is still a draft then."""
+    if sound is None:
+        return None
+    href = {"link": link_to(sound.recording.path, folder), "copy": f"./{quote(copy.name)}"}
+    return PageSound(
+        levels=sound.levels,
+        levels_s=sound.levels_s,
+        href=href.get(sound.way),
+        embedded=draft_path(copy) if sound.way == "embed" else None,
+    )
+
+
+def _with_gaps(transcript: Transcript) -> list[tuple[float, float, str]]:
+    lines = [(s.start, s.end, one_line(s.text)) for s in transcript.segments]
+    lines += [(gap.start, gap.end, gap_text(gap)) for gap in transcript.lost]
     return sorted(lines)
 
 
@@ -130,15 +190,24 @@ def _json(transcript: Transcript) -> Iterator[str]:
     yield f'], "language": {json.dumps(transcript.language)}, "longscribe": {rest}}}\n'
 
 
-def _clock(seconds: float, decimal_mark: str, hours: bool = False) -> str:
-    milliseconds = round(seconds * 1000.0)
-    whole, milliseconds = divmod(milliseconds, 1000)
-    shown = f"{whole // 60 % 60:02d}:{whole % 60:02d}{decimal_mark}{milliseconds:03d}"
-    return f"{whole // 3600:02d}:{shown}" if hours or whole >= 3600 else shown
-
-
-def _cue(text: str) -> str:
-    return text.replace("-->", "->")  # an arrow would start a new cue
+def _words(transcript: Transcript) -> Iterator[str]:
+    """One JSON object: every word with its times, and the probability of those the model timed."""
+    head = {"recording": transcript.recording, "language": transcript.language}
+    yield json.dumps(head, ensure_ascii=False)[:-1] + ', "words": ['
+    first = True
+    for segment in transcript.segments:
+        for word in spoken_words(segment):
+            row = {
+                "word": word.text.strip(),
+                "start": round(word.start_s, 3),
+                "end": round(word.end_s, 3),
+                "probability": word.probability and round(word.probability, 3),
+                "segment": segment.id,
+            }
+            yield ("\n" if first else ",\n") + json.dumps(row, ensure_ascii=False)
+            first = False
+    gaps = [{"start": g.start, "end": g.end, "reason": g.reason} for g in transcript.lost]
+    yield f'], "gaps": {json.dumps(gaps, ensure_ascii=False)}}}\n'
 
 
 def _cell(text: str) -> str:

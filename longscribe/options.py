@@ -13,8 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from longscribe.errors import OptionError
 from longscribe.languages import language_code
 
-Format = Literal["txt", "srt", "vtt", "tsv", "json"]
+Format = Literal["txt", "srt", "vtt", "tsv", "json", "html", "words", "ass", "lrc", "md", "docx"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+DEFAULT_FORMATS: tuple[Format, ...] = ("txt", "srt", "vtt", "tsv", "json", "html")
+
+PageAudio = Literal["auto", "link", "copy", "embed"]
 
 Task = Literal["transcribe", "translate"]
 Decoding = Literal["batched", "sequential"]
@@ -22,6 +25,8 @@ Precision = Literal["auto", "float32", "int8", "float16", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda"]
 
 Auto = Literal["auto"]
+
+_SHORTEST_LINE_CHARS = 10
 
 _BYTES_PER_UNIT = {
     "": 10**9,  # a bare number means GB, the unit machines are sold in
@@ -131,7 +136,35 @@ class DecodingOptions(BaseModel):
         return tuple(round(self.temperature + i * step, 6) for i in range(count))
 
 
-class RunOptions(DecodingOptions):
+class SubtitleRules(BaseModel):
+    """How text is laid out as subtitles; the defaults are those of common style guides.
+
+    Attributes:
+        max_line_chars: a full-width character counts as two; 0 turns all rules off: one cue a
+            segment and one line a cue, as openai-whisper writes them.
+        max_lines: lines shown at once.
+        max_chars_per_s: reading speed; a cue stays that long where nothing else is said; 0 for any.
+        min_gap_s: between one cue and the next, so that the eye sees the change.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_line_chars: Annotated[int, Field(ge=0, le=500)] = 42
+    max_lines: Annotated[int, Field(ge=1, le=10)] = 2
+    max_chars_per_s: Annotated[float, Field(ge=0.0, le=100.0)] = 20.0
+    min_gap_s: Annotated[float, Field(ge=0.0, le=5.0)] = 0.08
+
+    @field_validator("max_line_chars")
+    @classmethod
+    def _line_of_words(cls, value: int) -> int:
+        if 0 < value < _SHORTEST_LINE_CHARS:
+            raise ValueError(
+                f"lines need at least {_SHORTEST_LINE_CHARS} characters; 0 turns the rules off"
+            )
+        return value
+
+
+class RunOptions(DecodingOptions, SubtitleRules):
     """All options of one recording's run, checked; the flow's parameters carry the same names."""
 
     recording: str
@@ -144,7 +177,8 @@ class RunOptions(DecodingOptions):
     memory_per_worker: str = "auto"
     batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
     output_dir: str = "transcripts"
-    formats: tuple[Format, ...] = FORMATS
+    formats: tuple[Format, ...] = DEFAULT_FORMATS
+    page_audio: PageAudio = "auto"
     glossary: tuple[str, ...] = ()
     fresh: bool = False
     chunk_timeout_minutes: Auto | Annotated[float, Field(gt=0.0)] = "auto"
@@ -209,6 +243,11 @@ class RunOptions(DecodingOptions):
         return DecodingOptions(
             **{name: getattr(self, name) for name in DecodingOptions.model_fields}
         )
+
+    @property
+    def for_subtitles(self) -> SubtitleRules:
+        """The part of the options that lays out subtitles."""
+        return SubtitleRules(**{name: getattr(self, name) for name in SubtitleRules.model_fields})
 
 
 def check_options(**values: Any) -> RunOptions:

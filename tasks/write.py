@@ -1,27 +1,46 @@
 """Stage 7: the transcript as files."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from prefect.logging import get_run_logger
 
+from longscribe.audio import AcceleratedAudio, Recording
 from longscribe.errors import OutputError, ResourceError
 from longscribe.formats import write_transcript
-from longscribe.options import Format
+from longscribe.options import RunOptions
+from longscribe.page.sound import Sound, loudness
 from longscribe.transcript import Transcript
 from tasks.stage import stage
 
 
 @stage("write")
-def write(transcript: Transcript, folder: Path, name: str, formats: Sequence[Format]) -> list[Path]:
-    """Write all formats, or none.
+def write(
+    transcript: Transcript,
+    folder: Path,
+    name: str,
+    options: RunOptions,
+    recording: Recording,
+    audio: AcceleratedAudio,
+) -> list[Path]:
+    """Write all formats, or none; the page also needs the recording and its samples.
 
     Raises:
         OutputError, ResourceError: the folder cannot be written.
     """
     logger = get_run_logger()
+    sound = None
+    if "html" in options.formats:
+        levels_s = audio.original_duration_s
+        sound = Sound(recording, loudness(audio), levels_s, options.page_audio)
+        if sound.way != "link" and not recording.path.is_file():
+            logger.warning("The recording is gone: the page only links to it")
+            sound = sound._replace(audio="link")
+        elif sound.way != "link":
+            logger.info("Encoding the sound of the page")
     try:
-        files = write_transcript(transcript, folder, name, formats)
+        files = write_transcript(
+            transcript, folder, name, options.formats, options.for_subtitles, sound
+        )
     except (OutputError, ResourceError) as error:
         raise type(error)(
             f"{error} The finished chunks are kept: the next run has only to write."

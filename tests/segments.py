@@ -1,6 +1,7 @@
 """Segments made for tests."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from longscribe.transcript import Segment, Transcript
@@ -22,6 +23,22 @@ def segment(start: float, end: float, text: str, **values: Any) -> Segment:
             **values,
         }
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenSegment(Segment):
+    """A segment that says who speaks, as diarization would leave it."""
+
+    speaker: str | None = None
+
+
+def with_speakers(said: Transcript, names: Sequence[str | None]) -> Transcript:
+    """The transcript with its segments spoken by the names in turn."""
+    spoken = tuple(
+        SpokenSegment(*(getattr(s, f.name) for f in fields(Segment)), speaker=names[n % len(names)])
+        for n, s in enumerate(said.segments)
+    )
+    return said.model_copy(update={"segments": spoken})
 
 
 def transcript(*segments: Segment, **values: Any) -> Transcript:

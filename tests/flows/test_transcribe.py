@@ -18,7 +18,7 @@ from whisper.normalizers import BasicTextNormalizer
 
 from flows.transcribe import RunSummary, transcribe
 from longscribe.errors import RecordingError
-from longscribe.options import FORMATS, RunOptions
+from longscribe.options import DEFAULT_FORMATS, RunOptions
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 SAMPLE, SAMPLE_PT = DEMO / "sample.opus", DEMO / "sample-pt.opus"
@@ -50,7 +50,7 @@ def test_the_sample_is_understood(english: tuple[RunSummary, dict[str, Any]]) ->
     summary, _ = english
     assert word_error_rate(summary, SAMPLE) <= 0.10
     assert summary.language == "en"
-    assert [file.name for file in summary.files] == [f"sample.{f}" for f in FORMATS]
+    assert [file.name for file in summary.files] == [f"sample.{f}" for f in DEFAULT_FORMATS]
     assert summary.chunks >= 3
     assert summary.failed_chunks == 0
 

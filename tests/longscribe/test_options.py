@@ -3,13 +3,13 @@ from typing import Any
 import pytest
 
 from longscribe.errors import OptionError
-from longscribe.options import FORMATS, DecodingOptions, check_options, parse_bytes
+from longscribe.options import DEFAULT_FORMATS, FORMATS, DecodingOptions, check_options, parse_bytes
 
 
 def test_defaults() -> None:
     options = check_options(recording="a.wav")
     assert (options.model, options.speed, options.chunk_minutes) == ("turbo", 1.2, 10.0)
-    assert options.formats == FORMATS
+    assert options.formats == DEFAULT_FORMATS
     assert options.memory_per_worker_bytes is None
     assert (options.decoding, options.precision, options.device) == ("batched", "auto", "auto")
     assert options.for_chunks.temperatures == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)

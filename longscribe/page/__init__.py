@@ -1,0 +1,1 @@
+"""The transcript as one HTML page to read and listen to."""
