@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from longscribe.cues import cues, gap_text
 from longscribe.documents import docx, markdown
-from longscribe.errors import OutputError, ResourceError
+from longscribe.errors import OutputError, RecordingError, ResourceError
 from longscribe.options import Format, SubtitleRules
 from longscribe.page.page import PageSound, page
 from longscribe.page.sound import Sound, encode_copy, link_to
@@ -76,8 +76,8 @@ def write_transcript(
         name: of the files, without suffix.
         formats: which files.
         rules: layout of the subtitles.
-        sound: what the page plays, beside it as `folder/name.m4a` where a copy is wanted; None for
-            a page without sound.
+        sound: what the page plays, beside it as `folder/name.page.m4a` where a copy is wanted; None
+            for a page without sound.
 
     Returns:
         the files written, in the order of `formats`; a copy of the sound is the last.
@@ -86,36 +86,37 @@ def write_transcript(
         OutputError, ResourceError: the folder cannot be written or its disk is full.
     """
     targets = [folder / f"{name}.{_SUFFIXES.get(format_, format_)}" for format_ in formats]
-    copied = sound is not None and "html" in formats and sound.way != "link"
-    if copied:
-        targets.append(folder / f"{name}.m4a")
-    drafts = [target.with_name(f".{target.name}.{os.getpid()}.tmp") for target in targets]
+    copy = folder / f"{name}.page.m4a"  # never the name of the recording, which may lie here
+    *drafts, copy_draft = (
+        target.with_name(f".{target.name}.{os.getpid()}.tmp") for target in (*targets, copy)
+    )
+    paged = sound if "html" in formats else None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if sound is not None and copied:
-            encode_copy(sound.recording, drafts[-1])
-        for format_, draft in zip(formats, drafts, strict=False):
+        if paged is not None and paged.way != "link":
+            paged = _copied(paged, copy_draft)
+        for format_, draft in zip(formats, drafts, strict=True):
             with draft.open("wb") as file:
                 if format_ == "docx":
                     docx(transcript, file)
                 elif format_ == "html":
-                    audio = _page_audio(sound, folder, targets[-1], drafts[-1])
+                    audio = _page_audio(paged, folder, copy, copy_draft)
                     pieces = page(transcript, name, rules, audio)
                     file.writelines(piece.encode() for piece in pieces)
                 else:
                     file.writelines(p.encode() for p in render(transcript, format_, rules))
                 file.flush()
                 os.fsync(file.fileno())
-        if sound is not None and copied and sound.way == "embed":
-            drafts.pop().unlink()
-            targets.pop()
+        if paged is not None and paged.way == "copy":
+            targets.append(copy)
+            drafts.append(copy_draft)
         for draft, target in zip(drafts, targets, strict=True):
             draft.replace(target)
     except OSError as error:
         raise _cannot_write(folder, error) from None
     finally:
         with suppress(OSError):
-            for draft in drafts:
+            for draft in (*drafts, copy_draft):
                 draft.unlink(missing_ok=True)
             folder.rmdir()  # only if this run made it: a folder with files stays
     return targets
@@ -157,6 +158,19 @@ def printable_lines(transcript: Transcript) -> list[str]:
         f"[{clock(start, '.')} --> {clock(end, '.')}] {text}"
         for start, end, text in _with_gaps(transcript)
     ]
+
+
+def _copied(sound: Sound, draft: Path) -> Sound:
+    """The sound with its copy made, or linked to where the recording has gone since it was read.
+
+    The page then asks for the file: hours of work are not lost for its sake.
+    """
+    try:
+        encode_copy(sound.recording, draft)
+    except RecordingError:
+        draft.unlink(missing_ok=True)
+        return sound._replace(audio="link")
+    return sound
 
 
 def _page_audio(sound: Sound | None, folder: Path, copy: Path, draft: Path) -> PageSound | None:
