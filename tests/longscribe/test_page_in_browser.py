@@ -376,17 +376,19 @@ def test_ten_hours_load_quickly_and_scroll_smoothly(browser: Browser, tmp_path: 
     said = conversation(12_000)
     assert said.duration_s > 36_000
     file = write_page(said, tmp_path)
+    # In processor time, of all of Chromium's processes: a clock also shows what else runs.
+    start_s = processor_time_s()
     page = open_page(browser, file)
-    loaded_s = page.evaluate("performance.getEntriesByType('navigation')[0].duration / 1000")
-    assert loaded_s < 3.0
     before_s = processor_time_s()
+    assert before_s - start_s < 3.0
+    loaded_s = page.evaluate("performance.getEntriesByType('navigation')[0].duration / 1000")
     frames: list[float] = page.evaluate(
         """async () => {
           const times = [];
           let last = performance.now();
           const end = last + 4000;
           while (last < end) {
-            scrollBy(0, 120);
+            scrollBy(0, 60);
             await new Promise(requestAnimationFrame);
             times.push(performance.now() - last);
             last = performance.now();
@@ -397,7 +399,6 @@ def test_ten_hours_load_quickly_and_scroll_smoothly(browser: Browser, tmp_path: 
     busy_s = (processor_time_s() - before_s) / len(frames)
     per_second = 1000.0 * len(frames) / sum(frames)
     print(f"{loaded_s:.2f} s, {per_second:.0f} frames/s, {1000 * busy_s:.0f} ms of processor each")
-    # Of all of Chromium's processes: the frame rate itself is lower while other programs run.
     assert 1.0 / busy_s >= 30.0
     page.fill("#query", "museum")
     until(page, "document.getElementById('found').textContent.includes('found')")
