@@ -79,6 +79,9 @@ def _cut(segment: Segment, rules: SubtitleRules) -> Iterator[Cue]:
         return
     words = tuple(part for word in words for part in _fitting(word, limit))
     widths = [cell_len(word.text) for word in words]
+    if _line_count(words, widths, limit) <= rules.max_lines:  # most segments
+        yield Cue(segment.start, segment.end, tuple(_lines(words, widths, limit)))
+        return
     best: list[tuple[float, int]] = [
         (0.0, 0)
     ]  # for the first n words: cost, where the last cue starts
@@ -145,7 +148,10 @@ def _line_count(words: Line, widths: Sequence[int], limit: int) -> int:
 def _lines(words: Line, widths: Sequence[int], limit: int) -> list[Line]:
     """The words on as few lines as hold them, about equally long, broken where the clause is."""
     count = _line_count(words, widths, limit)
+    if count == 1:
+        return [words]
     total = sum(widths)
+    cut_costs = [0.0, *(0.3 * _cut_cost(words, stop) for stop in range(1, len(words) + 1))]
     # best[n][k]: the first n words on k lines.
     best: list[dict[int, tuple[float, int]]] = [{0: (0.0, 0)}]
     for stop in range(1, len(words) + 1):
@@ -157,7 +163,7 @@ def _lines(words: Line, widths: Sequence[int], limit: int) -> list[Line]:
             if width > limit:
                 break
             uneven = (width / limit - total / count / limit) ** 2
-            cost = uneven + 0.3 * _cut_cost(words, stop)
+            cost = uneven + cut_costs[stop]
             for k, (before, _) in best[start].items():
                 if k < count and (k + 1 not in row or before + cost < row[k + 1][0]):
                     row[k + 1] = (before + cost, start)

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from longscribe.cues import cues, gap_text
 from longscribe.documents import docx, markdown
 from longscribe.drafts import draft_path, open_draft, remove_abandoned_drafts
-from longscribe.errors import OutputError, ResourceError
+from longscribe.errors import OutputError, RecordingError, ResourceError
 from longscribe.options import Format, SubtitleRules
 from longscribe.page.page import PageSound, page
 from longscribe.page.sound import Sound, encode_copy, link_to
@@ -77,8 +77,8 @@ def write_transcript(
         name: of the files, without suffix.
         formats: which files.
         rules: layout of the subtitles.
-        sound: what the page plays, beside it as `folder/name.m4a` where a copy is wanted; None for
-            a page without sound.
+        sound: what the page plays, beside it as `folder/name.page.m4a` where a copy is wanted; None
+            for a page without sound.
 
     Returns:
         the files written, in the order of `formats`; a copy of the sound is the last.
@@ -87,30 +87,30 @@ def write_transcript(
         OutputError, ResourceError: the folder cannot be written or its disk is full.
     """
     targets = [folder / f"{name}.{_SUFFIXES.get(format_, format_)}" for format_ in formats]
-    copied = sound is not None and "html" in formats and sound.way != "link"
-    copy = folder / f"{name}.m4a"
+    copy = folder / f"{name}.page.m4a"  # never the name of the recording, which may lie here
+    paged = sound if "html" in formats else None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_abandoned_drafts(folder)
         with ExitStack() as drafts:
-            if sound is not None and copied:
+            if paged is not None and paged.way != "link":
                 drafts.callback(draft_path(copy).unlink, missing_ok=True)
                 drafts.enter_context(open_draft(copy))
-                encode_copy(sound.recording, draft_path(copy))
+                paged = _copied(paged, draft_path(copy))
             for format_, target in zip(formats, targets, strict=True):
                 drafts.callback(draft_path(target).unlink, missing_ok=True)
                 file = drafts.enter_context(open_draft(target))
                 if format_ == "docx":
                     docx(transcript, file)
                 elif format_ == "html":
-                    audio = _page_audio(sound, folder, copy)
+                    audio = _page_audio(paged, folder, copy)
                     pieces = page(transcript, name, rules, audio)
                     file.writelines(piece.encode() for piece in pieces)
                 else:
                     file.writelines(p.encode() for p in render(transcript, format_, rules))
                 file.flush()
                 os.fsync(file.fileno())
-            if sound is not None and sound.way == "copy" and copied:
+            if paged is not None and paged.way == "copy":
                 targets.append(copy)
             for target in targets:
                 draft_path(target).replace(target)
@@ -157,6 +157,18 @@ def printable_lines(transcript: Transcript) -> list[str]:
         f"[{clock(start, '.')} --> {clock(end, '.')}] {text}"
         for start, end, text in _with_gaps(transcript)
     ]
+
+
+def _copied(sound: Sound, draft: Path) -> Sound:
+    """The sound with its copy made, or linked to where the recording has gone since it was read.
+
+    The page then asks for the file: hours of work are not lost for its sake.
+    """
+    try:
+        encode_copy(sound.recording, draft)
+    except RecordingError:
+        return sound._replace(audio="link")
+    return sound
 
 
 def _page_audio(sound: Sound | None, folder: Path, copy: Path) -> PageSound | None:

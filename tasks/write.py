@@ -32,10 +32,7 @@ def write(
     if "html" in options.formats:
         levels_s = audio.original_duration_s
         sound = Sound(recording, loudness(audio), levels_s, options.page_audio)
-        if sound.way != "link" and not recording.path.is_file():
-            logger.warning("The recording is gone: the page only links to it")
-            sound = sound._replace(audio="link")
-        elif sound.way != "link":
+        if sound.way != "link":
             logger.info("Encoding the sound of the page")
     try:
         files = write_transcript(

@@ -127,7 +127,7 @@ function setUpEditing() {
     event.stopPropagation(); // letters are text here, not shortcuts
     const index = Number(target.dataset.n);
     if (event.key === "Escape") focusSentence((target.blur(), index));
-    if (event.key !== "Enter") return;
+    if (event.key !== "Enter" || event.isComposing) return; // Enter also ends an input method's word
     event.preventDefault();
     if (event.ctrlKey || event.metaKey) seek(sentences[index].start, { play: true });
     else startEditing(index + 1);

@@ -11,7 +11,7 @@ function loadSound() {
   const embedded = byId("embedded");
   if (embedded) audio.src = URL.createObjectURL(decoded(embedded));
   else if (data.sound) audio.src = data.sound;
-  else document.body.classList.add("silent");
+  else byId("lost-sound").hidden = false;
 }
 
 /** The sound inside the page. As a blob, browsers seek in it; in a data: address some do not. */
@@ -139,7 +139,14 @@ function setUpPlayer() {
     addEventListener(event, () => { if (following && !audio.paused) follow(false); }, { passive: true });
   }
   addEventListener("hashchange", () => goToMoment({ play: true }));
-  transcript.addEventListener("click", ({ target }) => {
+  transcript.addEventListener("click", (event) => {
+    const { target } = event;
+    const link = target.closest(".time");
+    if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+      event.preventDefault(); // a second click on the same moment would change nothing
+      history.replaceState(null, "", link.hash);
+      seek(moment(), { play: true });
+    }
     const at = target.closest("[data-at]");
     if (at) seek(Number(at.dataset.at), { play: true });
     const span = target.closest(".s");

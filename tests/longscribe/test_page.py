@@ -1,8 +1,10 @@
 """The page as a file: what is in it, what is not, and what it plays."""
 
 import base64
+import errno
 import hashlib
 import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 from longscribe import audio
+from longscribe.errors import ResourceError
 from longscribe.formats import write_transcript
 from longscribe.page.sound import Sound, encode_copy, link_to, loudness
 from longscribe.transcript import SOUND_WITHOUT_TEXT, Change, Stretch, Transcript, Word
@@ -150,7 +153,7 @@ def sound(path: Path, audio_: Any, levels: bytes = b"\x00\xff") -> Sound:
     [
         ("auto", ["talk.html"], "./../a%20%231%20%22x%22.wav"),
         ("link", ["talk.html"], "./../a%20%231%20%22x%22.wav"),
-        ("copy", ["talk.html", "talk.m4a"], "./talk.m4a"),
+        ("copy", ["talk.html", "talk.page.m4a"], "./talk.page.m4a"),
         ("embed", ["talk.html"], None),
     ],
 )
@@ -169,6 +172,34 @@ def test_where_the_sound_comes_from(
     assert bool(embedded) == (audio_ == "embed")
     if embedded:
         assert base64.b64decode(embedded[1], validate=True)[4:8] == b"ftyp"
+
+
+def test_a_recording_in_the_output_folder_is_never_overwritten(tmp_path: Path) -> None:
+    recording = write_sound(tmp_path / "talk.m4a", bursts([(0.5, 1.0)], 2.0), "aac")
+    before = recording.read_bytes()
+    written(transcript(segment(0.5, 1.0, " Hi.")), tmp_path, sound(recording, "copy"))
+    assert recording.read_bytes() == before
+
+
+def test_a_recording_that_has_gone_costs_only_the_sound(tmp_path: Path) -> None:
+    recording = write_sound(tmp_path / "gone.aiff", bursts([], 2.0), "pcm_s16be")
+    gone = sound(recording, "auto")
+    recording.unlink()
+    html = written(transcript(segment(0.5, 1.0, " Hi.")), tmp_path / "out", gone)
+    assert Parsed(html).data()["sound"] == "./../gone.aiff"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["talk.html"]
+
+
+def test_a_full_disk_leaves_no_copy_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = write_sound(tmp_path / "a.wav", bursts([(0.5, 1.0)], 2.0))
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ResourceError, match="is full"):
+        written(transcript(), tmp_path / "out", sound(recording, "copy"))
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -247,8 +247,16 @@ def test_an_address_leads_to_a_moment(browser: Browser, file: Path) -> None:
     assert now(page)["sentence"] == 40
     assert page.evaluate("audio.paused")  # a page does not speak up by itself
     assert page.locator(".s.now").is_visible()
+    page.locator(".time").nth(1).click()
+    until(page, "!audio.paused")
+    assert page.url.endswith(str(page.locator(".time").nth(1).get_attribute("href")))
+    page.evaluate("audio.pause()")
+    page.evaluate(f"location.hash = 't={moment_s:.1f}'")
+    until(page, f"!audio.paused && Math.abs(audio.currentTime - {moment_s:.1f}) < 1")
+    page.evaluate("audio.pause()")
+    at_s = now(page)["seconds"]
     page.keyboard.press("c")
-    assert page.url.endswith(f"#t={moment_s:.1f}")
+    assert float(page.url.partition("#t=")[2]) == pytest.approx(at_s, abs=0.1)
 
 
 def test_a_click_in_the_waveform_seeks(page: Page) -> None:
@@ -337,7 +345,7 @@ def test_hostile_text_is_inert_and_nothing_is_fetched(browser: Browser, tmp_path
     assert page.locator(".s").text_content() == HOSTILE
     assert page.locator("main img, main script, .facts img").count() == 0
     folder = file.parent.as_uri()
-    assert {url.removeprefix(folder) for url in asked} == {"/talk.html", "/talk.m4a"}
+    assert {url.removeprefix(folder) for url in asked} == {"/talk.html", "/talk.page.m4a"}
 
 
 def test_the_browser_shows_vtt_cues_as_they_were_said(browser: Browser) -> None:
@@ -368,17 +376,19 @@ def test_ten_hours_load_quickly_and_scroll_smoothly(browser: Browser, tmp_path: 
     said = conversation(12_000)
     assert said.duration_s > 36_000
     file = write_page(said, tmp_path)
+    # In processor time, of all of Chromium's processes: a clock also shows what else runs.
+    start_s = processor_time_s()
     page = open_page(browser, file)
-    loaded_s = page.evaluate("performance.getEntriesByType('navigation')[0].duration / 1000")
-    assert loaded_s < 3.0
     before_s = processor_time_s()
+    assert before_s - start_s < 3.0
+    loaded_s = page.evaluate("performance.getEntriesByType('navigation')[0].duration / 1000")
     frames: list[float] = page.evaluate(
         """async () => {
           const times = [];
           let last = performance.now();
           const end = last + 4000;
           while (last < end) {
-            scrollBy(0, 120);
+            scrollBy(0, 60);
             await new Promise(requestAnimationFrame);
             times.push(performance.now() - last);
             last = performance.now();
@@ -389,7 +399,6 @@ def test_ten_hours_load_quickly_and_scroll_smoothly(browser: Browser, tmp_path: 
     busy_s = (processor_time_s() - before_s) / len(frames)
     per_second = 1000.0 * len(frames) / sum(frames)
     print(f"{loaded_s:.2f} s, {per_second:.0f} frames/s, {1000 * busy_s:.0f} ms of processor each")
-    # Of all of Chromium's processes: the frame rate itself is lower while other programs run.
     assert 1.0 / busy_s >= 30.0
     page.fill("#query", "museum")
     until(page, "document.getElementById('found').textContent.includes('found')")
