@@ -1,8 +1,8 @@
 """`python -m benchmarks.reliability`: provokes each event once and prints what it cost.
 
 A run of the bundled sample, in chunks of half a minute, is disturbed when two of its chunks are
-finished and another is under way; where the command ends, it is started again. Rows are kept: `--only WORD` measures the events that hold the word, and
-the table has all. RELIABILITY.md holds it.
+finished and another is under way; where the command ends, it is started again. Rows are kept:
+`--only WORD` measures the events that hold the word, and the table has all.
 """
 
 import argparse
@@ -278,6 +278,8 @@ def main() -> None:
                 good &= outcome.identical and not outcome.finished_lost and not outcome.rows_left
     finally:
         bench.server.kill()
+        for process in bench.sandbox.strays():
+            process.kill()
     print(_HEAD)
     for event in EVENTS:
         print(rows.get(event.name, f"| {event.name} | not measured | | | | | | |"))
