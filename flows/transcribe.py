@@ -47,7 +47,7 @@ from tasks.pool import Workers
 from tasks.postprocess import postprocess
 from tasks.resume import EarlierWork
 from tasks.split import split
-from tasks.stage import refusing
+from tasks.stage import leaving_quickly, refusing
 from tasks.transcribe_chunk import transcribe_chunks
 from tasks.write import write
 
@@ -81,6 +81,7 @@ def _run_name() -> str:
     description="Transcribe one long recording: sped up, cut at silences, recognized chunk by chunk "
     "on a pool of worker processes, merged, improved and written.",
 )
+@leaving_quickly
 @refusing
 def transcribe(
     recording: str,

@@ -83,7 +83,8 @@ def mark_dead_runs(current: UUID) -> None:
     """
     with suppress(httpx.HTTPError, PrefectHTTPStatusError), dead_runs() as names:
         for name in names:
-            _mark_run(UUID(name), itself=UUID(name) != current)
+            with suppress(ValueError):  # the machine went down while the name was written
+                _mark_run(UUID(name), itself=UUID(name) != current)
 
 
 def _mark_run(flow_run_id: UUID, *, itself: bool) -> None:

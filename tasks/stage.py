@@ -4,6 +4,7 @@ Prefect logs the whole traceback of an exception that leaves a task or a flow. O
 Failed state fails just the same in the UI and logs one line; the caller still gets the exception.
 """
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -11,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.context import refresh_global_settings_context
 from prefect.states import Failed
 
 from longscribe.errors import InputError
@@ -29,6 +31,27 @@ def refusing(function: Callable[P, R]) -> Callable[P, R]:
         except InputError as error:
             failed: Any = Failed(message=str(error), data=error)
             return failed  # type: ignore[no-any-return]  # Prefect takes a state for any result
+
+    return wrapped
+
+
+def leaving_quickly(function: Callable[P, R]) -> Callable[P, R]:
+    """A flow's function that, once stopped, does not wait for a server that is gone.
+
+    Prefect reports the state of a stopped run with all the retries that work in progress deserves,
+    and takes no further signal meanwhile: minutes, in which the command would not end.
+    """
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except Exception:
+            raise
+        except BaseException:
+            os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "1"
+            refresh_global_settings_context()
+            raise
 
     return wrapped
 

@@ -170,6 +170,23 @@ def test_too_little_disk_is_said_before_decoding(
     assert not path.with_suffix(".pcm").exists()
 
 
+def test_a_recording_that_changes_meanwhile_is_refused_and_a_deleted_one_is_not(
+    tmp_path: Path,
+) -> None:
+    path = write_sound(tmp_path / "a.wav", bursts([], 70.0))
+
+    def append(_: float) -> None:
+        with path.open("ab") as file:
+            file.write(bytes(1000))
+
+    with pytest.raises(RecordingError, match="changed while it was read"):
+        audio.accelerate(audio.probe(path), 1.0, tmp_path / "a.pcm", append)
+    made = audio.accelerate(
+        audio.probe(path), 1.0, tmp_path / "a.pcm", lambda _: path.unlink(missing_ok=True)
+    )
+    assert made.original_duration_s >= 70.0
+
+
 def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     """Blocks stay small however long the file: nothing is collected on the way."""
     path = write_sound(tmp_path / "long.flac", bursts([(0.0, 300.0)], 300.0))

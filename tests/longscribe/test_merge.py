@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -6,7 +7,9 @@ import numpy as np
 import pytest
 
 from longscribe.chunks import Chunk
+from longscribe.formats import render
 from longscribe.merge import account, merge
+from longscribe.options import FORMATS
 from longscribe.timeline import Timeline
 from longscribe.transcript import (
     SOUND_WITHOUT_TEXT,
@@ -55,8 +58,12 @@ def done(index: int, *segments: Segment, language: str = "en") -> ChunkTranscrip
     )
 
 
-def merged(*transcripts: ChunkTranscript, missing_s: float = 0.0) -> Transcript:
-    result = merge("a.wav", CHUNKS, transcripts, TIMELINE, SOUND, missing_s)
+def merged(
+    *transcripts: ChunkTranscript,
+    missing_s: float = 0.0,
+    failures: Mapping[int, str] | None = None,
+) -> Transcript:
+    result = merge("a.wav", CHUNKS, transcripts, TIMELINE, SOUND, missing_s, failures)
     tiles = result.stretches
     assert tiles[0].start == 0.0
     assert tiles[-1].end == pytest.approx(result.duration_s)
@@ -96,6 +103,13 @@ def test_a_failed_chunk_is_a_gap() -> None:
     result = merged(done(0, segment(0.0, 120.0, " a")))
     assert result.gaps == (Stretch(start=150.0, end=250.0, kind="gap", reason="chunk failed"),)
     assert result.lost == result.gaps
+
+
+def test_why_a_chunk_failed_is_said_in_every_format() -> None:
+    result = merged(done(0, segment(0.0, 120.0, " a")), failures={1: "its worker died 3 times"})
+    for format_ in FORMATS:
+        written = "".join(render(result, format_))
+        assert "chunk failed: its worker died 3 times" in written
 
 
 def test_what_is_missing_from_the_file_is_a_gap() -> None:

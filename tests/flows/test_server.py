@@ -1,0 +1,58 @@
+"""The embedded server: back when it died, gone when the command is."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+
+SCRIPT = """
+import os, time
+from flows.server import connect
+connect(None)
+print(os.environ["PREFECT_API_URL"], flush=True)
+time.sleep(300)
+"""
+
+
+def test_it_comes_back_and_does_not_outlive_a_killed_command(tmp_path: Path) -> None:
+    environment = {name: text for name, text in os.environ.items() if name != "PREFECT_API_URL"}
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT],
+        env={
+            **environment,
+            "PREFECT_HOME": str(tmp_path / "prefect"),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as command:
+        try:
+            assert command.stdout is not None
+            url = next(line for line in command.stdout if line.startswith("http"))
+            (server,) = psutil.Process(command.pid).children()
+            server.kill()
+            server.wait(10)
+            assert answers(url.strip(), within_s=120)
+            servers = psutil.Process(command.pid).children(recursive=True)
+            assert servers
+            command.send_signal(signal.SIGKILL)
+            _, alive = psutil.wait_procs(servers, timeout=5)
+            assert not alive
+        finally:
+            command.kill()
+
+
+def answers(url: str, within_s: float) -> bool:
+    give_up_s = time.monotonic() + within_s
+    while time.monotonic() < give_up_s:
+        try:
+            if httpx.get(f"{url}/health", timeout=5.0).status_code == httpx.codes.OK:
+                return True
+        except httpx.TransportError:
+            time.sleep(0.2)
+    return False
