@@ -1,4 +1,4 @@
-"""What prefect.yaml takes from the environment, with its defaults: Prefect's templates have none."""
+"""What prefect.yaml takes from the environment, with defaults: Prefect's templates have none."""
 
 import importlib.metadata
 import os

@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from longscribe.audio import probe
 from longscribe.chunks import most_chunks
+from longscribe.destinations import check_destination, writing_folder
 from longscribe.errors import OutputError, TranscriptionError
-from longscribe.formats import check_writable, output_name, printable_lines
+from longscribe.formats import output_name, printable_lines
 from longscribe.glossary import read_glossary
 from longscribe.machine import (
     Sizing,
@@ -39,13 +40,18 @@ from longscribe.options import (
     Task,
     check_options,
 )
+from longscribe.places import name_of
 from longscribe.transcript import Transcript
 from longscribe.weights import ModelSpec, check_language
 from tasks.accelerate import accelerate
+from tasks.access import access_of_run
+from tasks.deliver import deliver
+from tasks.fetch import fetch
 from tasks.load_model import load_model
 from tasks.merge import merge
 from tasks.pool import worker_pool
 from tasks.postprocess import postprocess
+from tasks.publish import publish
 from tasks.split import split
 from tasks.stage import refusing
 from tasks.transcribe_chunk import transcribe_chunks
@@ -59,7 +65,7 @@ class RunSummary(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    files: tuple[Path, ...]
+    files: tuple[Path | str, ...]  # URLs where output_dir is one
     segments: int
     improved_segments: int
     chunks: int
@@ -71,7 +77,7 @@ class RunSummary(BaseModel):
 
 
 def _run_name() -> str:
-    return output_name(Path(str(flow_run.parameters.get("recording", "recording"))))
+    return output_name(Path(name_of(str(flow_run.parameters.get("recording", "recording")))))
 
 
 @flow(
@@ -116,7 +122,7 @@ def transcribe(
     """Transcribe one recording.
 
     Args:
-        recording: Path of the recording, audio or video, anything FFmpeg reads.
+        recording: Path or URL of the recording, audio or video, anything FFmpeg reads: a path in the media roots, or http://, https://, s3://, gs://, az://, sftp://.
         model: tiny, base, small, medium, large-v3, turbo, their .en versions, demo, or a checkpoint's path.
         language: Code or name of the spoken language; auto detects it for every chunk.
         task: transcribe, or translate into English.
@@ -129,7 +135,7 @@ def transcribe(
         threads_per_worker: Threads of each worker; auto shares out the cores.
         memory_per_worker: Memory of each worker, such as 4GB; auto takes the model's measured need.
         batch_size: Windows of 30 s decoded side by side in a worker; auto goes by the number of workers.
-        output_dir: Folder for the transcript's own folder.
+        output_dir: Folder for the transcript's own folder, or the URL of one: s3://, gs://, az://, sftp://.
         formats: Files to write.
         glossary: Your own spellings, `heard => wanted` pairs, or paths of text files with them.
         initial_prompt: Text that sets style and vocabulary for every window.
@@ -149,16 +155,16 @@ def transcribe(
     """
     started_s = time.monotonic()
     _say_where_to_look()
-    options = check_options(**_parameters(locals()))
+    access = access_of_run()
+    options = access.confine(check_options(**_parameters(locals())))
     spellings = read_glossary(options.glossary)
-    name = output_name(options.recording_path)
-    folder = Path(options.output_dir).expanduser() / name
-    check_writable(folder)
+    name = output_name(Path(name_of(options.recording)))
+    check_destination(options.output_dir, name)
 
     with _scratch() as scratch:
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
-        source = probe(options.recording_path)
+        source = probe(fetch(options.recording, scratch, access))
         sizing = _size(source.declared_duration_s, spec, options)
         with worker_pool(sizing, (spec, options.for_chunks)) as pool:
             audio = accelerate(source, options.speed, scratch)
@@ -166,14 +172,17 @@ def transcribe(
             results = transcribe_chunks(pool, pieces.chunks, spec, options.for_chunks, sizing)
         if not results:
             raise TranscriptionError("all chunks failed; the log says why")
-        merged = merge(options.recording_path, audio, pieces, results)
+        merged = merge(source.path, audio, pieces, results)
         original_sound = pieces.sound * (audio.original_samples / audio.samples)
         improved = postprocess(merged, original_sound, spellings)
+        transcript = improved.model_copy(update={"model": options.model, "speed": options.speed})
+        folder = writing_folder(options.output_dir, name, scratch)
+        written = write(transcript, folder, name, options.formats)
+        publish(written)
+        files = deliver(written, options.output_dir, name)
 
-    transcript = improved.model_copy(update={"model": options.model, "speed": options.speed})
-    files = write(transcript, folder, name, options.formats)
     summary = RunSummary(
-        files=tuple(files),
+        files=files,
         segments=len(transcript.segments),
         improved_segments=transcript.improved_segments,
         chunks=len(pieces.chunks),
