@@ -5,13 +5,21 @@ BIN := $(VENV)/bin
 # Debian keeps python3's venv module in a package of its own.
 APT_GET := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
 
-.PHONY: demo test lint demo-model benchmark clean
+.PHONY: demo test test-service serve lint demo-model benchmark clean
 
 demo: $(VENV)/installed
 	$(BIN)/longscribe demo/sample.opus --model demo --print
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
+
+# The whole service on this machine, several minutes: server, workers, API, restarts.
+test-service: $(VENV)/installed
+	$(BIN)/python -m pytest -m service tests/deployments
+
+# Server and workers on this machine until Ctrl-C; `make serve PORT=0` takes a free port.
+serve: $(VENV)/installed
+	$(BIN)/python -m deployments.serve $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST))
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

@@ -52,7 +52,11 @@ def test_changed_by_hand_is_put_right_but_stays_switched_off(
         client.update_automation(
             changed.id,
             AutomationCore.model_validate(
-                {**changed.model_dump(), "enabled": False, "description": "mine"}
+                {
+                    **changed.model_dump(exclude={"id", "owner_resource"}),
+                    "enabled": False,
+                    "description": "mine",
+                }
             ),
         )
     apply_automations()
