@@ -6,7 +6,7 @@
 
 import re
 import unicodedata
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -62,6 +62,11 @@ def shown(place: str) -> str:
     if is_url(place):
         place = re.sub(r"://[^/@]*@", "://", place.partition("?")[0].partition("#")[0])
     return repr(place)
+
+
+def absolute(place: str) -> str:
+    """The place as another process would have to name it."""
+    return place if is_url(place) else str(Path(place).expanduser().absolute())
 
 
 def child_of(place: str, name: str) -> str:
@@ -128,7 +133,7 @@ def open_folder(place: str, option: str) -> "tuple[AbstractFileSystem, str]":
         return open_file_system(place, option)
     from fsspec import filesystem
 
-    return filesystem("file"), str(PurePosixPath(place))
+    return filesystem("file"), absolute(place)
 
 
 def reason(error: BaseException) -> str:
