@@ -11,7 +11,7 @@ from uuid import UUID
 
 import click
 from prefect.blocks.core import Block
-from prefect.blocks.notifications import AppriseNotificationBlock, CustomWebhookNotificationBlock
+from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events.actions import SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
@@ -88,7 +88,8 @@ def _save_block(address: str) -> UUID:
             secrets=SecretDict({"address": address}),
         )
     else:
-        block = AppriseNotificationBlock(url=SecretStr(address))
+        # Whatever its name: the one of Prefect's blocks that takes every Apprise address.
+        block = SlackWebhook(url=SecretStr(address))
     saved = block.save(_BLOCK, overwrite=True)
     assert isinstance(saved, UUID)
     return saved
