@@ -22,7 +22,7 @@ def settings() -> dict[str, str]:
         "inbox": _or_default("LONGSCRIBE_INBOX", str(Path(directory) / "inbox")),
         "transcripts": _or_default("LONGSCRIBE_TRANSCRIPTS", str(Path(directory) / "transcripts")),
         "model": _or_default("LONGSCRIBE_MODEL", "turbo"),
-        "inbox_cron": _or_default("LONGSCRIBE_INBOX_CRON", "* * * * *"),
+        "inbox_cron": _or_default("LONGSCRIBE_INBOX_CRON", "*/2 * * * *"),
         "time_zone": _or_default("LONGSCRIBE_TIME_ZONE", "UTC"),
         "version": importlib.metadata.version("longscribe"),
     }

@@ -42,7 +42,7 @@ def inbox(
     Args:
         folder: Path or URL of the inbox.
         output_dir: Path or URL of the folder for the transcripts; subfolders of the inbox are kept.
-        afterwards: move puts recordings into done/ and failed/; mark leaves them, a note beside each.
+        afterwards: move puts recordings into done/ and failed/; mark leaves them, with a note each.
         settle_minutes: How long a file must have stayed the same before it counts as complete.
         attempts: Runs that may fail before a recording is given up.
         short_megabytes: Recordings up to this size go to the queue that is served first.
