@@ -2,8 +2,8 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Running, State
 
 from flows.inbox import inbox
 from longscribe.errors import OptionError
+from tasks import start_runs
 
 
 class Drop:
@@ -42,9 +43,9 @@ class Drop:
 
 
 @pytest.fixture
-def drop(deployed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Drop]:
+def drop(deployed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Drop:
     monkeypatch.setenv("LONGSCRIBE_CACHE", str(tmp_path / "ledger"))
-    yield Drop(tmp_path)
+    return Drop(tmp_path)
 
 
 def runs(*tags: str) -> list[FlowRun]:
@@ -129,16 +130,27 @@ def test_the_same_recording_under_other_names_is_transcribed_once(drop: Drop) ->
 def test_two_hundred_recordings_and_overlapping_sweeps(
     drop: Drop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tags = {drop.put(f"{number:03}.wav") for number in range(200)}
+    started: dict[str, Any] = {}
+    asked: list[str] = []
+
+    def start(_: str, *, idempotency_key: str, parameters: Any, **rest: Any) -> SimpleNamespace:
+        """As the server: the first request with a key decides, the others get the same run."""
+        asked.append(idempotency_key)
+        started.setdefault(idempotency_key, parameters)
+        return SimpleNamespace(name="run")
+
+    monkeypatch.setattr(start_runs, "run_deployment", start)
     failures: list[BaseException] = []
 
     def sweep() -> None:
         try:
-            drop.sweep(options={"initial_prompt": str(tmp_path)})
+            drop.sweep()
         except BaseException as error:
             failures.append(error)
 
-    sweeps = [threading.Thread(target=sweep) for _ in range(2)]
+    for number in range(200):
+        drop.put(f"{number:03}.wav")
+    sweeps = [threading.Thread(target=sweep) for _ in range(3)]
     for thread in sweeps:
         thread.start()
     for thread in sweeps:
@@ -147,10 +159,11 @@ def test_two_hundred_recordings_and_overlapping_sweeps(
     # Another machine, or a ledger that was lost.
     monkeypatch.setenv("LONGSCRIBE_CACHE", str(tmp_path / "another"))
     drop.sweep()
-    mine = [run for run in runs("inbox") if run.parameters.get("initial_prompt") == str(tmp_path)]
-    assert len(mine) == 200
-    assert {tag for run in mine for tag in run.tags} - {"inbox", "longscribe"} == tags
-    assert len({run.parameters["output_dir"] + run.parameters["recording"] for run in mine}) == 200
+    assert len(asked) == 800
+    assert len(started) == 200
+    recordings = [parameters["recording"] for parameters in started.values()]
+    assert sorted(recordings) == [str(drop.folder / f"{number:03}.wav") for number in range(200)]
+    assert {parameters["output_dir"] for parameters in started.values()} == {str(drop.out)}
 
 
 def test_twenty_triggers_with_one_key_make_one_run(deployed: None, tmp_path: Path) -> None:
