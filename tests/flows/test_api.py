@@ -35,7 +35,7 @@ def environment(**more: str) -> dict[str, str]:
 def shell(script: str) -> str:
     script = script.replace("http://127.0.0.1:4200/api", api())
     ran = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
+        ["bash", "-euc", script],
         capture_output=True,
         text=True,
         timeout=400,
