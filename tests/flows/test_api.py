@@ -101,6 +101,28 @@ def test_a_run_is_cancelled_and_leaves_nothing(worker: Path) -> None:
     assert not (worker / "cancelled").exists()
 
 
+def test_a_recording_dropped_into_the_inbox_is_transcribed(
+    worker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.inbox import inbox
+
+    monkeypatch.setenv("LONGSCRIBE_CACHE", str(tmp_path / "ledger"))
+    folder = worker / "inbox"
+    (folder / "team").mkdir(parents=True)
+    shutil.copy(worker / "meeting.opus", folder / "team" / "dropped.opus")
+    (folder / "notes.odt").write_bytes(b"no recording")
+    give_up_s = time.monotonic() + 250.0
+    while any(path.is_file() for path in (folder / "notes.odt", folder / "team" / "dropped.opus")):
+        assert time.monotonic() < give_up_s
+        inbox(str(folder), str(worker / "transcripts"), settle_minutes=0.0, attempts=2)
+        time.sleep(2.0)
+    assert (folder / "done" / "team" / "dropped.opus").is_file()
+    assert (worker / "transcripts" / "team" / "dropped" / "dropped.txt").is_file()
+    note = (folder / "failed" / "notes.odt.failed.txt").read_text(encoding="utf-8")
+    assert "notes.odt' is not a recording that FFmpeg can read" in note
+    assert "attempt 2" in note
+
+
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [

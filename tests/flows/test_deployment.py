@@ -13,10 +13,13 @@ from prefect.cli.deploy._models import (
 )
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
+from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel
 
 from flows.deployment import settings
+from flows.transcribe import transcribe
 from flows.work_pool import QUEUES, WORK_POOL, prepare_work_pool
+from longscribe.options import RunOptions
 from tests.flows.conftest import PROJECT, deploy
 
 NAMES = ("transcribe/transcribe", "inbox/inbox")
@@ -154,3 +157,16 @@ def test_the_form_shows_words_choices_and_limits(deployed: None) -> None:
     assert fields["task"]["enum"] == ["transcribe", "translate"]
     assert (fields["speed"]["minimum"], fields["speed"]["maximum"]) == (0.5, 2.0)
     assert fields["formats"]["items"]["enum"][:2] == ["txt", "srt"]
+
+
+def test_the_form_has_the_limits_of_the_options() -> None:
+    form = parameter_schema(transcribe).properties
+    for name, option in RunOptions.model_json_schema()["properties"].items():
+        assert limits(form[name]) == limits(option), name
+
+
+def limits(field: dict[str, Any]) -> list[Any]:
+    names = ("type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+    return [
+        {name: kind[name] for name in names if name in kind} for kind in field.get("anyOf", [field])
+    ]
