@@ -7,13 +7,21 @@ APT_GET := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
 
 MINUTES ?= 30
 
-.PHONY: demo test lint demo-model benchmark chaos clean
+.PHONY: demo test test-service serve lint demo-model benchmark chaos clean
 
 demo: $(VENV)/installed
 	$(BIN)/longscribe demo/sample.opus --model demo --print
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
+
+# The whole service on this machine, several minutes: server, workers, API, restarts.
+test-service: $(VENV)/installed
+	$(BIN)/python -m pytest -m service tests/deployments
+
+# Server and workers on this machine until Ctrl-C; `make serve PORT=0` takes a free port.
+serve: $(VENV)/installed
+	$(BIN)/python -m deployments.serve $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST))
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

@@ -1,9 +1,9 @@
-"""A memory limit that kills one of two workers in the middle of a recording: it finishes with one.
+"""A memory limit that kills one of two workers in mid-recording: it finishes with one.
 
-`python -m benchmarks.memory_limit` (as root, Linux) starts the command with two workers in a control
-group of its own, with plenty of memory. When both workers are at a chunk, the group's limit is lowered
-to a little more than what is in use, and the kernel kills whoever asks for more. Prints the lines of
-the log that tell of it.
+`python -m benchmarks.memory_limit` (as root, Linux) starts the command with two workers in a
+control group of its own, with plenty of memory. When both workers are at a chunk, the group's limit
+is lowered to a little more than what is in use, and the kernel kills whoever asks for more. Prints
+the lines of the log that tell of it.
 """
 
 import argparse

@@ -1,1 +1,1 @@
-"""What a Prefect server is told once: automations."""
+"""Longscribe as a service: what starts its server and workers, and what they are told."""

@@ -21,6 +21,7 @@ from flows.embedded_server import EmbeddedServer, surely_needed
 from longscribe.errors import InputError, LongscribeError, OptionError
 from longscribe.formats import output_name
 from longscribe.options import DEFAULT_FORMATS, FORMATS, RunOptions, check_options
+from longscribe.places import name_of
 
 OK, FAILED, BAD_INPUT, PARTIAL, STOPPED, TERMINATED = 0, 1, 2, 3, 130, 143
 
@@ -143,7 +144,13 @@ _NUMBER = _FloatOrNone()
 )
 @_option("--memory-per-worker", "memory_per_worker", metavar="SIZE", help="Such as 4GB.  [auto]")
 @_option("--batch-size", "batch_size", type=_COUNT, help="Windows decoded at once.  [auto]")
-@_option("-o", "--output-dir", "output_dir", metavar="DIR", help="Where to write.  [transcripts]")
+@_option(
+    "-o",
+    "--output-dir",
+    "output_dir",
+    metavar="DIR",
+    help="Folder or URL to write to.  [transcripts]",
+)
 @click.option(
     "-f",
     "--formats",
@@ -282,7 +289,7 @@ def _run(options: RunOptions, show: bool) -> int:
 def _refuse_same_outputs(runs: Sequence[RunOptions]) -> None:
     seen: dict[str, str] = {}
     for options in runs:
-        name = output_name(options.recording_path)
+        name = output_name(Path(name_of(options.recording)))
         if name in seen:
             raise OptionError(
                 f"{seen[name]!r} and {options.recording!r} would both be written to the folder "

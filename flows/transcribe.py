@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from longscribe.audio import probe
 from longscribe.chunks import most_chunks
+from longscribe.destinations import check_destination, writing_folder
 from longscribe.errors import TranscriptionError
-from longscribe.formats import check_writable, output_name, printable_lines
+from longscribe.formats import output_name, printable_lines
 from longscribe.glossary import read_glossary
 from longscribe.machine import (
     Sizing,
@@ -36,15 +37,20 @@ from longscribe.options import (
     Task,
     check_options,
 )
+from longscribe.places import name_of
 from longscribe.scratch import scratch
 from longscribe.transcript import Transcript
 from longscribe.weights import ModelSpec, check_language
 from tasks.accelerate import accelerate
+from tasks.access import access_of_run
 from tasks.crashed_runs import mark_dead_runs
+from tasks.deliver import deliver
+from tasks.fetch import fetch
 from tasks.load_model import load_model
 from tasks.merge import merge
 from tasks.pool import Workers
 from tasks.postprocess import postprocess
+from tasks.publish import publish
 from tasks.resume import EarlierWork
 from tasks.split import split
 from tasks.stage import leaving_quickly, refusing
@@ -59,7 +65,7 @@ class RunSummary(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    files: tuple[Path, ...]
+    files: tuple[Path | str, ...]  # URLs where output_dir is one
     segments: int
     improved_segments: int
     chunks: int
@@ -72,7 +78,7 @@ class RunSummary(BaseModel):
 
 
 def _run_name() -> str:
-    return output_name(Path(str(flow_run.parameters.get("recording", "recording"))))
+    return output_name(Path(name_of(str(flow_run.parameters.get("recording", "recording")))))
 
 
 @flow(
@@ -115,8 +121,8 @@ def transcribe(
     temperature_increment_on_fallback: Annotated[float, Field(gt=0.0, le=1.0)] | None = 0.2,
     best_of: Annotated[int, Field(ge=1, le=20)] = 5,
     beam_size: Annotated[int, Field(ge=1, le=20)] | None = None,
-    patience: float | None = None,
-    length_penalty: float | None = None,
+    patience: Annotated[float, Field(gt=0.0, le=10.0)] | None = None,
+    length_penalty: Annotated[float, Field(ge=0.0, le=1.0)] | None = None,
     suppress_tokens: str = "-1",
     condition_on_previous_text: bool = False,
     word_timestamps: bool = False,
@@ -127,7 +133,7 @@ def transcribe(
     """Transcribe one recording.
 
     Args:
-        recording: Path of the recording, audio or video, anything FFmpeg reads.
+        recording: Path or URL of the recording, audio or video, anything FFmpeg reads: a path in the media roots, or http://, https://, s3://, gs://, az://, sftp://.
         model: tiny, base, small, medium, large-v3, turbo, their .en versions, demo, or a checkpoint's path.
         language: Code or name of the spoken language; auto detects it for every chunk.
         task: transcribe, or translate into English.
@@ -140,7 +146,7 @@ def transcribe(
         threads_per_worker: Threads of each worker; auto shares out the cores.
         memory_per_worker: Memory of each worker, such as 4GB; auto takes the model's measured need.
         batch_size: Windows of 30 s decoded side by side in a worker; auto goes by the number of workers.
-        output_dir: Folder for the transcript's own folder.
+        output_dir: Folder for the transcript's own folder, or the URL of one: s3://, gs://, az://, sftp://.
         formats: Files to write; html is a page to read and listen to, words is JSON of words.
         page_audio: The page's sound; auto links to a recording that browsers play and copies others, embed puts a copy into the page.
         max_line_chars: Characters in a line of subtitles; 0 for one cue a segment without any rules.
@@ -169,18 +175,18 @@ def transcribe(
     """
     started_s = time.monotonic()
     _say_where_to_look()
-    options = check_options(**_parameters(locals()))
+    access = access_of_run()
+    options = access.confine(check_options(**_parameters(locals())))
     spellings = read_glossary(options.glossary)
-    name = output_name(options.recording_path)
-    folder = Path(options.output_dir).expanduser() / name
-    check_writable(folder)
+    name = output_name(Path(name_of(options.recording)))
+    check_destination(options.output_dir, name)
 
     mark_dead_runs(_own_id())
 
     with scratch(str(_own_id())) as folder_of_run:
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
-        source = probe(options.recording_path)
+        source = probe(fetch(options.recording, folder_of_run, access))
         sizing = _size(source.declared_duration_s, spec, options)
         earlier = EarlierWork(source, spec, options)
         with Workers(sizing, (spec, options.for_chunks)) as pool:
@@ -201,14 +207,17 @@ def transcribe(
             )
         if not transcribed.results:
             raise TranscriptionError("all chunks failed; the log says why")
-        merged = merge(options.recording_path, audio, pieces, transcribed)
+        merged = merge(source.path, audio, pieces, transcribed)
         original_sound = pieces.sound * (audio.original_samples / audio.samples)
         improved = postprocess(merged, original_sound, spellings)
         transcript = improved.model_copy(update={"model": options.model, "speed": options.speed})
-        files = write(transcript, folder, name, options, source, audio)
+        folder = writing_folder(options.output_dir, name, folder_of_run)
+        written = write(transcript, folder, name, options, source, audio)
+        publish(written)
+        files = deliver(written, options.output_dir, name)
 
     summary = RunSummary(
-        files=tuple(files),
+        files=files,
         segments=len(transcript.segments),
         improved_segments=transcript.improved_segments,
         chunks=len(pieces.chunks),

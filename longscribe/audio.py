@@ -35,6 +35,9 @@ _GAP_TO_FILL_S = 0.1
 _MISSING_AT_LEAST_S = 1.0
 _MISSING_AT_LEAST_FRACTION = 0.02
 
+# Files that name other files: whoever sends one could have any file of this machine read.
+_PLAYLISTS = ("concat", "dash", "hls", "imf")
+
 _CLIPPED_LEVEL = 1.0 - 2.0**-15
 
 
@@ -364,7 +367,7 @@ def _open(path: Path) -> InputContainer:
         if size_bytes == 0:
             raise RecordingError(f"{_shown(path)} is empty (0 bytes); record or copy it again.")
         # "file:" keeps FFmpeg from reading a colon in a name as a protocol.
-        return av.open(f"file:{path.absolute()}", mode="r", metadata_errors="replace")
+        container = av.open(f"file:{path.absolute()}", mode="r", metadata_errors="replace")
     except FileNotFoundError:
         raise RecordingError(f"{_shown(path)} does not exist; check the path.") from None
     except PermissionError:
@@ -376,6 +379,12 @@ def _open(path: Path) -> InputContainer:
         ) from None
     except OSError as error:
         raise RecordingError(f"{_shown(path)} cannot be read: {error.strerror}.") from None
+    if container.format.name in _PLAYLISTS:
+        container.close()
+        raise RecordingError(
+            f"{_shown(path)} is a playlist and no recording; name the recordings it lists."
+        )
+    return container
 
 
 def _missing_s(recording: Recording, decoded_s: float) -> float:

@@ -9,6 +9,7 @@ from longscribe.errors import OutputError, ResourceError
 from longscribe.formats import write_transcript
 from longscribe.options import RunOptions
 from longscribe.page.sound import Sound, loudness
+from longscribe.places import is_url
 from longscribe.transcript import Transcript
 from tasks.stage import stage
 
@@ -31,7 +32,10 @@ def write(
     sound = None
     if "html" in options.formats:
         levels_s = audio.original_duration_s
-        sound = Sound(recording, loudness(audio), levels_s, options.page_audio)
+        # A fetched recording goes with the run's scratch folder: there would be nothing to link to.
+        fetched = is_url(options.recording) and options.page_audio in ("auto", "link")
+        way = "copy" if fetched else options.page_audio
+        sound = Sound(recording, loudness(audio), levels_s, way)
         if sound.way != "link":
             logger.info("Encoding the sound of the page")
     try:

@@ -1,0 +1,72 @@
+"""`python -m deployments.register`: tell the server of the pool, the deployments, the automations.
+
+As often as you like: what is there already is brought up to date.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL
+
+from deployments.automations import apply_automations
+from flows.work_pool import prepare_work_pool
+from longscribe.errors import ServerError
+
+_PROJECT = Path(__file__).resolve().parent.parent
+_ANSWERS_WITHIN_S = 300.0  # the first start makes the database
+
+
+def wait_for_server(within_s: float = _ANSWERS_WITHIN_S) -> None:
+    """Return as soon as the configured server and its database answer.
+
+    Args:
+        within_s: how long to wait, in seconds.
+
+    Raises:
+        ServerError: none is configured, or it does not answer in time.
+    """
+    url = PREFECT_API_URL.value()
+    if not url:
+        raise ServerError("no Prefect server is named; set PREFECT_API_URL to its /api address.")
+    give_up_s = time.monotonic() + within_s
+    while True:
+        with get_client(sync_client=True) as client:
+            failure = client.api_healthcheck()
+        if failure is None:
+            return
+        if time.monotonic() >= give_up_s:
+            raise ServerError(f"the Prefect server at {url} does not answer: {failure}")
+        time.sleep(1.0)
+
+
+def register() -> None:
+    """Bring the server up to date with this installation.
+
+    Raises:
+        ServerError: `prefect deploy` refused; it said why.
+    """
+    prepare_work_pool()
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    deployed = subprocess.run(command, cwd=_PROJECT, capture_output=True, text=True, check=False)
+    if deployed.returncode:
+        raise ServerError(f"prefect deploy failed:\n{deployed.stdout}{deployed.stderr}")
+    apply_automations()
+
+
+@click.command()
+def main() -> None:
+    """Wait for the Prefect server, then register everything with it."""
+    try:
+        wait_for_server()
+        register()
+    except ServerError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo("Registered: work pool longscribe, deployments transcribe and inbox")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Recordings that come from elsewhere and transcripts that go there, through the whole flow."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+from flows.transcribe import transcribe
+from longscribe.errors import OptionError
+from tests.flows.conftest import PROJECT
+from tests.longscribe.servers import content, serving
+
+SAMPLE = PROJECT / "demo" / "sample.opus"
+
+
+def test_from_the_web_into_a_bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LONGSCRIBE_PRIVATE_HOSTS", "127.0.0.1")
+    with serving({"/talks/May%205.opus": content(SAMPLE.read_bytes())}) as (url, _):
+        summary: Any = transcribe(
+            recording=f"{url}/talks/May%205.opus?signature=1",
+            model="demo",
+            output_dir="memory://transcripts",
+            formats=["txt", "json"],
+        )
+    assert summary.files == (
+        "memory://transcripts/May 5/May 5.txt",
+        "memory://transcripts/May 5/May 5.json",
+    )
+    memory = fsspec.filesystem("memory")
+    written = json.loads(memory.cat_file("/transcripts/May 5/May 5.json"))
+    assert written["longscribe"]["recording"] == "May 5.opus"
+    assert "heavy report on Monday" in written["text"]
+    assert sorted(map(str, tmp_path.glob("longscribe-*"))) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["http://127.0.0.1:1/a.wav"], "is not a public address"),
+        (["file:///etc/passwd"], "is not a kind of URL that can be used"),
+        ([str(SAMPLE), "-o", "https://example.org/"], "is a web address"),
+        ([str(SAMPLE), "-o", "s3://bucket/out"], "pip install 'longscribe[s3]'"),
+    ],
+)
+def test_bad_places_are_refused_with_one_sentence(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    from prefect.settings import PREFECT_API_URL
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "flows.command_line", *arguments, "--model", "demo"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PREFECT_API_URL": str(PREFECT_API_URL.value()),
+            "PYTHONPATH": str(PROJECT),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 2
+    assert words in ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_without_media_roots_runs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What a run that a worker carries out sees in prefect.runtime.
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "0")
+    with pytest.raises(OptionError, match="LONGSCRIBE_MEDIA_ROOTS is not set"):
+        transcribe(recording=str(SAMPLE), model="demo")
