@@ -140,8 +140,8 @@ def transcribe(
         decoding: batched decodes many windows at once; sequential is openai-whisper's own loop, slower.
         precision: Numbers to compute with; auto is int8 on a CPU that can, float16 on a GPU. sequential computes in float32.
         device: cpu or cuda; auto takes a GPU where there is one.
-        speed: Tempo before recognition, pitch kept; 1.0 leaves the sound untouched.
-        chunk_minutes: About how long a chunk is, in minutes of accelerated audio.
+        speed: Tempo before recognition, 0.5 to 2.0, pitch kept; 1.0 leaves the sound untouched.
+        chunk_minutes: About how long a chunk is, in minutes of accelerated audio, 0.5 to 120.
         workers: Worker processes; auto takes what cores and memory allow.
         threads_per_worker: Threads of each worker; auto shares out the cores.
         memory_per_worker: Memory of each worker, such as 4GB; auto takes the model's measured need.
@@ -160,18 +160,18 @@ def transcribe(
         chunk_timeout_minutes: A chunk that takes longer is stuck and runs again; auto goes by the speed of the others.
         keep_days: Results of chunks that were not used for longer are removed.
         keep_size: Beyond this size, results of chunks that were used longest ago are removed.
-        temperature: First sampling temperature.
+        temperature: First sampling temperature, 0 to 1.
         temperature_increment_on_fallback: Step to the next temperature when decoding fails; null for none.
-        best_of: Candidates when sampling.
-        beam_size: Beams at temperature zero; null decodes greedily.
-        patience: Beam search patience.
-        length_penalty: Length penalty of candidates.
+        best_of: Candidates when sampling, 1 to 20.
+        beam_size: Beams at temperature zero, 1 to 20; null decodes greedily.
+        patience: Beam search patience, up to 10; needs beam_size.
+        length_penalty: Length penalty of candidates, 0 to 1.
         suppress_tokens: Token ids never sampled; -1 for non-speech symbols.
         condition_on_previous_text: Give each window the text before it; needs sequential decoding.
         word_timestamps: Find the times of words.
         compression_ratio_threshold: Above this, text counts as repetitive and is decoded again.
         logprob_threshold: Below this average log probability, text is decoded again.
-        no_speech_threshold: Above this probability of no speech, a failed window counts as silence.
+        no_speech_threshold: Above this probability of no speech, 0 to 1, a failed window counts as silence.
     """
     started_s = time.monotonic()
     _say_where_to_look()

@@ -66,6 +66,7 @@ class Served:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*SERVE, "--port", str(self.port), "--folder", str(self.folder)],
@@ -75,7 +76,7 @@ class Served:
                 stderr=log,
                 start_new_session=True,
             )
-        wait_for(lambda: b"Ctrl-C stops it" in self.log.read_bytes() or self._gone(), 120)
+        wait_for(lambda: b"Ctrl-C stops it" in self.log.read_bytes()[before:] or self._gone(), 180)
         assert not self._gone(), self.log.read_text()
 
     def stop(self) -> float:
