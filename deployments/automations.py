@@ -48,7 +48,7 @@ def apply_automations() -> None:
             return
         block_id = _save_block(address)
         for name, states in _ENDS.items():
-            _put(client, _when_a_run_ends(name, states, block_id))
+            put_automation(client, _when_a_run_ends(name, states, block_id))
 
 
 def _when_a_run_ends(name: str, states: list[str], block_id: UUID) -> AutomationCore:
@@ -95,7 +95,7 @@ def _save_block(address: str) -> UUID:
     return saved
 
 
-def _put(client: SyncPrefectClient, wanted: AutomationCore) -> None:
+def put_automation(client: SyncPrefectClient, wanted: AutomationCore) -> None:
     """Make the automation, or change it where it differs; on or off stays as people have set it."""
     present = client.read_automations_by_name(wanted.name)
     if not present:

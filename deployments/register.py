@@ -12,6 +12,7 @@ import click
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
+from deployments import silent_runs
 from deployments.automations import apply_automations
 from flows.work_pool import prepare_work_pool
 from longscribe.errors import ServerError
@@ -55,6 +56,7 @@ def register() -> None:
     if deployed.returncode:
         raise ServerError(f"prefect deploy failed:\n{deployed.stdout}{deployed.stderr}")
     apply_automations()
+    silent_runs.create()
 
 
 @click.command()

@@ -31,7 +31,7 @@ def fetch(url: str, folder: Path, access: Access, on_progress: OnProgress | None
 
     Args:
         url: checked by `Access.allowed`.
-        folder: to put it in, under its own name.
+        folder: to put it in, under its own name; made where it is missing, and nothing else's.
         access: how large it may be, and what may be reached.
         on_progress: called as it comes in.
 
@@ -39,6 +39,7 @@ def fetch(url: str, folder: Path, access: Access, on_progress: OnProgress | None
         RecordingError: it does not exist, is too large, or cannot be reached.
         ResourceError: the disk is too full.
     """
+    folder.mkdir(exist_ok=True)
     target = folder / name_of(url)
     transfer = _Transfer(url, target, access.largest_download_bytes, on_progress)
     if is_web(url):

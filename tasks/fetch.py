@@ -13,13 +13,16 @@ from tasks.stage import stage
 _REPORT_EVERY_S = 5.0
 
 
-def fetch(recording: str, folder: Path, access: Access) -> Path:
-    """The recording's file: the one it names, or a copy in `folder` of what its URL names.
+def fetch(recording: str, scratch: Path, access: Access) -> Path:
+    """The recording's file: the one it names, or a copy in `scratch` of what its URL names.
 
     Raises:
         RecordingError, ResourceError: as `longscribe.sources.fetch`.
     """
-    return _fetch(recording, folder, access) if is_url(recording) else Path(recording)
+    if not is_url(recording):
+        return Path(recording)
+    # A folder of its own: whoever named the file must not hit one of the run's own.
+    return _fetch(recording, scratch / "fetched", access)
 
 
 @stage("fetch")

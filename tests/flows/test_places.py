@@ -20,20 +20,21 @@ SAMPLE = PROJECT / "demo" / "sample.opus"
 
 def test_from_the_web_into_a_bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LONGSCRIBE_PRIVATE_HOSTS", "127.0.0.1")
-    with serving({"/talks/May%205.opus": content(SAMPLE.read_bytes())}) as (url, _):
+    # Named as the run's own file in its scratch folder.
+    with serving({"/talks/samples.pcm": content(SAMPLE.read_bytes())}) as (url, _):
         summary: Any = transcribe(
-            recording=f"{url}/talks/May%205.opus?signature=1",
+            recording=f"{url}/talks/samples.pcm?signature=1",
             model="demo",
             output_dir="memory://transcripts",
             formats=["txt", "json"],
         )
     assert summary.files == (
-        "memory://transcripts/May 5/May 5.txt",
-        "memory://transcripts/May 5/May 5.json",
+        "memory://transcripts/samples/samples.txt",
+        "memory://transcripts/samples/samples.json",
     )
     memory = fsspec.filesystem("memory")
-    written = json.loads(memory.cat_file("/transcripts/May 5/May 5.json"))
-    assert written["longscribe"]["recording"] == "May 5.opus"
+    written = json.loads(memory.cat_file("/transcripts/samples/samples.json"))
+    assert written["longscribe"]["recording"] == "samples.pcm"
     assert "heavy report on Monday" in written["text"]
     assert sorted(map(str, tmp_path.glob("longscribe-*"))) == []
 
