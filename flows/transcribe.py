@@ -40,12 +40,14 @@ from longscribe.scratch import scratch
 from longscribe.transcript import Transcript
 from longscribe.weights import ModelSpec, check_language
 from tasks.accelerate import accelerate
+from tasks.artifacts import RunArtifacts
 from tasks.crashed_runs import mark_dead_runs
 from tasks.load_model import load_model
 from tasks.merge import merge
 from tasks.pool import Workers
 from tasks.postprocess import postprocess
 from tasks.resume import EarlierWork
+from tasks.show_outcome import show_outcome
 from tasks.split import split
 from tasks.stage import refusing
 from tasks.transcribe_chunk import transcribe_chunks
@@ -176,7 +178,7 @@ def transcribe(
 
     mark_dead_runs(_own_id())
 
-    with scratch(str(_own_id())) as folder_of_run:
+    with scratch(str(_own_id())) as folder_of_run, RunArtifacts(name, _own_id()) as artifacts:
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
         source = probe(options.recording_path)
@@ -195,6 +197,7 @@ def transcribe(
                 spec,
                 options.for_chunks,
                 folder_of_run,
+                artifacts=artifacts,
                 fresh=options.fresh,
                 timeout_s=options.chunk_timeout_s,
             )
@@ -204,7 +207,9 @@ def transcribe(
         original_sound = pieces.sound * (audio.original_samples / audio.samples)
         improved = postprocess(merged, original_sound, spellings)
         transcript = improved.model_copy(update={"model": options.model, "speed": options.speed})
-        files = write(transcript, folder, name, options, source, audio)
+        files = write(transcript, folder, name, options, source, audio, transcribed.record)
+        seconds = time.monotonic() - started_s
+        show_outcome(artifacts, transcript, transcribed.record, files, seconds)
 
     summary = RunSummary(
         files=tuple(files),
@@ -214,7 +219,7 @@ def transcribe(
         kept_chunks=transcribed.kept,
         failed_chunks=len(transcribed.failures),
         duration_s=transcript.duration_s,
-        seconds=time.monotonic() - started_s,
+        seconds=seconds,
         language=transcript.language,
         lines=tuple(printable_lines(transcript)),
     )
