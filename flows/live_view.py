@@ -5,7 +5,6 @@ from typing import Final
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live as RichLive
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
@@ -88,11 +87,11 @@ class LiveView:
 
     def _heading(self) -> RenderableType:
         line = Table.grid(padding=(0, 1), expand=True)
-        line.add_column(width=2)
-        line.add_column(no_wrap=True, overflow="ellipsis")
+        line.add_column(width=1)
+        line.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         line.add_column(justify="right", no_wrap=True)
         elapsed = format_time(time.monotonic() - self._began_s)
-        line.add_row(self._spinner, f"[bold]{escape(self._name)}[/]", f"[dim]{elapsed}[/]")
+        line.add_row(self._spinner, Text(self._name, "bold"), Text(elapsed, "dim"))
         return line
 
     def _stage_line(self) -> Text:
@@ -109,11 +108,12 @@ class LiveView:
     def _bar(self, status: RunStatus) -> RenderableType:
         # Between two facts the clock goes on.
         since_s = time.monotonic() - self._status_at_s
-        left = "[dim]learning how fast it goes[/]"
+        left = Text("learning how fast it goes", "dim")
         if status.done == status.total:
-            left = ""
+            left = Text()
         elif status.left_s is not None:
-            left = f"about [bold]{format_time(max(0.0, status.left_s - since_s))}[/] left"
+            left_s = max(0.0, status.left_s - since_s)
+            left = Text.assemble("about ", (format_time(left_s), "bold"), " left")
         pace = "" if status.x_real_time is None else f"{status.x_real_time:.1f} x real time"
         line = Table.grid(padding=(0, 1))
         line.add_column(width=1)
@@ -121,7 +121,7 @@ class LiveView:
         line.add_row(
             "",
             ProgressBar(total=100.0, completed=status.percent, complete_style="cyan"),
-            f"[bold]{min(status.percent, 100.0):3.0f} %[/]",
+            Text(f"{min(status.percent, 100.0):3.0f} %", "bold"),
             left,
         )
         cores = status.cpu_percent / 100.0
@@ -137,14 +137,15 @@ class LiveView:
         table = Table.grid(padding=(0, 2), pad_edge=False)
         table.add_column(width=1)
         for justify in ("left", "left", "left", "left", "right", "right", "right", "right"):
-            table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+            table.add_column(justify=justify, no_wrap=True)
         if status.workers:
             heads = ("worker", "chunk", "span", "", "time", "x real time", "CPU", "memory")
-            table.add_row("", *(f"[dim]{head}[/]" for head in heads))
+            table.add_row("", *(Text(head, "dim") for head in heads))
         for worker in status.workers[:_MOST_WORKERS]:
             table.add_row("", *self._worker(worker))
         if len(status.workers) > _MOST_WORKERS:
-            table.add_row("", f"[dim]and {len(status.workers) - _MOST_WORKERS} more[/]")
+            left_out = len(status.workers) - _MOST_WORKERS
+            table.add_row("", Text(f"and {left_out} more", "dim"))
         return table
 
     def _worker(self, worker: WorkerStatus) -> list[RenderableType]:
@@ -154,11 +155,11 @@ class LiveView:
             f"{worker.rss_bytes / 1e9:.2f} GB",
         ]
         if not worker.chunk:
-            return [str(worker.pid), "[dim]idle[/]", "", "", "", *figures]
+            return [str(worker.pid), Text("idle", "dim"), "", "", "", *figures]
         return [
             str(worker.pid),
             worker.chunk,
-            f"[dim]{worker.span}[/]",
+            Text(worker.span, "dim"),
             ProgressBar(
                 total=1.0,
                 completed=worker.fraction or 0.0,

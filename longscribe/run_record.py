@@ -38,7 +38,7 @@ class ChunkRow(NamedTuple):
     """A chunk and what became of it; figures are those of its worker, 0 where there is none.
 
     Attributes:
-        index: of the chunk, from 0.
+        position: of the chunk, from 0.
         number: of how many, such as `3 of 7`.
         span: where it lies in the recording.
         start_s, end_s: the same in seconds.
@@ -47,7 +47,7 @@ class ChunkRow(NamedTuple):
         attempts: how often it was begun in this run; of a kept one, in the run that did it.
     """
 
-    index: int
+    position: int
     number: str
     span: str
     start_s: float
@@ -136,7 +136,7 @@ class RunRecorder:
     def begin(self) -> None:
         """All that is not kept will now be done."""
         with self._lock:
-            waiting = [row.index for row in self._rows.values() if row.outcome == "waiting"]
+            waiting = [row.position for row in self._rows.values() if row.outcome == "waiting"]
             work = {index: _work(self._chunks[index]) for index in waiting}
             self._progress = Progress(work, self._workers)
 
@@ -208,8 +208,10 @@ class RunRecorder:
         with self._lock:
             at = {one.chunk_index: one.pid for one in self._at_work}
             return tuple(
-                row._replace(outcome="running", pid=at[row.index], attempts=self._tries(row.index))
-                if row.outcome == "waiting" and row.index in at
+                row._replace(
+                    outcome="running", pid=at[row.position], attempts=self._tries(row.position)
+                )
+                if row.outcome == "waiting" and row.position in at
                 else row
                 for row in self._rows.values()
             )
@@ -254,6 +256,9 @@ class RunRecorder:
                 )
             statuses.append(status)
         return tuple(statuses)
+
+    def _under_way(self, row: ChunkRow, pid: int) -> ChunkRow:
+        return row._replace(outcome="running", pid=pid, attempts=self._tries(row.position))
 
     def _tries(self, index: int) -> int:
         return max(1, sum(len(a) for (i, _), a in self._attempts.items() if i == index))

@@ -187,7 +187,7 @@ class RunArtifacts:
 
 
 def slug(name: str) -> str:
-    """A name as artifacts' keys take it: lower case, digits and dashes; two names never share one."""
+    """A name as artifacts' keys take it: lower case, digits, dashes; no two names share one."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     made = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_LONGEST_SLUG].strip("-")
     if made == name:

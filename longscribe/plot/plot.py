@@ -151,11 +151,11 @@ def _timeline(record: RunRecord, scale: _Scale, across: list[_Tick], y: float) -
     boxes = [_bar(one, record, scale, rows[one.pid]) for one in record.attempts if one.pid in rows]
     up = [_Tick(row + _ROW / 2, f"pid {pid}") for pid, row in rows.items()]
     bottom = y + 4 + len(rows) * (_ROW + _ROW_GAP)
-    return _Panel("Workers", "  chunks by their number", y, bottom, across, up=up, boxes=boxes)
+    return _Panel("Workers", "chunks by their number", y, bottom, across, up=up, boxes=boxes)
 
 
 def _bar(attempt: Attempt, record: RunRecord, scale: _Scale, y: float) -> _Box:
-    row = next(row for row in record.chunks if row.index == attempt.chunk_index)
+    row = next(row for row in record.chunks if row.position == attempt.chunk_index)
     x = scale.x(attempt.start_s)
     width = max(1.0, round(scale.x(attempt.end_s) - x - 1, 1))
     label = str(attempt.chunk_index + 1)
@@ -185,7 +185,7 @@ def _cpu(record: RunRecord, scale: _Scale, across: list[_Tick], y: float) -> _Pa
     return _curves(
         _Panel(
             "CPU",
-            f"  cores busy, of {record.cores}; each worker thin, all thick",
+            f"cores busy, of {record.cores}; each worker thin, all thick",
             y,
             y + _CURVE,
             across,
@@ -212,7 +212,7 @@ def _memory(record: RunRecord, scale: _Scale, across: list[_Tick], y: float) -> 
     total = [(sample.at_s, height(sample.memory_bytes)) for sample in record.samples]
     step = _round_step(most / 1e9)
     up = [_Tick(height(n * step * 1e9), f"{n * step:g}") for n in range(int(most / 1e9 / step) + 1)]
-    note = "  GB; each worker thin, all thick with shared pages counted once"
+    note = "GB; each worker thin, all thick with shared pages counted once"
     panel = _Panel("Memory", note, y, y + _CURVE, across, shows_across=True, up=up, ruled=True)
     return _curves(panel, scale, each, total)
 
@@ -221,7 +221,7 @@ def _recording(transcript: Transcript, record: RunRecord, y: float) -> _Panel:
     scale = _Scale(transcript.duration_s)
     gaps = len(transcript.gaps)
     seams = [scale.x(seam_s) for seam_s in transcript.seams_s]
-    note = f"  silence and {gaps} gap{'' if gaps == 1 else 's'} marked, lines where it was cut"
+    note = f"silence and {gaps} gap{'' if gaps == 1 else 's'} marked, lines where it was cut"
     bottom = y + _STRIP
     boxes = [
         _Box(stretch.kind, scale.x(stretch.start), y, width, _STRIP, _tip(stretch))
