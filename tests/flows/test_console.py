@@ -115,7 +115,7 @@ def test_the_view_fits_a_narrow_terminal(width: int) -> None:
     lines = shown(made, width).splitlines()
     made.close()
     assert max(map(len, lines)) <= width
-    assert len(lines) <= 9
+    assert len(lines) <= 10
     assert any("3 of 7" in line for line in lines)
 
 
