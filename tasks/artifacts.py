@@ -6,6 +6,7 @@ Each kind has one key per recording, so that the page of an artifact is the reco
 import base64
 import contextvars
 import hashlib
+import json
 import re
 import threading
 import time
@@ -125,14 +126,14 @@ class RunArtifacts:
             return
         if len(drawn) <= _LARGEST_IMAGE_BYTES:
             address = f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode()}"
-            self._show("report", "image", address, f"Also in `{escaped(str(plot))}`")
+            self._show("report", "image", address, f"Also in {escaped(str(plot))}")
 
     def _show(self, kind: str, type_: str, data: Any, description: str) -> None:
         artifact = ArtifactCreate(
             key=f"{kind}-{self._slug}",
             type=type_,
             description=description,
-            data=_as_table(data) if type_ == "table" else data,
+            data=json.dumps(data) if type_ == "table" else data,
             flow_run_id=self._flow_run_id,
         )
         with self._lock:
@@ -214,12 +215,6 @@ def _cells(row: ChunkRow) -> dict[str, Any]:
         "worker": row.pid or "",
         "remark": escaped(row.reason),
     }
-
-
-def _as_table(rows: Any) -> str:
-    import json
-
-    return json.dumps(rows)
 
 
 def _links(files: Sequence[Path]) -> str:
