@@ -1,7 +1,7 @@
 """The live view of a run on a terminal: stages, a bar for the recording, a line for each worker."""
 
 import time
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live as RichLive
@@ -26,6 +26,27 @@ _STAGES: Final = (
 )
 _REFRESH_PER_S: Final = 4
 _MOST_WORKERS: Final = 24  # lines; the others are counted
+
+
+class _Column(NamedTuple):
+    """Of the table of workers; shown on terminals of at least so many characters."""
+
+    name: str
+    head: str
+    justify: Literal["left", "right"] = "right"
+    from_width: int = 0
+
+
+_COLUMNS: Final = (
+    _Column("worker", "worker", "left"),
+    _Column("chunk", "chunk", "left"),
+    _Column("span", "span", "left", 76),
+    _Column("bar", "", "left", 94),
+    _Column("time", "time"),
+    _Column("pace", "x real time"),
+    _Column("cpu", "CPU"),
+    _Column("memory", "memory"),
+)
 
 
 class LiveView:
@@ -136,13 +157,14 @@ class LiveView:
     def _workers(self, status: RunStatus) -> RenderableType:
         table = Table.grid(padding=(0, 2), pad_edge=False)
         table.add_column(width=1)
-        for justify in ("left", "left", "left", "left", "right", "right", "right", "right"):
-            table.add_column(justify=justify, no_wrap=True)
+        fitting = [column for column in _COLUMNS if self._console.width >= column.from_width]
+        for column in fitting:
+            table.add_column(justify=column.justify, no_wrap=True)
         if status.workers:
-            heads = ("worker", "chunk", "span", "", "time", "x real time", "CPU", "memory")
-            table.add_row("", *(Text(head, "dim") for head in heads))
+            table.add_row("", *(Text(column.head, "dim") for column in fitting))
         for worker in status.workers[:_MOST_WORKERS]:
-            table.add_row("", *self._worker(worker))
+            cells = zip(_COLUMNS, self._worker(worker), strict=True)
+            table.add_row("", *(cell for column, cell in cells if column in fitting))
         if len(status.workers) > _MOST_WORKERS:
             left_out = len(status.workers) - _MOST_WORKERS
             table.add_row("", Text(f"and {left_out} more", "dim"))

@@ -51,8 +51,8 @@ def shown(view: LiveView, width: int = 118) -> str:
     return console.file.getvalue()
 
 
-def view() -> LiveView:
-    made = LiveView(RichConsole(file=io.StringIO(), force_terminal=True, width=118))
+def view(width: int = 118) -> LiveView:
+    made = LiveView(RichConsole(file=io.StringIO(), force_terminal=True, width=width))
     for what in (RunBegan("Town [bold]hall"), StageBegan("split"), StageOver("split")):
         made.take(what)
     made.take(StageBegan("transcribe"))
@@ -110,7 +110,7 @@ def test_the_view_has_stages_the_recording_and_each_worker() -> None:
 
 @pytest.mark.parametrize("width", [60, 80])
 def test_the_view_fits_a_narrow_terminal(width: int) -> None:
-    made = view()
+    made = view(width)
     made.take(STATUS)
     lines = shown(made, width).splitlines()
     made.close()
@@ -123,7 +123,9 @@ def test_lines_scroll_above_a_view_that_goes_away(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = Console()
-    console._out = RichConsole(file=sys.stdout, force_terminal=True, width=100)
+    console._out = RichConsole(
+        file=sys.stdout, force_terminal=True, width=100, _environ={"TERM": "xterm-256color"}
+    )
     console._view = LiveView(console._out)
     for what in (RunBegan("talk"), StageBegan("transcribe"), STATUS):
         console.emit(live(what))

@@ -61,8 +61,10 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
                 except httpx.TransportError:
                     time.sleep(0.2)
             subprocess.run(
-                [sys.executable, "-m", "flows.command_line", str(recording), "--model", "demo"]
-                + ["--chunk-minutes", "1", "--output-dir", str(folder / "out")],
+                [
+                    *(sys.executable, "-m", "flows.command_line", str(recording)),
+                    *("--model", "demo", "--chunk-minutes", "1", "--output-dir", folder / "out"),
+                ],
                 env={
                     **os.environ,
                     "PREFECT_API_URL": f"{server.url}/api",
