@@ -124,7 +124,11 @@ def test_lines_scroll_above_a_view_that_goes_away(
 ) -> None:
     console = Console()
     console._out = RichConsole(
-        file=sys.stdout, force_terminal=True, width=100, _environ={"TERM": "xterm-256color"}
+        file=sys.stdout,
+        force_terminal=True,
+        width=100,
+        highlight=False,
+        _environ={"TERM": "xterm-256color"},
     )
     console._view = LiveView(console._out)
     for what in (RunBegan("talk"), StageBegan("transcribe"), STATUS):
