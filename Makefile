@@ -17,7 +17,7 @@ test: $(VENV)/installed
 
 # The whole service on this machine, several minutes: server, workers, API, restarts.
 test-service: $(VENV)/installed
-	$(BIN)/python -m pytest -m service tests/deployments
+	$(BIN)/python -m pytest -m service
 
 # Server and workers on this machine until Ctrl-C; `make serve PORT=0` takes a free port.
 serve: $(VENV)/installed

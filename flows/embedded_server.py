@@ -38,6 +38,8 @@ class EmbeddedServer:
         self.url = f"http://127.0.0.1:{port}"
         self._command = [sys.executable, "-m", "prefect", "server", "start"]
         self._command += ["--host", "127.0.0.1", "--port", str(port)]
+        # Its UI otherwise looks for the API at port 4200, and finds no run.
+        self._environment = {**os.environ, "PREFECT_SERVER_UI_API_URL": f"{self.url}/api"}
         self._starts = 0
         self._stopping = threading.Event()
         self._started = threading.Event()
@@ -65,6 +67,7 @@ class EmbeddedServer:
         while not self._stopping.is_set():
             self._process = subprocess.Popen(
                 self._command,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -43,6 +43,7 @@ from longscribe.transcript import Transcript
 from longscribe.weights import ModelSpec, check_language
 from tasks.accelerate import accelerate
 from tasks.access import access_of_run
+from tasks.artifacts import RunArtifacts
 from tasks.crashed_runs import mark_dead_runs
 from tasks.deliver import deliver
 from tasks.fetch import fetch
@@ -52,6 +53,7 @@ from tasks.pool import Workers
 from tasks.postprocess import postprocess
 from tasks.publish import publish
 from tasks.resume import EarlierWork
+from tasks.show_outcome import show_outcome
 from tasks.split import split
 from tasks.stage import leaving_quickly, refusing
 from tasks.transcribe_chunk import transcribe_chunks
@@ -183,7 +185,7 @@ def transcribe(
 
     mark_dead_runs(_own_id())
 
-    with scratch(str(_own_id())) as folder_of_run:
+    with scratch(str(_own_id())) as folder_of_run, RunArtifacts(name, _own_id()) as artifacts:
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
         source = probe(fetch(options.recording, folder_of_run, access))
@@ -202,6 +204,7 @@ def transcribe(
                 spec,
                 options.for_chunks,
                 folder_of_run,
+                artifacts=artifacts,
                 fresh=options.fresh,
                 timeout_s=options.chunk_timeout_s,
             )
@@ -212,9 +215,11 @@ def transcribe(
         improved = postprocess(merged, original_sound, spellings)
         transcript = improved.model_copy(update={"model": options.model, "speed": options.speed})
         folder = writing_folder(options.output_dir, name, folder_of_run)
-        written = write(transcript, folder, name, options, source, audio)
+        written = write(transcript, folder, name, options, source, audio, transcribed.record)
         publish(written)
         files = deliver(written, options.output_dir, name)
+        seconds = time.monotonic() - started_s
+        show_outcome(artifacts, transcript, transcribed.record, written, files, seconds)
 
     summary = RunSummary(
         files=files,
@@ -224,7 +229,7 @@ def transcribe(
         kept_chunks=transcribed.kept,
         failed_chunks=len(transcribed.failures),
         duration_s=transcript.duration_s,
-        seconds=time.monotonic() - started_s,
+        seconds=seconds,
         language=transcript.language,
         lines=tuple(printable_lines(transcript)),
     )

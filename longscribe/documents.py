@@ -16,12 +16,12 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#|~$&!^=])")
 
 def markdown(transcript: Transcript) -> Iterator[str]:
     """Markdown: the recording as the title, then paragraphs with their times."""
-    yield f"# {_escaped(transcript.recording)}\n\n{_escaped(_described(transcript))}\n"
+    yield f"# {escaped(transcript.recording)}\n\n{escaped(_described(transcript))}\n"
     for paragraph in paragraphs(transcript, transcript.lost):
-        text = _escaped(_text(paragraph))
+        text = escaped(_text(paragraph))
         if paragraph.gap:
             text = f"*{text}*"
-        speaker = f"**{_escaped(paragraph.speaker)}:** " if paragraph.speaker else ""
+        speaker = f"**{escaped(paragraph.speaker)}:** " if paragraph.speaker else ""
         yield f"\n**{format_time(int(paragraph.start_s))}** {speaker}{text}\n"
 
 
@@ -68,7 +68,8 @@ def _described(transcript: Transcript) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text on one line that Markdown takes literally."""
     return _MARKUP.sub(r"\\\1", _printable(one_line(text)))
 
 

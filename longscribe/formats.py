@@ -23,6 +23,8 @@ from longscribe.errors import OutputError, RecordingError, ResourceError
 from longscribe.options import Format, SubtitleRules
 from longscribe.page.page import PageSound, page
 from longscribe.page.sound import Sound, encode_copy, link_to
+from longscribe.plot.plot import as_png, plot
+from longscribe.run_record import RunRecord
 from longscribe.spoken_words import one_line, spoken_words
 from longscribe.subtitles import ass, clock, lrc, srt, vtt
 from longscribe.transcript import Segment, Transcript
@@ -30,7 +32,11 @@ from longscribe.transcript import Segment, Transcript
 _LONGEST_NAME_BYTES = 200  # of 255, room for a suffix
 _SEGMENT = TypeAdapter(Segment)
 _PROBE_BYTES = 1 << 16
-_SUFFIXES: dict[Format, str] = {"words": "words.json"}
+_SUFFIXES: dict[Format, str] = {
+    "words": "words.json",
+    "report": "report.svg",
+    "report-png": "report.png",
+}
 
 
 def output_name(recording: Path) -> str:
@@ -68,6 +74,7 @@ def write_transcript(
     formats: Sequence[Format],
     rules: SubtitleRules = SubtitleRules(),  # noqa: B008  frozen
     sound: Sound | None = None,
+    record: RunRecord = RunRecord(),  # noqa: B008  frozen
 ) -> list[Path]:
     """Write the formats as `folder/name.<suffix>`; either all of them are replaced or none.
 
@@ -79,6 +86,7 @@ def write_transcript(
         rules: layout of the subtitles.
         sound: what the page plays, beside it as `folder/name.page.m4a` where a copy is wanted; None
             for a page without sound.
+        record: of the run, for its picture.
 
     Returns:
         the files written, in the order of `formats`; a copy of the sound is the last.
@@ -106,6 +114,10 @@ def write_transcript(
                     audio = _page_audio(paged, folder, copy)
                     pieces = page(transcript, name, rules, audio)
                     file.writelines(piece.encode() for piece in pieces)
+                elif format_ == "report":
+                    file.write(plot(transcript, record).encode())
+                elif format_ == "report-png":
+                    file.write(as_png(plot(transcript, record)))
                 else:
                     file.writelines(p.encode() for p in render(transcript, format_, rules))
                 file.flush()

@@ -13,9 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from longscribe.errors import OptionError
 from longscribe.languages import language_code
 
-Format = Literal["txt", "srt", "vtt", "tsv", "json", "html", "words", "ass", "lrc", "md", "docx"]
+# fmt: off
+Format = Literal[
+    "txt", "srt", "vtt", "tsv", "json", "html", "report",
+    "words", "ass", "lrc", "md", "docx", "report-png",
+]
+# fmt: on
 FORMATS: tuple[Format, ...] = get_args(Format)
-DEFAULT_FORMATS: tuple[Format, ...] = ("txt", "srt", "vtt", "tsv", "json", "html")
+DEFAULT_FORMATS: tuple[Format, ...] = ("txt", "srt", "vtt", "tsv", "json", "html", "report")
 
 PageAudio = Literal["auto", "link", "copy", "embed"]
 

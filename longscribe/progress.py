@@ -1,25 +1,40 @@
 """How far a run is, and how long it will still take, learnt from its finished chunks."""
 
 from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+_FIXED_S: Final = 2.0  # of sound: what every chunk costs besides (reading, filling its last batch)
+_ALMOST: Final = 0.97  # of a chunk that takes longer than thought
+
+
+class Work(NamedTuple):
+    """A chunk: seconds of audio in it, and how many of them are sound, which the model hears."""
+
+    audio_s: float
+    sound_s: float
+
+    @property
+    def cost(self) -> float:
+        """What it takes, in seconds of sound."""
+        return self.sound_s + _FIXED_S
 
 
 class Progress:
     """Counts finished chunks and estimates the time left.
 
-    The speed of a worker is the audio it finished over the time that took; what is left is shared
+    The speed of a worker is the sound it finished over the time that took; what is left is shared
     among the workers that have work. Chunks under way count by the time since they were started,
     up to their whole length.
 
     Args:
-        lengths_s: seconds of audio of every chunk, by chunk index.
+        work: every chunk, by chunk index.
         workers: chunks that run side by side.
     """
 
-    def __init__(self, lengths_s: Mapping[int, float], workers: int) -> None:
-        self._lengths_s = dict(lengths_s)
+    def __init__(self, work: Mapping[int, Work], workers: int) -> None:
+        self._work = dict(work)
         self._workers = workers
         self._finished: dict[int, float] = {}
-        self._last_finish_s = 0.0
 
     @property
     def done(self) -> int:
@@ -29,18 +44,43 @@ class Progress:
     @property
     def total(self) -> int:
         """All chunks."""
-        return len(self._lengths_s)
+        return len(self._work)
 
     @property
     def percent(self) -> float:
         """Finished audio in per cent of all."""
-        all_s = sum(self._lengths_s.values())
-        done_s = sum(self._lengths_s[index] for index in self._finished)
-        return 100.0 * done_s / all_s if all_s > 0 else 100.0
+        return self.expected_percent({})
 
     def finish(self, index: int, seconds: float) -> None:
-        """A chunk was finished after `seconds` of work on it."""
+        """A chunk was finished after `seconds` of a worker's time; 0 if nothing is learnt of it."""
         self._finished[index] = seconds
+
+    def expected_s(self, index: int) -> float | None:
+        """Seconds that a chunk takes, or None before the first one was finished."""
+        learnt = {index: seconds for index, seconds in self._finished.items() if seconds > 0}
+        if not learnt:
+            return None
+        speed = sum(self._work[index].cost for index in learnt) / sum(learnt.values())
+        return self._work[index].cost / speed
+
+    def fraction(self, index: int, running_s: float) -> float | None:
+        """How much of a chunk is done that was started so long ago, 0 to below 1."""
+        expected_s = self.expected_s(index)
+        return None if expected_s is None else min(_ALMOST, running_s / max(expected_s, 1e-6))
+
+    def expected_percent(self, running_s: Mapping[int, float]) -> float:
+        """Audio in per cent of all, that of chunks under way by estimate.
+
+        Args:
+            running_s: for every chunk under way, the seconds since it was started.
+        """
+        all_s = sum(work.audio_s for work in self._work.values())
+        if all_s <= 0:
+            return 100.0
+        done_s = sum(self._work[index].audio_s for index in self._finished)
+        for index in running_s.keys() - self._finished.keys():
+            done_s += self._work[index].audio_s * (self.fraction(index, running_s[index]) or 0.0)
+        return 100.0 * done_s / all_s
 
     def remaining_s(self, running_s: Mapping[int, float]) -> float | None:
         """Seconds until the last chunk is done, or None before the first one was.
@@ -48,15 +88,12 @@ class Progress:
         Args:
             running_s: for every chunk under way, the seconds since it was started.
         """
-        spent_s = sum(self._finished.values())
-        if not self._finished or spent_s <= 0:
-            return None
-        speed = sum(self._lengths_s[index] for index in self._finished) / spent_s
-        left_s = {
-            index: max(0.0, length_s / speed - running_s.get(index, 0.0))
-            for index, length_s in self._lengths_s.items()
-            if index not in self._finished
-        }
+        left_s: dict[int, float] = {}
+        for index in self._work.keys() - self._finished.keys():
+            expected_s = self.expected_s(index)
+            if expected_s is None:
+                return None
+            left_s[index] = max(0.0, expected_s - running_s.get(index, 0.0))
         return self._makespan(left_s, running_s)
 
     def _makespan(self, left_s: Mapping[int, float], running_s: Mapping[int, float]) -> float:

@@ -55,6 +55,7 @@ class ChunkTranscript(BaseModel):
         fallbacks: windows whose first text failed the quality rules.
         seconds: in all, `load_s` of them for torch and the model.
         ready_at_s: when that was done, on the machine's monotonic clock.
+        attempts: how often the chunk was tried, this time included.
     """
 
     model_config = _FROZEN
@@ -69,6 +70,7 @@ class ChunkTranscript(BaseModel):
     seconds: float
     load_s: float = 0.0
     ready_at_s: float = 0.0
+    attempts: int = 1
     cpu_percent: float
     peak_memory_bytes: int
     pid: int

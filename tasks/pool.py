@@ -86,6 +86,11 @@ class Workers:
             if child.pid is not None:
                 self._children[child.pid] = child
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes there were at the last `look`."""
+        return tuple(self._children)
+
     def died(self) -> dict[int, int]:
         """The workers that broke the pool: pid -> exit code, minus the signal that killed them.
 

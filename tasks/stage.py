@@ -16,6 +16,7 @@ from prefect.context import refresh_global_settings_context
 from prefect.states import Failed
 
 from longscribe.errors import InputError
+from longscribe.live import StageBegan, StageOver, tell
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,7 +75,11 @@ def stage(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], 
 
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            outcome = run(*args, **kwargs)
+            tell(StageBegan(name))
+            try:
+                outcome = run(*args, **kwargs)
+            finally:
+                tell(StageOver(name))
             if isinstance(outcome, State):
                 outcome = outcome.result()  # raises the InputError
             result: R = outcome

@@ -23,10 +23,11 @@ from longscribe.chunks import Chunk
 from longscribe.deadlines import Deadlines
 from longscribe.errors import InputError
 from longscribe.machine import out_of_memory_kills, this_machine
+from longscribe.run_record import AtWork
 from longscribe.transcript import ChunkTranscript, format_time
 from tasks.crashed_runs import LostTaskRuns
 from tasks.pool import Workers
-from tasks.whereabouts import AtWork, forget_workers, workers_at_work
+from tasks.whereabouts import forget_workers, workers_at_work
 
 _DEATHS_OF_A_CHUNK: Final = 3  # of its own worker; then it is given up
 _LOSSES_IN_A_ROW: Final = 10  # of pools, with nothing finished in between; then everything is

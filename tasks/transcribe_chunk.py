@@ -10,6 +10,7 @@ from prefect import Task, task
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
+from prefect.runtime import task_run
 from prefect.task_runners import ProcessPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
@@ -18,8 +19,10 @@ from longscribe.chunks import Chunk
 from longscribe.deadlines import Deadlines
 from longscribe.errors import InputError
 from longscribe.options import DecodingOptions, Precision
+from longscribe.run_record import RunRecord
 from longscribe.transcript import ChunkTranscript
 from longscribe.weights import ModelSpec
+from tasks.artifacts import RunArtifacts
 from tasks.kept_results import (
     SERIALIZER,
     keeping,
@@ -43,11 +46,13 @@ class Transcribed(NamedTuple):
         results: `ChunkTranscript`s as JSON, in the order they were finished.
         failures: chunk index -> why there is no result.
         kept: how many results are from earlier runs.
+        record: what was done when, for tables and plots.
     """
 
     results: list[str]
     failures: dict[int, str]
     kept: int
+    record: RunRecord = RunRecord()
 
 
 def _worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
@@ -112,6 +117,7 @@ def transcribe_chunk(
             # It would end the executor's manager thread in the parent and hang the run
             # (concurrent.futures takes only Exception back from a child; prefect 3.8).
             raise RuntimeError(f"the decoder asked to exit with {error.code}") from error
+    result = result.model_copy(update={"attempts": task_run.run_count or 1})
     logger.info(
         "Chunk %s done: %s, %d segments, %.1f s, %.1f x real time, %s, %d windows, %d fell back, "
         "CPU %.0f %%, peak memory %.2f GB, pid %d",
@@ -139,6 +145,7 @@ def transcribe_chunks(
     options: DecodingOptions,
     scratch: Path,
     *,
+    artifacts: RunArtifacts | None = None,
     fresh: bool = False,
     timeout_s: float | None = None,
 ) -> Transcribed:
@@ -152,6 +159,7 @@ def transcribe_chunks(
         spec: of the model.
         options: of the run.
         scratch: folder of this run.
+        artifacts: of the run in the Prefect UI; None shows nothing there.
         fresh: do all chunks, whatever is kept.
         timeout_s: how long a chunk may take; None goes by the run's own speed.
 
@@ -181,6 +189,7 @@ def transcribe_chunks(
         }
         return pool.submit(keeping(transcribe_chunk), parameters)
 
+    report = Report(chunks, workers, whereabouts, artifacts)
     missing = []
     for chunk in chunks:
         found = None if fresh else find_result(chunk)
@@ -188,23 +197,17 @@ def transcribe_chunks(
             missing.append(chunk)
         else:
             outcome.results.append(found.model_dump_json())
-            get_run_logger().info(
-                "Chunk %s kept from an earlier run: %s, %d segments",
-                chunk.number,
-                chunk.span,
-                len(found.segments),
-            )
+            report.kept(chunk, found)
     kept = len(outcome.results)
     if missing:
-        report = Report(missing, kept, workers.sizing.workers)
         deadlines = Deadlines(spec.dims.parameters, timeout_s)
         supervisor = Supervisor(workers, whereabouts, missing, submit, find_result, deadlines)
         warned = False
-        with closing(supervisor.done()) as all_done:
+        with report.watching(), closing(supervisor.done()) as all_done:
             for done in all_done:
                 if done.transcript is None:
                     outcome.failures[done.chunk.index] = done.reason
-                    report.failed(done.chunk)
+                    report.failed(done.chunk, done.reason)
                     continue
                 outcome.results.append(done.transcript.model_dump_json())
                 report.finished(done.chunk, done.transcript)
@@ -215,4 +218,4 @@ def transcribe_chunks(
                         "the run goes on, another would do them again",
                         results_folder(),
                     )
-    return outcome._replace(kept=kept)
+    return outcome._replace(kept=kept, record=report.record())

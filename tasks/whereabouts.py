@@ -5,15 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
-
-class AtWork(NamedTuple):
-    """A worker at a chunk, since a moment of the machine's monotonic clock."""
-
-    pid: int
-    chunk_index: int
-    since_s: float
+from longscribe.run_record import AtWork
 
 
 @contextmanager

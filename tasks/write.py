@@ -10,6 +10,7 @@ from longscribe.formats import write_transcript
 from longscribe.options import RunOptions
 from longscribe.page.sound import Sound, loudness
 from longscribe.places import is_url
+from longscribe.run_record import RunRecord
 from longscribe.transcript import Transcript
 from tasks.stage import stage
 
@@ -22,8 +23,10 @@ def write(
     options: RunOptions,
     recording: Recording,
     audio: AcceleratedAudio,
+    record: RunRecord,
 ) -> list[Path]:
-    """Write all formats, or none; the page also needs the recording and its samples.
+    """Write all formats, or none; the page also needs the recording and its samples, the report
+    what the run did.
 
     Raises:
         OutputError, ResourceError: the folder cannot be written.
@@ -40,7 +43,7 @@ def write(
             logger.info("Encoding the sound of the page")
     try:
         files = write_transcript(
-            transcript, folder, name, options.formats, options.for_subtitles, sound
+            transcript, folder, name, options.formats, options.for_subtitles, sound, record
         )
     except (OutputError, ResourceError) as error:
         raise type(error)(
