@@ -20,11 +20,11 @@ from av.container import InputContainer
 from pydantic import BaseModel, ConfigDict
 
 from longscribe.errors import OutputError, RecordingError, ResourceError
+from longscribe.tempo import Samples as Samples
+from longscribe.tempo import Tempo, mono
 
 SAMPLE_RATE_HZ = 16_000
 BYTES_PER_SAMPLE = 2  # the scratch file holds little-endian int16, the precision Whisper was fed
-
-Samples = npt.NDArray[np.float32]
 
 # A hole in the container's time stamps longer than this is filled with silence, so that what
 # follows stays on the player's timeline; shorter ones are rounding and codec delay.
@@ -137,7 +137,7 @@ def accelerate(
 
     before = _state_of(recording.path)
     source = _Decoder(recording)
-    tempo = _Tempo(speed)
+    tempo = Tempo(speed, SAMPLE_RATE_HZ)
     samples = original_samples = clipped_samples = 0
     next_report_s = 60.0
     try:
@@ -300,57 +300,9 @@ class _Decoder:
         return clean
 
 
-class _Tempo:
-    """FFmpeg's atempo over a stream of float32 mono samples; at 1.0 the stream itself."""
-
-    def __init__(self, speed: float) -> None:
-        self._pushed_samples = 0
-        self._graph: av.filter.Graph | None = None
-        if speed != 1.0:
-            graph = av.filter.Graph()
-            source = graph.add_abuffer(sample_rate=SAMPLE_RATE_HZ, format="flt", layout="mono")
-            tempo = graph.add("atempo", f"{speed:.6f}")
-            sink = graph.add("abuffersink")
-            source.link_to(tempo)
-            tempo.link_to(sink)
-            graph.configure()
-            self._graph = graph
-
-    def push(self, samples: Samples) -> Iterator[Samples]:
-        if self._graph is None:
-            yield samples
-            return
-        frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout="mono")
-        frame.sample_rate = SAMPLE_RATE_HZ
-        frame.pts = self._pushed_samples
-        self._pushed_samples += len(samples)
-        self._graph.push(frame)
-        yield from self._pull()
-
-    def flush(self) -> Iterator[Samples]:
-        if self._graph is not None and self._pushed_samples:
-            self._graph.push(None)
-            yield from self._pull()
-
-    def _pull(self) -> Iterator[Samples]:
-        assert self._graph is not None
-        while True:
-            try:
-                frame = self._graph.pull()
-            except (BlockingIOError, EOFError):  # nothing ready yet; nothing left
-                return
-            assert isinstance(frame, AudioFrame)
-            yield _mono(frame)
-
-
 def _resampled(resampler: AudioResampler, frame: AudioFrame | None) -> Iterator[Samples]:
     for out in resampler.resample(frame):
-        yield _mono(out)
-
-
-def _mono(frame: AudioFrame) -> Samples:
-    samples: Any = frame.to_ndarray()  # shape (1, n), float32: as resampler and graph were set up
-    return samples.reshape(-1)  # type: ignore[no-any-return]
+        yield mono(out)
 
 
 def _write(file: Any, samples: Samples) -> int:
