@@ -14,6 +14,7 @@ _READY = re.compile(r"\bWorkers and model were ready after ([\d.]+) s")
 _SIZED = re.compile(r"\b(\d+) worker\(s\) x .* batches of (\d+) windows")
 _CHUNK_DONE = re.compile(r"\bChunk \d+ of \d+ done: .* (\d+) windows, (\d+) fell back")
 _CHUNK_STARTED = re.compile(r"\bChunk \d+ of \d+ started: \S+ ([\d.]+) s")
+_CHUNK_WORK = re.compile(r"\bChunk \d+ of \d+ done: .* segments, ([\d.]+) s, .*\bCPU (\d+) %")
 
 
 class Sized(NamedTuple):
@@ -101,6 +102,11 @@ def windows_and_fallbacks(log: str) -> tuple[int, int]:
     """Windows decoded in all chunks of a run in batches, and those whose first text failed."""
     found = _CHUNK_DONE.findall(log)
     return sum(int(windows) for windows, _ in found), sum(int(fell) for _, fell in found)
+
+
+def chunks_core_s(log: str) -> float:
+    """Core-seconds that the chunks themselves took, without the command, its server and loading."""
+    return sum(float(seconds) * int(cpu) / 100 for seconds, cpu in _CHUNK_WORK.findall(log))
 
 
 def _found(pattern: re.Pattern[str], log: str) -> re.Match[str]:

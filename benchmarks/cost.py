@@ -2,8 +2,8 @@
 
 `python -m benchmarks.cost` transcribes 10 minutes, 1 hour and 10 hours (the hour repeated) with the
 widened base model, and prints seconds and core-seconds per hour of recording: fixed costs show in
-the short ones, whatever grows with the length in the long ones. `first chunk after s` is the time
-from the start of the command until its log says that a chunk is under way. Options after -- go to
+the short ones, whatever grows with the length in the long ones; "chunks' core-seconds" leave the fixed
+costs out. `first chunk after s` is the time from the command's start until a chunk is under way. Options after -- go to
 the command: `python -m benchmarks.cost --minutes 10 60 -- --speed 1.0`.
 """
 
@@ -14,7 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.command import command_line, seconds_to_first_chunk, warm_up, written_transcript
+from benchmarks.command import (
+    chunks_core_s,
+    command_line,
+    seconds_to_first_chunk,
+    warm_up,
+    written_transcript,
+)
 from benchmarks.process_tree import Watched, watch
 from benchmarks.recordings import RESULTS_FOLDER, Recording, recording, repeated
 from benchmarks.surroundings import describe_machine
@@ -55,13 +61,14 @@ def run_command(heard: Recording, model: Path, options: Sequence[str], folder: P
 
 _HEADINGS = (
     "minutes of recording", "seconds", "first chunk after s", "x real time", "seconds per hour",
-    "core-seconds per hour", "cores busy", "peak memory MB", "WER %",
+    "core-seconds per hour", "chunks' core-seconds per hour", "cores busy", "peak memory MB", "WER %",
 )  # fmt: skip
 
 
 def table_line(cost: Cost) -> str:
     """A run as a line of the table."""
     watched = cost.watched
+    log = "\n".join(text for _, text in watched.lines)
     cells = (
         f"{cost.duration_s / 60:g}",
         f"{watched.wall_s:.1f}",
@@ -69,6 +76,7 @@ def table_line(cost: Cost) -> str:
         f"{cost.duration_s / watched.wall_s:.1f}",
         f"{watched.wall_s / cost.hours:.1f}",
         f"{watched.cpu_s / cost.hours:.1f}",
+        f"{chunks_core_s(log) / cost.hours:.1f}",
         f"{watched.cores_busy:.2f}",
         f"{watched.peak_pss_bytes / 1e6:.0f}",
         f"{100 * cost.word_error_rate:.2f}",

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.command import (
     Sized,
+    chunks_core_s,
     command_line,
     seconds_to_first_chunk,
     sized,
@@ -47,6 +48,10 @@ def test_how_the_machine_was_used() -> None:
 
 def test_windows_of_all_chunks() -> None:
     assert windows_and_fallbacks(LOG) == (35, 3)
+
+
+def test_work_of_the_chunks_themselves() -> None:
+    assert chunks_core_s(LOG) == pytest.approx(0.99 * (18.5 + 19.1))
 
 
 def test_the_first_chunk_under_way() -> None:
