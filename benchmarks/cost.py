@@ -2,9 +2,9 @@
 
 `python -m benchmarks.cost` transcribes 10 minutes, 1 hour and 10 hours (the hour repeated) with the
 widened base model, and prints seconds and core-seconds per hour of recording: fixed costs show in
-the short ones, whatever grows with the length in the long ones; "chunks' core-seconds" leave the fixed
-costs out. `first chunk after s` is the time from the command's start until a chunk is under way. Options after -- go to
-the command: `python -m benchmarks.cost --minutes 10 60 -- --speed 1.0`.
+the short ones, whatever grows with the length in the long ones; "chunks' core-seconds" leave the
+fixed costs out. `first chunk after s` is the time from the command's start until a chunk is under
+way. Options after -- go to the command: `python -m benchmarks.cost --minutes 10 60 -- --speed 1.0`.
 """
 
 import argparse
@@ -61,7 +61,8 @@ def run_command(heard: Recording, model: Path, options: Sequence[str], folder: P
 
 _HEADINGS = (
     "minutes of recording", "seconds", "first chunk after s", "x real time", "seconds per hour",
-    "core-seconds per hour", "chunks' core-seconds per hour", "cores busy", "peak memory MB", "WER %",
+    "core-seconds per hour", "chunks' core-seconds per hour",
+    "cores busy", "peak memory MB", "WER %",
 )  # fmt: skip
 
 
