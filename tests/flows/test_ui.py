@@ -63,7 +63,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
             subprocess.run(
                 [
                     *(sys.executable, "-m", "flows.command_line", str(recording)),
-                    *("--model", "demo", "--chunk-minutes", "1", "--output-dir", folder / "out"),
+                    *("--model", "demo", "--chunk-minutes", "1", "--fresh"),
+                    *("--output-dir", str(folder / "out")),
                 ],
                 env={
                     **os.environ,
@@ -92,7 +93,7 @@ def test_the_run_is_named_and_its_chunks_are_on_the_timeline(seen: Seen) -> None
     assert "chunk 01 of 04, 0:00:00-0:01:11" in labels
     assert len(graph["artifacts"]) == 5
     path = f"/v2/runs/flow-run/{run['id']}"
-    seen.text(path, "Town <script>hall", "Completed", "progress 100 % (4/4)", "left")
+    seen.text(path, "Town <script>hall", "Completed", "Chunk length 60 s", "4 chunk(s)")
     seen.text(f"{path}?tab=TaskRuns", *chunks, "accelerate")
     seen.text(f"{path}?tab=Artifacts", "progress-town", "chunks-town", "summary-town")
 
