@@ -9,7 +9,7 @@ import pytest
 from longscribe.chunks import Chunk
 from longscribe.formats import render
 from longscribe.merge import account, merge
-from longscribe.options import FORMATS
+from longscribe.options import Format
 from longscribe.timeline import Timeline
 from longscribe.transcript import (
     SOUND_WITHOUT_TEXT,
@@ -105,9 +105,12 @@ def test_a_failed_chunk_is_a_gap() -> None:
     assert result.lost == result.gaps
 
 
+_TEXTS: tuple[Format, ...] = ("txt", "srt", "vtt", "tsv", "json", "words", "ass", "lrc", "md")
+
+
 def test_why_a_chunk_failed_is_said_in_every_format() -> None:
     result = merged(done(0, segment(0.0, 120.0, " a")), failures={1: "its worker died 3 times"})
-    for format_ in FORMATS:
+    for format_ in _TEXTS:
         written = "".join(render(result, format_))
         assert "chunk failed: its worker died 3 times" in written
 

@@ -50,7 +50,7 @@ def shown(name: str, files: list[Path], recording: str = "Town hall.wav") -> str
         shows.show_chunks(ROWS)
         time.sleep(artifacts._SEND_EVERY_S + 1.0)
         shows.show_progress(STATUS._replace(done=7, left_s=0.0))
-        show_outcome(shows, said, RunRecord(chunks=ROWS, workers=2, cores=2), files, 10.0)
+        show_outcome(shows, said, RunRecord(chunks=ROWS, workers=2, cores=2), files, files, 10.0)
     return str(flow_run.id)
 
 
