@@ -32,7 +32,7 @@ _OPTIONS = ["--chunk-minutes", "0.5", "--chunk-timeout-minutes", "0.5", "-f", "j
 _EVERY_S = (2.0, 9.0)
 _RESULTS_BYTES = 8 << 20
 _RUN_WITHIN_S = 900.0
-_GONE_WITHIN_S = 15.0  # a worker that is being started sees at its start that the run is gone
+_GONE_WITHIN_S = 5.0
 
 _ENDING = ("command", "Ctrl-C")
 

@@ -37,12 +37,9 @@ _PREFECT_DEFAULTS = {
 }
 
 _EPILOG = (
-    "openai-whisper's spellings work too (--output_dir, --output_format, --threads), and so do its "
-    "decoding options: --temperature, --best_of, --beam_size, --patience, --length_penalty, "
-    "--suppress_tokens, --condition_on_previous_text, --word_timestamps, the thresholds. "
-    "Subtitles: --max-line-chars, --max-lines, --max-chars-per-s, --min-gap-s. "
-    "Exit codes: 0 done, 1 failed, 2 bad input, 3 done with gaps. "
-    "`longscribe cache` shows and cleans what is kept between runs."
+    "openai-whisper's spellings and decoding options work too, such as --output_dir, --beam_size, "
+    "--word_timestamps; the README has all. Exit codes: 0 done, 1 failed, 2 bad input, 3 done with "
+    "gaps. `longscribe cache` shows and cleans what is kept between runs."
 )
 
 
@@ -184,7 +181,7 @@ _NUMBER = _FloatOrNone()
 )
 @_option("--initial-prompt", "initial_prompt", help="Sets style and vocabulary of all windows.")
 @_option("--model-dir", "model_dir", metavar="DIR", help="Where downloaded weights are kept.")
-@_option("--fresh", "fresh", is_flag=True, help="Do chunks again that an earlier run finished.")
+@_option("--fresh", "fresh", is_flag=True, help="Do also what earlier runs finished.")
 @_option(
     "--chunk-timeout-minutes",
     "chunk_timeout_minutes",

@@ -38,7 +38,8 @@ class Codes:
         steps = self.scales[:, None]
         assert np.all(np.abs(self.codes * steps - wanted) <= 0.5 * steps + tolerance)
         assert np.abs(self.codes.astype(int)).max(axis=1).tolist() == [127] * len(wanted)
-        assert self.scales == pytest.approx(np.abs(wanted).max(axis=1) / 127, rel=1e-3)
+        largest = np.abs(wanted).max(axis=1)
+        assert self.scales * 127 == pytest.approx(largest, rel=1e-4, abs=tolerance)
 
 
 def layer_norm(x: torch.Tensor, weight: Floats, bias: Floats) -> torch.Tensor:
