@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from benchmarks.process_tree import is_worker
 from benchmarks.recordings import Recording, recording
 
 _SAMPLE_EVERY_S = 0.25
@@ -46,8 +47,8 @@ def watch(command: Sequence[str], log: Path, errors: Path) -> Watched:
         while process.poll() is None:
             parent_peak = max(parent_peak, _peak_bytes(process.pid))
             try:
-                for child in process.children():
-                    if "spawn_main" in " ".join(child.cmdline()):
+                for child in process.children(recursive=True):
+                    if is_worker(child):
                         times = child.cpu_times()
                         cpu_s[child.pid] = times.user + times.system
                         peaks[child.pid] = max(peaks.get(child.pid, 0), _peak_bytes(child.pid))

@@ -27,7 +27,10 @@ _THREAD_VARIABLES: Final = (
 
 
 def start_fork_server() -> None:
-    """Start it, unless it runs; it is ready some seconds later, and until then workers wait."""
+    """Start it, unless it runs; it is ready some seconds later, and until then workers wait.
+
+    It ends with the thread that calls this.
+    """
     forkserver.set_forkserver_preload(_MODULES)
     # Ctrl-C reaches the whole process group. Blocked here, it stays so in the server and in the
     # workers: one that it reaches while it returns its result hangs the parent's executor for good,
@@ -40,9 +43,9 @@ def start_fork_server() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def end_with_parent(ends: bool) -> None:
-    """Have the kernel kill this process when the thread that started it ends, or no longer."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if ends else 0)
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def thread_variables(threads: int) -> dict[str, str]:

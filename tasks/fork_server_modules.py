@@ -7,8 +7,8 @@ and nowhere else.
 # ruff: noqa: E402, F401
 from tasks.fork_server import end_with_parent
 
-# Later it sees by a pipe that the flow's process is gone; during these seconds it does not look.
-end_with_parent(True)
+# It sees by a pipe that the flow's process is gone, but not while it imports or is stopped.
+end_with_parent()
 
 from longscribe.cache import cache_folder
 from longscribe.processor import set_up_numba
@@ -29,4 +29,3 @@ import tasks.worker
 
 gc.collect()
 gc.freeze()  # a collection in a worker would write to, and so copy, the pages that all share
-end_with_parent(False)

@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Final
 
+import psutil
 from prefect.task_runners import ProcessPoolTaskRunner
 
 from longscribe.machine import Sizing
@@ -43,6 +44,7 @@ class Workers:
         self._runner: ProcessPoolTaskRunner | None = None
         self._stack = ExitStack()
         self._children: dict[int, BaseProcess] = {}
+        self._processes: dict[int, psutil.Process] = {}
 
     def __enter__(self) -> "Workers":
         return self
@@ -60,6 +62,7 @@ class Workers:
         if self._runner is None:
             self._runner = self._stack.enter_context(worker_pool(self.sizing, self._model))
             self.started_s = time.monotonic()
+            self.look()  # a worker may die before the next look
         return self._runner
 
     @property
@@ -76,8 +79,10 @@ class Workers:
     def look(self) -> None:
         """Remember the processes there are: their exit codes are wanted when they are gone."""
         for child in multiprocessing.active_children():
-            if child.pid is not None:
+            if child.pid is not None and child.pid not in self._children:
                 self._children[child.pid] = child
+                with suppress(psutil.Error):
+                    self._processes[child.pid] = psutil.Process(child.pid)
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -102,6 +107,10 @@ class Workers:
         """End all workers; the next `start` makes others."""
         if at_once:
             kill_children()
+            # Multiprocessing takes them for ended when it is the fork server that died.
+            for process in self._processes.values():
+                with suppress(psutil.Error):
+                    process.kill()
         # A worker that was stopped (SIGSTOP) neither leaves nor takes a SIGTERM.
         killer = threading.Timer(_LEAVE_WITHIN_S, kill_children)
         killer.daemon = True
@@ -112,6 +121,7 @@ class Workers:
             killer.cancel()
             self._runner = None
             self._children.clear()
+            self._processes.clear()
 
 
 def kill_children() -> None:

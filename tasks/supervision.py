@@ -91,7 +91,7 @@ class Supervisor:
         self._overdue: set[int] = set()
         self._losses_in_a_row = 0
         self._silent_since_s = time.monotonic()
-        self._available_bytes = 0
+        self._available_bytes = this_machine().available_bytes
         self._memory_kills = out_of_memory_kills()
         self._logger = get_run_logger()
 

@@ -20,7 +20,7 @@ def hold(number):
 
 if __name__ == "__main__":
     kept = b"x" * 200_000_000
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    with multiprocessing.get_context("forkserver").Pool(2) as pool:
         pool.map(hold, range(2), chunksize=1)
 """
 
