@@ -18,7 +18,7 @@ _KINDS = {
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--clean", is_flag=True, help="Remove what is old or too much, weights too.")
+@click.option("--clean", is_flag=True, help="Remove what is old or too much, of all kinds.")
 @click.option(
     "--keep-days",
     type=click.FloatRange(min=0.0),
@@ -47,7 +47,7 @@ def cache_command(clean: bool, keep_days: float, keep_size: str) -> int:
     for entry in cache_entries():
         count[entry.kind] += 1
         size_bytes[entry.kind] += entry.size_bytes
-    click.echo(f"{cache_folder()} (set by {CACHE_VARIABLE})")
+    click.echo(f"{cache_folder()} ({CACHE_VARIABLE} names another folder)")
     for kind, words in _KINDS.items():
         click.echo(f"{count[kind]:8d} file(s) {_shown(size_bytes[kind]):>10}  {words}")
     return 0

@@ -68,8 +68,9 @@ def clean_cache(
 
     Args:
         oldest_days: what was not used for longer is removed.
-        largest_bytes: for chunk results, and for the weights apart from them.
-        weights_too: old converted weights as well; the next run that needs them makes them again.
+        largest_bytes: for chunk results, and for the weights and kernels apart from them.
+        weights_too: old converted weights and compiled kernels as well; the next run that needs
+            them makes them again.
         spare: files that stay however old the clock says they are.
 
     Returns:
@@ -85,7 +86,7 @@ def clean_cache(
     ]
     groups: list[tuple[Kind, ...]] = [_RUNS_KEEP]
     if weights_too:
-        groups.append(("weights",))
+        groups += [("weights",), ("kernels",)]
     for kinds in groups:
         spared = set(spare)
         entries = [e for e in _entries() if e.kind in kinds and e.path not in spared]

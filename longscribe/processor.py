@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from longscribe.cache import mark_used
+
 
 def has_matrix_unit() -> bool:
     """Whether it multiplies bfloat16 matrices in hardware (Intel's AMX)."""
@@ -51,6 +53,8 @@ def set_up_numba(folder: Path) -> None:
     for name in ("kernels", "cross_attention", "matrix_unit", "token_rules", "vectors"):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     os.environ.setdefault("NUMBA_CACHE_DIR", str(folder / digest.hexdigest()[:16]))
+    for path in Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nb*"):
+        mark_used(path)
     if has_matrix_unit() and "NUMBA_CPU_FEATURES" not in os.environ:
         from llvmlite import binding
 

@@ -1,10 +1,12 @@
 import os
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from longscribe.cache import CACHE_VARIABLE, cache_entries, cache_folder, clean_cache, mark_used
+from longscribe.processor import set_up_numba
 
 DAY_S = 86_400.0
 
@@ -61,6 +63,18 @@ def test_weights_are_cleaned_when_asked_and_locks_never() -> None:
     entry("weights/old.lock", 31)
     clean_cache(30, 10_000, weights_too=True)
     assert left() == {"weights/new.pt", "weights/old.lock"}
+
+
+def test_kernels_of_versions_that_are_no_longer_used_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry("kernels/older/a.nbc", 31)
+    current = entry("kernels/current/a.nbc", 31)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(current.parent))
+    monkeypatch.delitem(sys.modules, "numba", raising=False)
+    set_up_numba(cache_folder() / "kernels")
+    clean_cache(30, 10_000)
+    assert left() == {"kernels/older/a.nbc", "kernels/current/a.nbc"}
+    clean_cache(30, 10_000, weights_too=True)
+    assert left() == {"kernels/current/a.nbc"}
 
 
 def test_what_killed_processes_left_goes() -> None:
