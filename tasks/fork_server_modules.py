@@ -19,6 +19,7 @@ import gc
 
 import prefect.task_engine
 import threadpoolctl
+from numba.core.registry import cpu_target
 
 import longscribe.batched
 import longscribe.decoding
@@ -26,6 +27,10 @@ import longscribe.int8_network
 import longscribe.sequential
 import tasks.transcribe_chunk
 import tasks.worker
+
+# What numba imports with the first kernel; no kernel itself: its threads must start after a fork.
+cpu_target.typing_context.refresh()
+cpu_target.target_context.refresh()
 
 gc.collect()
 gc.freeze()  # a collection in a worker would write to, and so copy, the pages that all share
