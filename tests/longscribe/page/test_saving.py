@@ -11,10 +11,13 @@ import pytest
 from playwright.sync_api import Browser, Page
 from rich.cells import cell_len
 
+import longscribe.page as page_folder
 from longscribe.formats import render, write_transcript
 from longscribe.options import SubtitleRules
 from tests.longscribe.browser import HOSTILE, SAID, needs_chromium, until
 from tests.segments import LONG, SUBTITLE_RULES, segment, talk, transcript
+
+CUES_SCRIPT = Path(page_folder.__file__).with_name("cues.js")
 
 pytestmark = [needs_chromium, pytest.mark.timeout(120)]
 
@@ -69,8 +72,14 @@ def same_cues(saved: str, written: str, format_: str) -> None:
         assert abs(one.end - other.end) <= 1
 
 
-@pytest.mark.parametrize("rules", [*SUBTITLE_RULES, SubtitleRules(max_line_chars=0)])
-@pytest.mark.parametrize("format_", ["srt", "vtt"])
+@pytest.mark.parametrize(
+    ("rules", "format_"),
+    [
+        *((rules, "srt") for rules in SUBTITLE_RULES),
+        (SubtitleRules(max_line_chars=0), "srt"),
+        (SubtitleRules(), "vtt"),
+    ],
+)
 def test_the_page_saves_the_cues_that_are_in_the_files(
     browser: Browser, tmp_path: Path, rules: SubtitleRules, format_: Literal["srt", "vtt"]
 ) -> None:
@@ -101,7 +110,9 @@ def test_a_corrected_sentence_is_cut_by_the_same_rules(page: Page, tmp_path: Pat
     assert "".join(render(corrected, "srt")) != "".join(render(corrected, "srt", slow))
 
 
-def test_a_sign_is_as_wide_on_the_page_as_in_the_files(page: Page) -> None:
+def test_a_sign_is_as_wide_on_the_page_as_in_the_files(browser: Browser) -> None:
+    page = browser.new_page()
+    page.add_script_tag(content=CUES_SCRIPT.read_text(encoding="utf-8"))
     signs = [
         chr(code)
         for code in range(0x20, sys.maxunicode + 1)
