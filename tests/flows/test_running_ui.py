@@ -1,5 +1,6 @@
 """The real Prefect UI of a recording that is under way, opened in Chromium."""
 
+import io
 import re
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import av
 import numpy as np
 import pytest
 
@@ -85,8 +87,8 @@ def test_chunks_are_side_by_side_on_the_timeline(running: Running) -> None:
         assert re.fullmatch(r"chunk \d\d of \d\d, \d:\d\d:\d\d-\d:\d\d:\d\d", label)
     spans = [(_moment(n["start_time"]), _moment(n["end_time"])) for n in nodes if n["end_time"]]
     assert any(a < d and c < b for (a, b), (c, d) in combinations(spans, 2))
-    page.wait_for_selector("canvas")
-    page.wait_for_timeout(3000)  # the canvas has no event that tells when it is drawn
+    timeline = page.locator("canvas").first
+    wait_for(lambda: _bars(timeline.screenshot()) >= 4, "bars on the canvas")
     page.screenshot(path=str(running.folder / "timeline.png"))
     assert running.is_under_way()
 
@@ -114,6 +116,14 @@ def test_a_finished_chunk_has_its_own_log_with_its_timing(running: Running) -> N
     )
     assert set(re.findall(r"Chunk (\d+) of", text)) == {str(number)}
     assert running.is_under_way()
+
+
+def _bars(picture: bytes) -> int:
+    """Rows of coloured bars in a picture: bands as wide as a bar in which little is grey."""
+    with av.open(io.BytesIO(picture)) as png:
+        pixels = next(png.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+    coloured = (np.ptp(pixels, axis=2) > 80).sum(axis=1) >= 24
+    return int(np.count_nonzero(np.diff(coloured.astype(int)) == 1))
 
 
 def _moment(text: str) -> datetime:
