@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,12 +21,13 @@ from playwright.sync_api import Browser, Page
 from benchmarks.recordings import SAMPLE, repeated_sample
 from benchmarks.widen import widened
 from docs.photographer import PICTURE_VARIABLE, TITLE_VARIABLE
+from flows.work_pool import WORK_POOL
 from tests.flows.ui import UI, prefect_ui, wait_for
 
 _PROJECT: Final = Path(__file__).resolve().parent.parent
 _PICTURES: Final = _PROJECT / "docs"
 _FOLDER: Final = Path("/tmp/longscribe-demo")
-_DURATION_S: Final = 7200.0
+_MINUTES: Final = 120.0
 _NAME: Final = "Town hall"
 _FORM_RECORDING: Final = "/srv/longscribe/media/Town hall.flac"
 _SERVICE: Final = {
@@ -47,13 +47,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--folder", type=Path, default=_FOLDER, help="where everything happens")
-    folder: Path = parser.parse_args().folder.resolve()
+    parser.add_argument("--minutes", type=float, default=_MINUTES, help="of the recording")
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder.resolve()
     os.chdir(_PROJECT)
     model = widened("base").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(SAMPLE, folder / "sample.opus")
     shutil.copy(model, folder / "base.pt")
-    repeated_sample(folder / f"{_NAME}.flac", _DURATION_S)
+    repeated_sample(folder / f"{_NAME}.flac", 60 * arguments.minutes)
     for name in [n for n in os.environ if n.startswith(("LONGSCRIBE_", "PREFECT_", "XDG_"))]:
         del os.environ[name]
     os.environ.update(HOME=str(folder), TMPDIR=str(folder), DO_NOT_TRACK="1")
@@ -84,7 +86,12 @@ def _command(*arguments: str) -> list[str]:
 
 def _form(ui: UI) -> None:
     environment = {**ui.environment, **_SERVICE}
-    for module in (["flows.work_pool"], ["prefect", "--no-prompt", "deploy", "--all"]):
+    # A worker that asks for work once: queues that nobody asks count as not ready.
+    for module in (
+        ["flows.work_pool"],
+        ["prefect", "--no-prompt", "deploy", "--all"],
+        ["prefect", "worker", "start", "--pool", WORK_POOL, "--run-once"],
+    ):
         subprocess.run(
             [sys.executable, "-m", *module],
             env=environment,
@@ -111,10 +118,11 @@ def _page(browser: Browser, file: Path) -> None:
         )
         page = context.new_page()
         page.goto(f"{file.as_uri()}#t={_AT_S}")
-        _until(page, lambda page=page: page.evaluate("audio.readyState > 0 && !audio.seeking"))
+        _until(page, "audio.readyState > 0 && !audio.seeking")
         page.evaluate("scrollTo(0, 0)")
         if name == "page-desktop.png":
             page.fill("#query", "kitchen")
+            _until(page, "document.getElementById('found').textContent.endsWith('found')")
             page.keyboard.press("Enter")
         page.evaluate("scrollTo(0, 0)")
         page.wait_for_timeout(1000)
@@ -180,17 +188,19 @@ def _terminal(browser: Browser, picture: Path) -> None:
 
 def _take(page: Page, name: str, below: str = "") -> None:
     """The window as a picture, down to an element's end if one is named."""
-    box: Any = page.locator(below).first.bounding_box() if below else None
-    clip = {"x": 0, "y": 0, "width": 1280, "height": box["y"] + box["height"] + 8} if box else None
-    page.screenshot(path=_PICTURES / name, **({"clip": clip} if clip else {}))
+    clip: Any = None
+    if below and (box := page.locator(below).first.bounding_box()):
+        clip = {"x": 0, "y": 0, "width": _WIDE["width"], "height": box["y"] + box["height"] + 8}
+    page.screenshot(path=_PICTURES / name, clip=clip)
     print(f"docs/{name}", flush=True)
 
 
-def _until(page: Page, condition: Callable[[], Any]) -> None:
+def _until(page: Page, condition: str) -> None:
+    """Wait for a condition in JavaScript; Playwright's own way the page's policy forbids."""
     end_s = time.monotonic() + 30.0
-    while not condition():
+    while not page.evaluate(condition):
         if time.monotonic() > end_s:
-            sys.exit(f"waited in vain on {page.url}")
+            sys.exit(f"waited in vain for {condition}")
         page.wait_for_timeout(50)
 
 
