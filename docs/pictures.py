@@ -38,6 +38,7 @@ _SERVICE: Final = {
 _WIDE: Final = {"width": 1280, "height": 860}
 _PHONE: Final = {"width": 390, "height": 844}
 _AT_S: Final = 38.4  # of the sample: what the page is at
+_RUN_WITHIN_S: Final = 600.0
 _DRAWN_S: Final = 3.0  # the UI's canvas has no event that tells when it is drawn
 
 
@@ -146,7 +147,7 @@ def _run(ui: UI, folder: Path) -> None:
     }
     command = subprocess.Popen(_command(*arguments), cwd=folder, env=environment)
     try:
-        wait_for(picture.exists, "the terminal")
+        wait_for(picture.exists, "the terminal", _RUN_WITHIN_S)
         runs = ui.find("flow_runs", sort="START_TIME_DESC")
         run = next(one for one in runs if one["name"] == _NAME)
         page = ui.open(f"/v2/runs/flow-run/{run['id']}", _NAME, "Running")

@@ -65,9 +65,9 @@ class UI(NamedTuple):
         return text
 
 
-def wait_for(look: Callable[[], Any], what: str) -> Any:
+def wait_for(look: Callable[[], Any], what: str, within_s: float = WITHIN_S) -> Any:
     """The first truthy answer."""
-    end_s = time.monotonic() + WITHIN_S
+    end_s = time.monotonic() + within_s
     while not (found := look()):
         assert time.monotonic() < end_s, f"waited in vain for {what}"
         time.sleep(0.2)
