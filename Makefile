@@ -7,7 +7,7 @@ APT_GET := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
 
 MINUTES ?= 30
 
-.PHONY: demo test test-service serve lint demo-model benchmark chaos clean
+.PHONY: demo test test-service serve lint demo-model benchmark chaos pictures clean
 
 demo: $(VENV)/installed
 	$(BIN)/longscribe demo/sample.opus --model demo --print
@@ -44,6 +44,11 @@ benchmark: $(VENV)/installed
 chaos: $(VENV)/installed
 	command -v espeak-ng flite >/dev/null || $(APT_GET) install -y espeak-ng flite
 	$(BIN)/python -m benchmarks.chaos --minutes $(MINUTES)
+
+# Takes the pictures in docs anew, some minutes; needs Chromium, and a machine that does nothing else.
+pictures: $(VENV)/installed
+	command -v chromium chromium-browser >/dev/null || $(APT_GET) install -y chromium
+	$(BIN)/python -m docs.pictures
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(APT_GET) install -y python3-venv

@@ -15,7 +15,10 @@ import numpy.typing as npt
 from av.audio.stream import AudioStream
 from whisper.normalizers import BasicTextNormalizer
 
+from longscribe.audio import decode, probe
+
 RATE_HZ = 16_000
+SAMPLE = Path("demo/sample.opus")
 RESULTS_FOLDER = Path("benchmarks/results")
 _BLOCK_S = 10
 
@@ -92,6 +95,16 @@ def repeated(source: Recording, duration_s: float) -> Recording:
     return Recording(path, duration_s)
 
 
+def repeated_sample(path: Path, duration_s: float) -> Recording:
+    """The demo's sample again and again, without what is said beside it."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = np.concatenate(list(decode(probe(SAMPLE))))
+        samples = np.round(np.clip(whole, -1.0, 1.0) * 32767).astype(np.int16)
+        write_flac(path, _wrapped(samples, round(duration_s * RATE_HZ)))
+    return Recording(path, duration_s)
+
+
 def _write_repeated(source: Recording, path: Path, duration_s: float) -> None:
     repeats = int(-(-duration_s // source.duration_s))
     moved = [
@@ -101,7 +114,7 @@ def _write_repeated(source: Recording, path: Path, duration_s: float) -> None:
     ]
     kept = [row for row in moved if row["end"] <= duration_s]
     path.with_suffix(".json").write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
-    write_flac(path, _repeated_blocks(source.path, round(duration_s * RATE_HZ)))
+    write_flac(path, _wrapped(read_samples(source.path), round(duration_s * RATE_HZ)))
 
 
 def read_samples(path: Path) -> Samples:
@@ -125,8 +138,7 @@ def write_flac(path: Path, blocks: Iterable[Samples]) -> None:
     os.replace(partial, path)
 
 
-def _repeated_blocks(path: Path, samples: int) -> Iterator[Samples]:
-    whole = read_samples(path)
+def _wrapped(whole: Samples, samples: int) -> Iterator[Samples]:
     step = _BLOCK_S * RATE_HZ
     for start in range(0, samples, step):
         yield np.take(whole, np.arange(start, min(start + step, samples)), mode="wrap")

@@ -57,7 +57,7 @@ from tasks.show_outcome import show_outcome
 from tasks.split import split
 from tasks.stage import leaving_quickly, refusing
 from tasks.transcribe_chunk import transcribe_chunks
-from tasks.write import write
+from tasks.write import expected_ending_s, write
 
 _LONG_S = 3600.0
 
@@ -207,6 +207,7 @@ def transcribe(
                 artifacts=artifacts,
                 fresh=options.fresh,
                 timeout_s=options.chunk_timeout_s,
+                ending_s=expected_ending_s(source, audio, options),
             )
         if not transcribed.results:
             raise TranscriptionError("all chunks failed; the log says why")

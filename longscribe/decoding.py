@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import whisper
+from whisper.audio import N_SAMPLES
+from whisper.tokenizer import get_tokenizer
 
 from longscribe import mapped_weights
 from longscribe.audio import read_samples, to_float
@@ -94,9 +96,25 @@ def prepare(spec: ModelSpec, options: DecodingOptions) -> None:
     """
     chosen = arithmetic(options)
     if options.decoding == "batched":
-        load(spec, chosen)
+        with torch.no_grad():
+            _rehearse(load(spec, chosen))
     else:
         load_upstream(spec, chosen.device)
+
+
+def _rehearse(network: Network) -> None:
+    """Hear one silent window: the first one compiles or loads the kernels and reads all weights.
+
+    In the first chunk that would be a second or two of its time, from which the run learns its
+    pace; here the recording is still being prepared.
+    """
+    tokenizer = get_tokenizer(
+        network.dims.is_multilingual, num_languages=network.dims.num_languages
+    )
+    silence = whisper.log_mel_spectrogram(np.zeros(N_SAMPLES, np.float32), network.dims.n_mels)
+    network.encode([silence])
+    session = network.start([0], tokenizer.sot_sequence, 0, rows_per_window=1)
+    session.step([tokenizer.eot])
 
 
 def alignment_heads(spec: ModelSpec) -> Heads:

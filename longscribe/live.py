@@ -60,7 +60,7 @@ class RunStatus(NamedTuple):
         done: finished chunks, those kept from earlier runs among them.
         total: all chunks.
         elapsed_s: since the chunks were begun.
-        left_s: until the last one is done; None before the first was.
+        left_s: until the run is over; None before the first chunk was done.
         x_real_time: of this run's finished chunks; None before the first.
         cpu_percent: of all processes, 100 for one core.
         memory_bytes: of all processes.

@@ -6,6 +6,20 @@ from typing import Final, NamedTuple
 _FIXED_S: Final = 2.0  # of sound: what every chunk costs besides (reading, filling its last batch)
 _ALMOST: Final = 0.97  # of a chunk that takes longer than thought
 
+# What follows the last chunk, as measured: merging, the rules and the files.
+_ENDING_S: Final = 0.8
+_ENDING_PER_HOUR_S: Final = 0.3
+
+
+def ending_s(duration_s: float, copied_s: float = 0.0) -> float:
+    """Seconds that a run takes after its last chunk.
+
+    Args:
+        duration_s: of the recording.
+        copied_s: what copying the page's sound takes.
+    """
+    return _ENDING_S + _ENDING_PER_HOUR_S * duration_s / 3600.0 + copied_s
+
 
 class Work(NamedTuple):
     """A chunk: seconds of audio in it, and how many of them are sound, which the model hears."""
@@ -29,11 +43,13 @@ class Progress:
     Args:
         work: every chunk, by chunk index.
         workers: chunks that run side by side.
+        ending_s: what the run takes after its last chunk.
     """
 
-    def __init__(self, work: Mapping[int, Work], workers: int) -> None:
+    def __init__(self, work: Mapping[int, Work], workers: int, ending_s: float = 0.0) -> None:
         self._work = dict(work)
         self._workers = workers
+        self._ending_s = ending_s
         self._finished: dict[int, float] = {}
 
     @property
@@ -83,7 +99,7 @@ class Progress:
         return 100.0 * done_s / all_s
 
     def remaining_s(self, running_s: Mapping[int, float]) -> float | None:
-        """Seconds until the last chunk is done, or None before the first one was.
+        """Seconds until the run is over, or None before the first chunk was.
 
         Args:
             running_s: for every chunk under way, the seconds since it was started.
@@ -94,7 +110,7 @@ class Progress:
             if expected_s is None:
                 return None
             left_s[index] = max(0.0, expected_s - running_s.get(index, 0.0))
-        return self._makespan(left_s, running_s)
+        return self._makespan(left_s, running_s) + self._ending_s
 
     def _makespan(self, left_s: Mapping[int, float], running_s: Mapping[int, float]) -> float:
         """When the last worker is done if each takes the next chunk as soon as it is free."""

@@ -113,13 +113,23 @@ class RunRecorder:
         workers: that share them.
         cores: of the machine that they may use.
         began_s: on the machine's monotonic clock.
+        ending_s: what the run takes after its last chunk, for the time left.
     """
 
-    def __init__(self, chunks: Sequence[Chunk], workers: int, cores: int, began_s: float) -> None:
+    def __init__(
+        self,
+        chunks: Sequence[Chunk],
+        workers: int,
+        cores: int,
+        began_s: float,
+        ending_s: float = 0.0,
+    ) -> None:
         self._chunks = {chunk.index: chunk for chunk in chunks}
         self._rows = {chunk.index: _row(chunk) for chunk in chunks}
         self._workers, self._cores, self._began_s = workers, cores, began_s
-        self._progress = Progress({}, workers)
+        self._ending_s = ending_s
+        self._longest_load_s = 0.0
+        self._progress = Progress({}, workers, ending_s)
         self._attempts: dict[tuple[int, int], list[Attempt]] = {}
         self._at_work: tuple[AtWork, ...] = ()
         self._last_result_s: dict[int, float] = {}
@@ -138,7 +148,7 @@ class RunRecorder:
         with self._lock:
             waiting = [row.position for row in self._rows.values() if row.outcome == "waiting"]
             work = {index: _work(self._chunks[index]) for index in waiting}
-            self._progress = Progress(work, self._workers)
+            self._progress = Progress(work, self._workers, self._ending_s)
 
     def seen(self, at_work: Iterable[AtWork], sample: ResourceSample | None, now_s: float) -> None:
         """Which workers are at which chunks now, and what that takes."""
@@ -157,6 +167,7 @@ class RunRecorder:
             before_s = self._last_result_s.get(transcript.pid)
             between_s = 0.0 if before_s is None else now_s - before_s - transcript.seconds
             self._progress.finish(chunk.index, work_s + min(max(between_s, 0.0), _MOST_BETWEEN_S))
+            self._longest_load_s = max(self._longest_load_s, transcript.load_s)
             self._last_result_s[transcript.pid] = now_s
             start_s = transcript.ready_at_s - transcript.load_s
             if transcript.ready_at_s > self._began_s:
@@ -230,11 +241,13 @@ class RunRecorder:
             )
 
     def _running_s(self, now_s: float) -> dict[int, float]:
-        return {
-            one.chunk_index: now_s - one.since_s
-            for one in self._at_work
-            if self._rows[one.chunk_index].outcome == "waiting"
-        }
+        """How long workers have been at their chunks; loading before the first does not count."""
+        running_s = {}
+        for one in self._at_work:
+            if self._rows[one.chunk_index].outcome == "waiting":
+                load_s = 0.0 if one.pid in self._last_result_s else self._longest_load_s
+                running_s[one.chunk_index] = max(0.0, now_s - one.since_s - load_s)
+        return running_s
 
     def _worker_statuses(self, running_s: dict[int, float]) -> tuple[WorkerStatus, ...]:
         at = {one.pid: one.chunk_index for one in self._at_work if one.chunk_index in running_s}
@@ -256,9 +269,6 @@ class RunRecorder:
                 )
             statuses.append(status)
         return tuple(statuses)
-
-    def _under_way(self, row: ChunkRow, pid: int) -> ChunkRow:
-        return row._replace(outcome="running", pid=pid, attempts=self._tries(row.position))
 
     def _tries(self, index: int) -> int:
         return max(1, sum(len(a) for (i, _), a in self._attempts.items() if i == index))

@@ -32,6 +32,7 @@ class Report:
         workers: that share them.
         whereabouts: folder where the workers say what they are at.
         artifacts: of the run in the Prefect UI; None shows nothing there.
+        ending_s: what the run takes after its last chunk, for the time left.
     """
 
     def __init__(
@@ -40,10 +41,11 @@ class Report:
         workers: Workers,
         whereabouts: Path,
         artifacts: RunArtifacts | None = None,
+        ending_s: float = 0.0,
     ) -> None:
         self._began_s = time.monotonic()
         self._recorder = RunRecorder(
-            chunks, workers.sizing.workers, this_machine().cores, self._began_s
+            chunks, workers.sizing.workers, this_machine().cores, self._began_s, ending_s
         )
         self._workers = workers
         self._whereabouts = whereabouts

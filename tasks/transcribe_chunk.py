@@ -148,6 +148,7 @@ def transcribe_chunks(
     artifacts: RunArtifacts | None = None,
     fresh: bool = False,
     timeout_s: float | None = None,
+    ending_s: float = 0.0,
 ) -> Transcribed:
     """Run `transcribe_chunk` for every chunk that no earlier run finished, and report on them.
 
@@ -162,6 +163,7 @@ def transcribe_chunks(
         artifacts: of the run in the Prefect UI; None shows nothing there.
         fresh: do all chunks, whatever is kept.
         timeout_s: how long a chunk may take; None goes by the run's own speed.
+        ending_s: what the run takes after its last chunk, for the time left.
 
     Raises:
         InputError: a worker found that the model cannot be used.
@@ -189,7 +191,7 @@ def transcribe_chunks(
         }
         return pool.submit(keeping(transcribe_chunk), parameters)
 
-    report = Report(chunks, workers, whereabouts, artifacts)
+    report = Report(chunks, workers, whereabouts, artifacts, ending_s)
     missing = []
     for chunk in chunks:
         found = None if fresh else find_result(chunk)

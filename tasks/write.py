@@ -10,6 +10,7 @@ from longscribe.formats import write_transcript
 from longscribe.options import RunOptions
 from longscribe.page.sound import Sound, loudness
 from longscribe.places import is_url
+from longscribe.progress import ending_s
 from longscribe.run_record import RunRecord
 from longscribe.transcript import Transcript
 from tasks.stage import stage
@@ -34,11 +35,7 @@ def write(
     logger = get_run_logger()
     sound = None
     if "html" in options.formats:
-        levels_s = audio.original_duration_s
-        # A fetched recording goes with the run's scratch folder: there would be nothing to link to.
-        fetched = is_url(options.recording) and options.page_audio in ("auto", "link")
-        way = "copy" if fetched else options.page_audio
-        sound = Sound(recording, loudness(audio), levels_s, way)
+        sound = _page_sound(recording, audio, options)._replace(levels=loudness(audio))
         if sound.way != "link":
             logger.info("Encoding the sound of the page")
     try:
@@ -52,3 +49,19 @@ def write(
     for file in files:
         logger.info("Wrote %s", file)
     return files
+
+
+def expected_ending_s(recording: Recording, audio: AcceleratedAudio, options: RunOptions) -> float:
+    """About how long a run takes after its last chunk: merging, the rules, and writing."""
+    duration_s = audio.original_duration_s
+    if "html" not in options.formats:
+        return ending_s(duration_s)
+    return ending_s(duration_s, _page_sound(recording, audio, options).copying_s(duration_s))
+
+
+def _page_sound(recording: Recording, audio: AcceleratedAudio, options: RunOptions) -> Sound:
+    """The sound of the page, its loudness aside."""
+    # A fetched recording goes with the run's scratch folder: there would be nothing to link to.
+    fetched = is_url(options.recording) and options.page_audio in ("auto", "link")
+    way = "copy" if fetched else options.page_audio
+    return Sound(recording, b"", audio.original_duration_s, way)

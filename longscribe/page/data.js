@@ -31,17 +31,29 @@ function sentenceAt(seconds) {
   return low - 1;
 }
 
-const segmenter = "Segmenter" in Intl
-  ? new Intl.Segmenter(data.language || undefined, { granularity: "word" }) : null;
+// As longscribe/spoken_words.py has them: scripts that set no spaces, and what stays with the sign
+// before it.
+const UNSPACED = /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff60]/;
+const ATTACHED = /[.,;:?!…%)\]}»”’、。，．！？；：」』）］｝～ーっゃゅょッャュョ々\p{M}]/u;
 
-/** The words of a text as [from, to) in it. */
+/** The words of a text as [from, to) in it; one sign each in a script that sets no spaces. */
 function wordBounds(text) {
-  if (/\s/.test(text.trim()) || !segmenter) {
-    return Array.from(text.matchAll(/\S+/g), (match) => [match.index, match.index + match[0].length]);
+  const bounds = [];
+  for (const { 0: word, index } of text.matchAll(/\S+/g)) {
+    let from = index;
+    let to = index;
+    let before = "";
+    for (const sign of UNSPACED.test(word) ? word : [word]) {
+      if (before && (UNSPACED.test(sign) || UNSPACED.test(before)) && !ATTACHED.test(sign)) {
+        bounds.push([from, to]);
+        from = to;
+      }
+      to += sign.length;
+      before = sign;
+    }
+    bounds.push([from, to]);
   }
-  return Array.from(segmenter.segment(text))
-    .filter((part) => part.isWordLike)
-    .map((part) => [part.index, part.index + part.segment.length]);
+  return bounds;
 }
 
 /** Words of a sentence: {from, to, start, end, probability}; estimated where they were not timed. */
@@ -54,18 +66,22 @@ function wordsOf(sentence) {
       const piece = sentence.text.slice(at, at + length);
       words.push({
         from: at + piece.length - piece.trimStart().length, to: at + length,
-        start: sentence.start + start / 100, end: sentence.start + (start + duration) / 100,
+        start: sentence.start + start / 1000, end: sentence.start + (start + duration) / 1000,
         probability: percent < 0 ? null : percent / 100,
       });
       at += length;
     }
     return words;
   }
-  const perChar = (sentence.end - sentence.start) / Math.max(1, sentence.text.length);
+  const letters = [...sentence.text.replace(/\s+/g, "")].length;
+  const step = (sentence.end - sentence.start) / Math.max(1, letters);
+  let said = 0;
   for (const [from, to] of wordBounds(sentence.text)) {
+    const first = said;
+    said += [...sentence.text.slice(from, to)].length;
     words.push({
       from, to, probability: null,
-      start: sentence.start + from * perChar, end: sentence.start + to * perChar,
+      start: sentence.start + first * step, end: sentence.start + said * step,
     });
   }
   return words;

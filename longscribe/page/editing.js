@@ -42,62 +42,29 @@ function change(sentence, text) {
 
 const edited = () => sentences.filter((sentence) => sentence.text !== sentence.original);
 
-/** Columns a text takes: signs of East Asian scripts are two wide, as the subtitle rules count. */
-function columns(text) {
-  let wide = 0;
-  for (const char of text) wide += /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/.test(char) ? 2 : 1;
-  return wide;
-}
-
-/** Cues of a sentence under the subtitle rules: [{start, end, lines}]. */
-function cuesOf(sentence) {
-  const limit = data.rules.max_line_chars;
-  if (!limit || columns(sentence.text) <= limit) {
-    return [{ start: sentence.start, end: sentence.end, lines: [sentence.text] }];
-  }
-  const made = [];
-  let line = "";
-  let began = sentence.start;
-  let lines = [];
-  const words = wordsOf(sentence).map((word, n, all) => ({
-    ...word, text: sentence.text.slice(n ? all[n - 1].to : 0, word.to),
-  }));
-  for (const word of words) {
-    if (line && columns(line + word.text) > limit) {
-      lines.push(line);
-      line = "";
-      if (lines.length === data.rules.max_lines) {
-        made.push({ start: began, end: word.start, lines });
-        began = word.start;
-        lines = [];
-      }
-    }
-    line += line ? word.text : word.text.trimStart();
-  }
-  line += sentence.text.slice(words.at(-1)?.to ?? 0); // closing marks that are no word
-  made.push({ start: began, end: sentence.end, lines: [...lines, line] });
-  return made;
-}
-
-function stamp(seconds, mark) {
+/** A time as 01:02.345, or 01:01:02.345 from an hour on or if `hours`. */
+function stamp(seconds, mark, hours = false) {
   const ms = Math.round(1000 * seconds);
-  return `${two(Math.floor(ms / 3600000))}:${two(Math.floor(ms / 60000) % 60)}:${two(Math.floor(ms / 1000) % 60)}${mark}${String(ms % 1000).padStart(3, "0")}`;
+  const shown = `${two(Math.floor(ms / 60000) % 60)}:${two(Math.floor(ms / 1000) % 60)}${mark}${String(ms % 1000).padStart(3, "0")}`;
+  return hours || ms >= 3600000 ? `${two(Math.floor(ms / 3600000))}:${shown}` : shown;
 }
 
-/** The text as it stands, in a format. Gaps are marked as in the files beside this page. */
+/** The text as it stands, a sentence a line. Gaps are marked as in the files beside this page. */
+function plainText() {
+  const lines = sentences.filter(({ text }) => text).map(({ start, text }) => [start, text]);
+  lines.push(...data.lost.map(([start, , reason]) => [start, `[gap: ${reason}]`]));
+  return lines.sort(([a], [b]) => a - b).map(([, line]) => `${line}\n`).join("");
+}
+
+/** The text as it stands, in a format. */
 function rendered(format) {
-  const gaps = data.lost.map(([start, end, reason]) => ({ start, end, lines: [`[gap: ${reason}]`] }));
-  const kept = sentences.filter((sentence) => sentence.text);
-  const said = format === "txt"
-    ? kept.map(({ start, end, text }) => ({ start, end, lines: [text] })) : kept.flatMap(cuesOf);
-  const cues = [...said, ...gaps].sort((a, b) => a.start - b.start);
-  if (format === "txt") return cues.map(({ lines }) => `${lines[0]}\n`).join("");
+  if (format === "txt") return plainText();
   const text = ({ lines }) => lines.join("\n").replaceAll("-->", "->"); // an arrow starts a cue
   if (format === "srt") {
-    return cues.map((cue, n) => `${n + 1}\n${stamp(cue.start, ",")} --> ${stamp(cue.end, ",")}\n${text(cue)}\n\n`).join("");
+    return allCues().map((cue, n) => `${n + 1}\n${stamp(cue.start, ",", true)} --> ${stamp(cue.end, ",", true)}\n${text(cue)}\n\n`).join("");
   }
   const escaped = (cue) => text(cue).replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-  return `WEBVTT\n\n${cues.map((cue) => `${stamp(cue.start, ".")} --> ${stamp(cue.end, ".")}\n${escaped(cue)}\n\n`).join("")}`;
+  return `WEBVTT\n\n${allCues().map((cue) => `${stamp(cue.start, ".")} --> ${stamp(cue.end, ".")}\n${escaped(cue)}\n\n`).join("")}`;
 }
 
 function save(format) {

@@ -21,7 +21,10 @@ from longscribe.spoken_words import one_line, spoken_words
 from longscribe.transcript import Segment, Transcript, format_time
 
 # In this order they are one script; each is about one thing.
-_SCRIPTS = ("data.js", "text.js", "player.js", "waveform.js", "search.js", "editing.js", "main.js")
+_SCRIPTS = (
+    *("data.js", "text.js", "player.js", "waveform.js", "search.js", "cues.js", "editing.js"),
+    "main.js",
+)
 
 _SHORTEST_SILENCE_S = 1.0
 _SILENCES_DRAWN = 2000  # shorter parts of the recording are narrower than a pixel
@@ -106,13 +109,13 @@ def _segment(segment: Segment) -> list[Any]:
 
 def _timed_words(segment: Segment) -> list[int]:
     """Four numbers a word: its length with the space before it, in JavaScript's UTF-16 units; its
-    start after the segment's and its duration in 10 ms; its probability in per cent, -1 for none.
+    start after the segment's and its duration in ms; its probability in per cent, -1 for none.
     """
     numbers = []
     for word in spoken_words(segment):
         start, end = (
-            round(100 * (word.start_s - segment.start)),
-            round(100 * (word.end_s - segment.start)),
+            round(1000 * (word.start_s - segment.start)),
+            round(1000 * (word.end_s - segment.start)),
         )
         percent = -1 if word.probability is None else round(100 * word.probability)
         numbers += [len(word.text.encode("utf-16-le")) // 2, start, end - start, percent]

@@ -32,6 +32,7 @@ _LEVELS = 4000  # columns of the overview: more than a screen is wide
 _EVERY = 8  # samples: every eighth tells how loud it is as well as all do
 _BLOCK_SAMPLES = 1 << 20  # a multiple of _EVERY
 _QUIETEST_DB = -50.0  # below the loudest column: drawn as nothing
+_COPY_PACE = 150.0  # x real time
 _BIT_RATE = 40_000  # AAC of 16 kHz speech: about 18 MB an hour
 
 
@@ -56,6 +57,10 @@ class Sound(NamedTuple):
         if self.audio != "auto":
             return self.audio
         return "link" if _plays_everywhere(self.recording) else "copy"
+
+    def copying_s(self, duration_s: float) -> float:
+        """About how long encoding a copy takes for a recording of this length."""
+        return 0.0 if self.way == "link" else duration_s / _COPY_PACE
 
 
 def loudness(audio: AcceleratedAudio) -> bytes:

@@ -1,93 +1,45 @@
 """The real Prefect UI of a finished recording, opened in Chromium."""
 
-import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
-import httpx
 import pytest
-from playwright.sync_api import Browser, Page
 
-from flows.embedded_server import EmbeddedServer
-from tests.longscribe.browser import chromium, needs_chromium
+from tests.flows.ui import UI, WITHIN_S, prefect_ui
+from tests.longscribe.browser import needs_chromium
 from tests.recordings import SAMPLE
 
 pytestmark = needs_chromium
-_WITHIN_S = 120.0
-
-
-class Seen(NamedTuple):
-    """A server with one run, and a browser."""
-
-    url: str
-    browser: Browser
-
-    def find(self, what: str, **limits: Any) -> Any:
-        return httpx.post(f"{self.url}/api/{what}/filter", json=limits, timeout=30.0).json()
-
-    def text(self, path: str, *wanted: str) -> str:
-        """The text of a page as soon as it holds all that is wanted."""
-        page: Page = self.browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.goto(f"{self.url}{path}", wait_until="domcontentloaded")
-        end_s = time.monotonic() + _WITHIN_S
-        while True:
-            text = page.inner_text("body")
-            missing = [words for words in wanted if words not in text]
-            if not missing:
-                page.close()
-                return text
-            assert time.monotonic() < end_s, f"{missing} not on {path}: {text[:2000]}"
-            page.wait_for_timeout(200)
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UI]:
     folder = tmp_path_factory.mktemp("ui")
     recording = folder / "Town <script>hall.opus"
     recording.write_bytes(SAMPLE.read_bytes())
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PREFECT_HOME", str(folder / "home"))
-        environment.delenv("PREFECT_API_URL", raising=False)
-        server = EmbeddedServer()
-        try:
-            end_s = time.monotonic() + _WITHIN_S
-            while time.monotonic() < end_s:
-                try:
-                    if httpx.get(f"{server.url}/api/health", timeout=5.0).is_success:
-                        break
-                except httpx.TransportError:
-                    time.sleep(0.2)
-            subprocess.run(
-                [
-                    *(sys.executable, "-m", "flows.command_line", str(recording)),
-                    *("--model", "demo", "--chunk-minutes", "1", "--fresh"),
-                    *("--output-dir", str(folder / "out")),
-                ],
-                env={
-                    **os.environ,
-                    "PREFECT_API_URL": f"{server.url}/api",
-                    "PYTHONPATH": str(SAMPLE.parent.parent),
-                },
-                check=True,
-                timeout=250,
-                stdout=subprocess.DEVNULL,
-            )
-            with chromium() as browser:
-                yield Seen(server.url, browser)
-        finally:
-            server.stop()
+    with prefect_ui(folder) as ui:
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "flows.command_line", str(recording)),
+                *("--model", "demo", "--chunk-minutes", "1", "--fresh"),
+                *("--output-dir", str(folder / "out")),
+            ],
+            env=ui.environment,
+            check=True,
+            timeout=250,
+            stdout=subprocess.DEVNULL,
+        )
+        yield ui
 
 
-def test_the_run_is_named_and_its_chunks_are_on_the_timeline(seen: Seen) -> None:
+def test_the_run_is_named_and_its_chunks_are_on_the_timeline(seen: UI) -> None:
     [run] = seen.find("flow_runs")
     assert run["name"] == "Town <script>hall"
     chunks = [t["name"] for t in seen.find("task_runs") if t["name"].startswith("chunk")]
     assert len(chunks) >= 3
     # The timeline itself is drawn on a canvas: from these labels.
-    graph = httpx.get(f"{seen.url}/api/flow_runs/{run['id']}/graph-v2", timeout=30.0).json()
+    graph = seen.graph(run["id"])
     labels = {node["label"] for _, node in graph["nodes"]}
     assert set(chunks) <= labels
     assert "chunk 01 of 04, 0:00:00-0:01:11" in labels
@@ -98,7 +50,7 @@ def test_the_run_is_named_and_its_chunks_are_on_the_timeline(seen: Seen) -> None
     seen.text(f"{path}?tab=Artifacts", "progress-town", "chunks-town", "summary-town")
 
 
-def test_a_chunk_s_log_has_its_timing(seen: Seen) -> None:
+def test_a_chunk_s_log_has_its_timing(seen: UI) -> None:
     [chunk] = [t for t in seen.find("task_runs") if t["name"].startswith("chunk 02 of 04")]
     text = seen.text(
         f"/v2/runs/task-run/{chunk['id']}", "Chunk 2 of 4 started", "Chunk 2 of 4 done"
@@ -108,7 +60,7 @@ def test_a_chunk_s_log_has_its_timing(seen: Seen) -> None:
     assert "Chunk 1 of 4" not in text
 
 
-def test_the_artifacts_show_chunks_figures_text_and_the_picture(seen: Seen) -> None:
+def test_the_artifacts_show_chunks_figures_text_and_the_picture(seen: UI) -> None:
     artifacts = {one["key"].partition("-")[0]: one["id"] for one in seen.find("artifacts")}
     assert set(artifacts) == {"progress", "chunks", "summary", "transcript", "report"}
 
@@ -121,12 +73,12 @@ def test_the_artifacts_show_chunks_figures_text_and_the_picture(seen: Seen) -> N
     seen.text(path("transcript"), "We will paint the heavy report", ".report.svg")
     page = seen.browser.new_page()
     page.goto(f"{seen.url}{path('report')}", wait_until="domcontentloaded")
-    page.wait_for_selector("img[src^='data:image/svg']", timeout=_WITHIN_S * 1000)
+    page.wait_for_selector("img[src^='data:image/svg']", timeout=WITHIN_S * 1000)
     size = "document.querySelector(\"img[src^='data:image/svg']\").naturalWidth"
-    page.wait_for_function(f"{size} > 0", timeout=_WITHIN_S * 1000)
+    page.wait_for_function(f"{size} > 0", timeout=WITHIN_S * 1000)
 
 
-def test_the_address_in_the_log_leads_to_the_run(seen: Seen) -> None:
+def test_the_address_in_the_log_leads_to_the_run(seen: UI) -> None:
     """Also that the UI of an embedded server asks its own API, whatever its port."""
     [run] = seen.find("flow_runs")
     seen.text(f"/runs/flow-run/{run['id']}", "Town <script>hall", "Completed")

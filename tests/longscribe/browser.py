@@ -24,6 +24,10 @@ from tests.sounds import bursts, write_sound
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
+HOSTILE = (
+    "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=2> {\\an8} & -->"
+)
+
 _SWITCHES = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -124,3 +128,22 @@ def until(page: Page, condition: str) -> None:
     while not page.evaluate(condition):
         assert time.monotonic() < end_s, f"waited in vain for {condition}"
         page.wait_for_timeout(20)
+
+
+def now(page: Page) -> dict[str, Any]:
+    """Where the sound is, the sentence marked as spoken, and the word marked in it."""
+    state: dict[str, Any] = page.evaluate(
+        """() => {
+          const range = [...CSS.highlights.get("spoken")][0];
+          return {
+            seconds: document.getElementById("audio").currentTime,
+            paused: document.getElementById("audio").paused,
+            sentence: Number(document.querySelector(".s.now")?.dataset.n ?? -1),
+            word: range ? range.startContainer.data.slice(range.startOffset, range.endOffset) : "",
+          };
+        }"""
+    )
+    return state
+
+
+SAID = conversation(60)  # by the page that most tests open

@@ -1,4 +1,3 @@
-import random
 from itertools import pairwise
 
 import pytest
@@ -6,55 +5,14 @@ from rich.cells import cell_len
 
 from longscribe.cues import Cue, cues
 from longscribe.options import SubtitleRules
-from longscribe.transcript import Segment, Stretch, Transcript, Word
-from tests.segments import segment, transcript
+from longscribe.transcript import Word
+from tests.segments import LONG, SUBTITLE_RULES, segment, talk, transcript
 
 DEFAULT = SubtitleRules()
-LONG = (
-    " The committee met on Monday, and it heard three witnesses before noon. Nobody objected to "
-    "the minutes, which had been sent round a week before. Then the chair asked for questions."
-)
-
-
-def talk(seed: int) -> Transcript:
-    """Segments of all lengths, some timed by word, some in scripts without spaces, and a gap."""
-    chance = random.Random(seed)
-    segments: list[Segment] = []
-    position_s = 0.0
-    for _ in range(40):
-        position_s += chance.choice([0.0, 0.0, 0.05, 0.3, 4.0])
-        words = [
-            "x" * chance.choice([1, 3, 5, 9, 14, 60]) + chance.choice(["", "", "", ",", ".", "?"])
-            for _ in range(chance.choice([1, 4, 12, 60]))
-        ]
-        text = " " + " ".join(words)
-        if chance.random() < 0.2:
-            text = chance.choice(
-                ["会議は月曜日に開かれました。", "世界你好，", "ก็ไปไหน"]
-            ) * chance.randint(1, 9)
-        end_s = round(position_s + chance.choice([0.02, 0.5, 3.0, 25.0]), 3)
-        timed = None
-        if chance.random() < 0.5:
-            step_s = (end_s - position_s) / len(words)
-            timed = tuple(
-                Word(f" {w}", position_s + n * step_s, position_s + (n + 0.8) * step_s, 0.5)
-                for n, w in enumerate(words)
-            )
-        segments.append(segment(position_s, end_s, text, words=timed))
-        position_s = end_s
-    gap = Stretch(position_s, position_s + 9.0, "gap", "chunk failed")
-    return transcript(*segments, stretches=(gap,), duration_s=gap.end)
 
 
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize(
-    "rules",
-    [
-        DEFAULT,
-        SubtitleRules(max_line_chars=20, max_lines=3, max_chars_per_s=12.0, min_gap_s=0.2),
-        SubtitleRules(max_line_chars=60, max_lines=1, max_chars_per_s=0.0, min_gap_s=0.0),
-    ],
-)
+@pytest.mark.parametrize("rules", SUBTITLE_RULES)
 def test_the_rules_hold_whatever_is_said(seed: int, rules: SubtitleRules) -> None:
     said = talk(seed)
     made = cues(said, rules)

@@ -98,6 +98,15 @@ def test_a_chunk_gives_the_same_segments_again(short: Path, way: str) -> None:
     assert {segment.temperature for segment in first} == {0.4}
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_what_a_worker_gets_ready_changes_no_text(short: Path, demo: ModelSpec, way: str) -> None:
+    options = DecodingOptions.model_validate({"decoding": way})
+    before = transcribed(short, decoding=way).segments
+    decoding.prepare(demo, options)
+    assert before
+    assert transcribed(short, decoding=way).segments == before
+
+
 @pytest.mark.parametrize("way", ["batched", "sequential"])
 def test_word_times_lie_within_their_segment(short: Path, way: str) -> None:
     transcript = transcribed(short, decoding=way, word_timestamps=True)

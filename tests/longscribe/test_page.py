@@ -118,8 +118,8 @@ def test_what_the_page_knows(tmp_path: Path) -> None:
         duration_s=10.0,
     )
     data = Parsed(written(said, tmp_path)).data()
-    # Lengths in UTF-16 units; hundredths of a second after the segment's start; per cent.
-    assert data["segments"][0] == [0.0, 1.0, " 🎙 hello", 90, [2, 10, 20, 90, 6, 40, 50, 25]]
+    # Lengths in UTF-16 units; milliseconds after the segment's start; per cent.
+    assert data["segments"][0] == [0.0, 1.0, " 🎙 hello", 90, [2, 100, 200, 90, 6, 400, 500, 25]]
     assert data["segments"][1] == [9.0, 10.0, " Later.", 82]
     assert data["paragraphs"] == [
         {"count": 1},

@@ -1,6 +1,6 @@
 import pytest
 
-from longscribe.progress import Progress, Work
+from longscribe.progress import Progress, Work, ending_s
 
 
 def even(count: int, audio_s: float = 600.0, sound_s: float = 498.0) -> dict[int, Work]:
@@ -60,3 +60,11 @@ def test_nothing_left() -> None:
 
 def test_no_audio_is_all_done() -> None:
     assert Progress({}, workers=1).percent == 100.0
+
+
+def test_what_follows_the_last_chunk_counts() -> None:
+    progress = Progress(even(2), workers=2, ending_s=ending_s(3600.0, copied_s=24.0))
+    progress.finish(0, seconds=60.0)
+    assert progress.remaining_s({1: 40.0}) == pytest.approx(20.0 + 25.1)
+    progress.finish(1, seconds=60.0)
+    assert progress.remaining_s({}) == pytest.approx(25.1)

@@ -126,3 +126,14 @@ def test_loading_the_model_teaches_nothing_about_speed() -> None:
     recorder.begin()
     recorder.finished(chunks[0], result(0, 60.0, seconds=70.0, load_s=60.0), 70.0)
     assert recorder.status(70.0).left_s == pytest.approx(10.0)
+
+
+def test_loading_is_no_progress_of_a_worker_s_first_chunk() -> None:
+    chunks = [chunk(index, 4) for index in range(4)]
+    recorder = RunRecorder(chunks, workers=2, cores=2, began_s=0.0)
+    recorder.begin()
+    recorder.finished(chunks[0], result(0, 4.0, seconds=14.0, load_s=4.0), 14.0)
+    recorder.seen([AtWork(8, 1, 5.0), AtWork(7, 2, 14.0)], sample(14.0, 7, 8), 14.0)
+    fractions = {w.pid: w.fraction for w in recorder.status(14.0).workers}
+    assert fractions[8] == pytest.approx(5.0 / 10.0)  # nine seconds, four of them loading
+    assert fractions[7] == 0.0

@@ -1,0 +1,128 @@
+"""How the page looks to everyone, on any screen and with any text, in Chromium."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+
+from longscribe.transcript import Change, Stretch
+from tests.longscribe.browser import (
+    HOSTILE,
+    conversation,
+    needs_chromium,
+    open_page,
+    until,
+    write_page,
+)
+from tests.segments import segment, transcript, with_speakers
+
+pytestmark = [needs_chromium, pytest.mark.timeout(120)]
+
+
+def processor_time_s() -> float:
+    """Processor time of the browser so far, all of its processes together."""
+    spent = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            times = process.cpu_times()
+            spent += times.user + times.system
+    return spent
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_serious(browser: Browser, file: Path, scheme: Any, width: int) -> None:
+    page = open_page(browser, file, color_scheme=scheme, viewport={"width": width, "height": 844})
+    for prepare in ("", "?", "Escape", "e"):
+        if prepare:
+            page.keyboard.press(prepare)
+        if prepare == "e":
+            page.locator(".s").nth(3).click()
+        page.wait_for_timeout(200)
+        violations = Axe().run(page).response["violations"]
+        assert [(v["id"], v["nodes"][0]["html"]) for v in violations] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_speakers_have_colours_of_their_own_that_can_be_read(
+    browser: Browser, tmp_path: Path, scheme: Any
+) -> None:
+    said = with_speakers(conversation(16), [f"Speaker {n}" for n in range(8)])
+    page = open_page(browser, write_page(said, tmp_path), color_scheme=scheme)
+    colours = page.eval_on_selector_all(
+        ".speaker", "all => all.map(s => getComputedStyle(s).color)"
+    )
+    assert len(set(colours)) == 8
+    assert Axe().run(page).response["violations"] == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 800])
+def test_nothing_is_cut_off_on_a_small_screen(browser: Browser, file: Path, width: int) -> None:
+    page = open_page(browser, file, viewport={"width": width, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for control in page.locator(".tools .buttons button, .dock button, #rate").all():
+        box = control.bounding_box()
+        assert box is None or box["x"] + box["width"] <= width
+
+
+def test_hostile_text_is_inert_and_nothing_is_fetched(browser: Browser, tmp_path: Path) -> None:
+    said = transcript(
+        segment(0.0, 2.0, f" {HOSTILE}"),
+        recording=f"{HOSTILE[:60]}.wav",
+        stretches=(Stretch(2.0, 4.0, "gap", HOSTILE),),
+        changes=(Change("glossary_applied", 0, 0.0, "x", HOSTILE),),
+        duration_s=4.0,
+        model=HOSTILE,
+        language="en",
+    )
+    file = write_page(said, tmp_path)
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    until(page, "audio.readyState > 0")
+    assert page.evaluate("window.hacked") is None
+    assert page.locator(".s").text_content() == HOSTILE
+    assert page.locator("main img, main script, .facts img").count() == 0
+    folder = file.parent.as_uri()
+    assert {url.removeprefix(folder) for url in asked} == {"/talk.html", "/talk.page.m4a"}
+
+
+def test_ten_hours_load_quickly_and_scroll_smoothly(browser: Browser, tmp_path: Path) -> None:
+    said = conversation(12_000)
+    assert said.duration_s > 36_000
+    file = write_page(said, tmp_path)
+    # In processor time, of all of Chromium's processes: a clock also shows what else runs.
+    start_s = processor_time_s()
+    page = open_page(browser, file)
+    before_s = processor_time_s()
+    assert before_s - start_s < 3.0
+    loaded_s = page.evaluate("performance.getEntriesByType('navigation')[0].duration / 1000")
+    frames: list[float] = page.evaluate(
+        """async () => {
+          const times = [];
+          let last = performance.now();
+          const end = last + 4000;
+          while (last < end) {
+            scrollBy(0, 60);
+            await new Promise(requestAnimationFrame);
+            times.push(performance.now() - last);
+            last = performance.now();
+          }
+          return times;
+        }"""
+    )
+    busy_s = (processor_time_s() - before_s) / len(frames)
+    per_second = 1000.0 * len(frames) / sum(frames)
+    print(f"{loaded_s:.2f} s, {per_second:.0f} frames/s, {1000 * busy_s:.0f} ms of processor each")
+    assert 1.0 / busy_s >= 30.0
+    page.fill("#query", "museum")
+    until(page, "document.getElementById('found').textContent.includes('found')")
+    page.keyboard.press("Enter")
+    page.evaluate("document.querySelectorAll('.s')[11000].scrollIntoView()")
+    page.locator(".s").nth(11_000).click()
+    assert page.evaluate("document.activeElement.dataset.n") == "11000"
