@@ -128,11 +128,18 @@ class Sandbox:
         """Where transcripts are written."""
         return self.folder / "outputs"
 
-    def start(self, recording: Path, *options: str, server_url: str = "") -> Run:
+    def start(
+        self,
+        recording: Path,
+        *options: str,
+        server_url: str = "",
+        environment: dict[str, str] | None = None,
+    ) -> Run:
         """The command on a recording, with the demo model."""
-        command = command_line(recording, "demo", self.outputs, [*self._options, *options])
+        options = (*self._options, *options)
+        command = command_line(recording, "demo", self.outputs, options, fresh=False)
         server = {"PREFECT_API_URL": f"{server_url}/api"} if server_url else {}
-        return Run(command, {**self.environment, **server})
+        return Run(command, {**self.environment, **server, **(environment or {})})
 
     def segments(self, recording: Path) -> list[dict[str, Any]]:
         """What the last run wrote."""
@@ -175,15 +182,17 @@ class Sandbox:
 
 
 class Server:
-    """A Prefect server beside the runs, on the sandbox's database; it may be restarted."""
+    """A Prefect server beside the runs, on the sandbox's database or another; may be restarted."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, database_url: str = "") -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}"
         # Not a stray: it is ours.
         self._environment = {**sandbox.environment, "LONGSCRIBE_CACHE": ""}
+        if database_url:
+            self._environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database_url
         self.start()
 
     def start(self) -> None:
@@ -207,6 +216,14 @@ class Server:
         """End it without a word."""
         self._process.kill()
         self._process.wait()
+
+    def suspend(self) -> None:
+        """From now on it takes connections, and answers none."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """It goes on."""
+        self._process.send_signal(signal.SIGCONT)
 
 
 def same_segments(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:

@@ -22,6 +22,7 @@ from longscribe.errors import InputError, LongscribeError, OptionError
 from longscribe.formats import output_name
 from longscribe.options import DEFAULT_FORMATS, FORMATS, RunOptions, check_options
 from longscribe.places import name_of
+from longscribe.scratch import keeping_names
 
 OK, FAILED, BAD_INPUT, PARTIAL, STOPPED, TERMINATED = 0, 1, 2, 3, 130, 143
 
@@ -258,17 +259,26 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(options: RunOptions, show: bool) -> int:
     """Transcribe one recording; its exit code."""
     import httpx
-    from prefect.exceptions import PrefectHTTPStatusError
 
     from flows.transcribe import RunSummary, transcribe
 
     parameters = options.model_dump()
     parameters.update(formats=list(options.formats), glossary=list(options.glossary))
     try:
-        summary: Any = transcribe(**parameters)
+        with keeping_names(unreported=httpx.HTTPError):
+            summary: Any = transcribe(**parameters)
     except InputError as error:
         return _complain(str(error))
-    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+    except httpx.HTTPError as error:
+        stopped = _code_of_stop(error)
+        if stopped is not None:
+            sys.exit(
+                _complain(
+                    f"{options.recording!r}: stopped; the Prefect server does not answer, so the "
+                    "run stays Running there until the next one on this machine.",
+                    stopped,
+                )
+            )
         return _complain(
             f"{options.recording!r}: the Prefect server stopped answering "
             f"({type(error).__name__}); finished chunks are kept: run it again when it is back.",
@@ -281,6 +291,19 @@ def _run(options: RunOptions, show: bool) -> int:
         for line in summary.lines:
             click.echo(line)
     return PARTIAL if summary.failed_chunks else OK
+
+
+def _code_of_stop(error: BaseException | None) -> int | None:
+    """The exit code, when the error came of reporting that the run was stopped."""
+    from prefect.exceptions import TerminationSignal
+
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return STOPPED
+        if isinstance(error, TerminationSignal):
+            return TERMINATED
+        error = error.__context__
+    return None
 
 
 def _refuse_same_outputs(runs: Sequence[RunOptions]) -> None:

@@ -7,12 +7,14 @@ Failed state fails just the same in the UI and logs one line; the caller still g
 import os
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
+from httpx import Timeout
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
-from prefect.context import refresh_global_settings_context
+from prefect.context import FlowRunContext, refresh_global_settings_context
 from prefect.states import Failed
 
 from longscribe.errors import InputError
@@ -20,6 +22,8 @@ from longscribe.live import StageBegan, StageOver, tell
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_STOPPED_WAITS_S: Final = 2.0
 
 
 def refusing(function: Callable[P, R]) -> Callable[P, R]:
@@ -50,11 +54,20 @@ def leaving_quickly(function: Callable[P, R]) -> Callable[P, R]:
         except Exception:
             raise
         except BaseException:
-            os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "1"
-            refresh_global_settings_context()
+            stop_waiting_for_server()
             raise
 
     return wrapped
+
+
+def stop_waiting_for_server() -> None:
+    """From now on each request of this process is tried once, and for a moment."""
+    os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "0"
+    refresh_global_settings_context()
+    context = FlowRunContext.get()
+    if context is not None and isinstance(context.client, SyncPrefectClient):
+        # It took its limit, a minute, when it was made.
+        context.client._client.timeout = Timeout(_STOPPED_WAITS_S)
 
 
 def stage(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:

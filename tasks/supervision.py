@@ -27,6 +27,7 @@ from longscribe.run_record import AtWork
 from longscribe.transcript import ChunkTranscript, format_time
 from tasks.crashed_runs import LostTaskRuns
 from tasks.pool import Workers
+from tasks.stage import stop_waiting_for_server
 from tasks.whereabouts import forget_workers, workers_at_work
 
 _DEATHS_OF_A_CHUNK: Final = 3  # of its own worker; then it is given up
@@ -109,8 +110,10 @@ class Supervisor:
                     self._watch()
                 except (BrokenExecutor, CancelledError):
                     yield from self._replace_pool()
-        except BaseException:
+        except BaseException as error:
             # Stopped, or the model cannot be used: nothing that is under way will be wanted.
+            if not isinstance(error, Exception):
+                stop_waiting_for_server()
             at_work = self._at_work()
             self._workers.stop(at_once=True)
             self._note_lost("The run was stopped.", at_work)
