@@ -228,7 +228,9 @@ def command(
     # wait for. And with all that the run will need, while the server is on its way up.
     import flows.transcribe  # noqa: F401
     from flows.server import connect
+    from tasks.fork_server import start_fork_server
 
+    start_fork_server()  # it is ready when the server is
     connect(server)
     return max((_run(options, show or verbose) for options in runs), key=_severity)
 

@@ -100,6 +100,9 @@ def _may_name_a_server(file: Path) -> bool:
         return False
     except OSError:
         return True
+    if file.name == "pyproject.toml":  # says much of APIs and URLs, and seldom to Prefect
+        _, table, rest = text.partition("[tool.prefect")
+        text = table + rest
     # In TOML tables the prefix is left out: [api] url = "..."
     return _ADDRESS in text or ("api" in text and "url" in text and "prefect" in f"{file} {text}")
 

@@ -1,6 +1,5 @@
 """The process pool of one run: workers that stay within their threads and never outlive it."""
 
-import fcntl
 import logging
 import multiprocessing
 import os
@@ -8,27 +7,21 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import util
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Final
 
-from prefect.events.worker import EventsWorker
 from prefect.task_runners import ProcessPoolTaskRunner
 
 from longscribe.machine import Sizing
 from longscribe.options import DecodingOptions
 from longscribe.weights import ModelSpec
+from tasks.fork_server import start_fork_server
+from tasks.worker import start_worker
 
 CHUNK_LOGGER = "chunk"  # the name under a task run's logger that marks a chunk's own lines
-
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)
 
 _LEAVE_WITHIN_S: Final = 10.0  # for workers that have nothing left to do
 _DEAD_WITHIN_S: Final = 1.0
@@ -144,12 +137,24 @@ def worker_pool(
         max_workers=sizing.workers,
         subprocess_message_processor_factories=[_WorkerLines],
         initializer=start_worker,
-        initargs=(sizing.threads_per_worker, model),
+        initargs=(sizing.threads_per_worker, dict(os.environ), model),
     )
-    with _capped_children(sizing.threads_per_worker), runner as pool:
-        # concurrent.futures starts its processes with the first call: now, not with the first chunk
-        assert pool._executor is not None
-        pool._executor.submit(os.getpid)
+    start_fork_server()
+    with runner as pool:
+        spawning = pool._executor
+        assert spawning is not None
+        # Prefect offers no choice but `spawn`; its executor has not started anything yet.
+        forking = ProcessPoolExecutor(
+            sizing.workers,
+            multiprocessing.get_context("forkserver"),
+            spawning._initializer,
+            spawning._initargs,
+        )
+        pool._executor = forking
+        # concurrent.futures starts a process with each call that finds none idle: now, not with the
+        # first chunks.
+        for _ in range(sizing.workers):
+            forking.submit(os.getpid)
         messages = pool._subprocess_message_queue
         try:
             yield pool
@@ -162,67 +167,6 @@ def worker_pool(
             # would wait for that lock at its exit.
             if messages is not None:
                 messages.cancel_join_thread()
-
-
-def start_worker(threads: int, model: tuple[ModelSpec, DecodingOptions] | None = None) -> None:
-    """Set up a worker: cap its threads, tie its life to the flow's, get the model ready.
-
-    Args:
-        threads: for torch and for every BLAS or OpenMP pool in the process.
-        model: what to get ready.
-    """
-    # A SIGINT that reaches a child while it returns its result hangs the parent's executor for
-    # good: its manager thread dies of the KeyboardInterrupt (concurrent.futures, prefect 3.8).
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
-    _leave_at_once()
-
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    from longscribe.cache import cache_folder
-    from longscribe.processor import set_up_numba
-
-    set_up_numba(cache_folder() / "kernels")
-
-    torch.set_num_threads(threads)
-    torch.set_num_interop_threads(1)
-    threadpool_limits(threads)
-    if model is not None:
-        from longscribe.decoding import prepare
-
-        # Whatever is wrong is met again by the first chunk and said in its own log; an exception
-        # here would only break the pool.
-        with suppress(Exception):
-            prepare(*model)
-
-
-def _leave_at_once() -> None:
-    """Let the worker exit without Python's and torch's clean-up, which takes it two seconds."""
-    # In this order: the last states and logs into the queue; multiprocessing's own finalizers,
-    # which empty the queue into the pipe (priority -5); the end.
-    util.Finalize(None, EventsWorker.drain_all, kwargs={"timeout": 5.0}, exitpriority=1000)
-    util.Finalize(None, os._exit, args=(0,), exitpriority=-1000)
-
-
-def _die_with_parent() -> None:
-    """Have the kernel kill this worker when the flow's process is gone.
-
-    Otherwise a SIGKILL of the flow leaves workers behind, idle with their model, for ever. A thread
-    that waits for the parent would not run in a worker that is stopped, or deep in native code that
-    holds Python's lock. The pipe that `multiprocessing` keeps to the parent sends a signal when its
-    other end closes (fcntl(2), F_SETSIG); PR_SET_PDEATHSIG would do so when the parent's *thread*
-    that started the worker ends.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-    fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(parent.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
-    flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
-    fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
-    if not parent.is_alive():
-        os._exit(1)
 
 
 class _WorkerLines:
@@ -238,22 +182,3 @@ class _WorkerLines:
             if level >= logging.WARNING or name.endswith(f".{CHUNK_LOGGER}"):
                 logging.getLogger("longscribe.workers").log(level, "%s", message_payload["message"])
         return message_type, message_payload
-
-
-@contextmanager
-def _capped_children(threads: int) -> Iterator[None]:
-    """Children read these when they import numpy, before any initializer can act."""
-    wanted = dict.fromkeys(_THREAD_VARIABLES, str(threads))
-    # OpenMP's threads otherwise spin while they wait: beside another busy process on the machine
-    # two threads took twenty times as long as one.
-    wanted["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "passive")
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -1,0 +1,32 @@
+"""What the fork server imports for its workers; importing this is all that it does.
+
+Multiprocessing gives it names of modules and no function to call: hence work while importing, here
+and nowhere else.
+"""
+
+# ruff: noqa: E402, F401
+from tasks.fork_server import end_with_parent
+
+# Later it sees by a pipe that the flow's process is gone; during these seconds it does not look.
+end_with_parent(True)
+
+from longscribe.cache import cache_folder
+from longscribe.processor import set_up_numba
+
+set_up_numba(cache_folder() / "kernels")
+
+import gc
+
+import prefect.task_engine
+import threadpoolctl
+
+import longscribe.batched
+import longscribe.decoding
+import longscribe.int8_network
+import longscribe.sequential
+import tasks.transcribe_chunk
+import tasks.worker
+
+gc.collect()
+gc.freeze()  # a collection in a worker would write to, and so copy, the pages that all share
+end_with_parent(False)
