@@ -14,7 +14,7 @@ import psutil
 _SAMPLE_EVERY_S = 0.25
 _MEMORY_EVERY_S = 1.0  # the kernel walks every page table for it
 _LAST_LINES_S = 10.0  # for output still in the pipe when the command has ended
-_WORKER_MARK = "spawn_main"  # in the command line of a multiprocessing pool's process
+_FORK_SERVER_MARK = "multiprocessing.forkserver"  # in its command line, and in its children's
 
 
 class Memory(NamedTuple):
@@ -80,7 +80,7 @@ def watch(command: Sequence[str], log: Path, memory_every_s: float = _MEMORY_EVE
         cpu_s.update({one.pid: seconds for one in tree if (seconds := _cpu_s(one)) is not None})
         now_s = time.monotonic()
         if now_s >= memory_due_s:
-            held = [(memory_of(one.pid), _is_worker(one)) for one in tree]
+            held = [(memory_of(one.pid), is_worker(one)) for one in tree]
             peak_bytes = max(peak_bytes, sum(memory.pss_bytes for memory, _ in held))
             workers = _larger(workers, [memory for memory, is_worker in held if is_worker])
             memory_due_s = now_s + memory_every_s
@@ -135,9 +135,13 @@ def _tree(process: psutil.Popen) -> list[psutil.Process]:
         return []
 
 
-def _is_worker(process: psutil.Process) -> bool:
+def is_worker(process: psutil.Process) -> bool:
+    """Whether a process was forked by multiprocessing's fork server: one of a run's pool."""
     try:
-        return _WORKER_MARK in " ".join(process.cmdline())
+        parent = process.parent()
+        return parent is not None and all(
+            _FORK_SERVER_MARK in " ".join(one.cmdline()) for one in (process, parent)
+        )
     except psutil.Error:
         return False
 

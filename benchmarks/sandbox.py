@@ -18,6 +18,7 @@ import httpx
 import psutil
 
 from benchmarks.command import command_line, written_transcript
+from benchmarks.process_tree import is_worker
 
 _STARTED = re.compile(r"\bChunk (\d+) of \d+ started: ")
 _FINISHED = re.compile(r"\bFinished chunk (\d+) of (\d+), \d+ segments")
@@ -69,7 +70,7 @@ class Run:
 
     def workers(self) -> list[psutil.Process]:
         """Its worker processes."""
-        return [one for one in self.processes() if "spawn_main" in _command(one)]
+        return [one for one in self.processes() if is_worker(one)]
 
     def servers(self) -> list[psutil.Process]:
         """Its embedded Prefect server."""

@@ -12,8 +12,9 @@ import psutil
 import pytest
 from prefect import flow, task
 
+from benchmarks.process_tree import is_worker
 from longscribe.machine import Sizing
-from tasks.pool import worker_pool
+from tasks.pool import Workers, worker_pool
 
 
 def sizing(workers: int, threads: int) -> Sizing:
@@ -66,6 +67,49 @@ def test_an_error_in_the_run_ends_its_workers_at_once() -> None:
     assert time.monotonic() - started_s < 30
 
 
+def test_workers_whose_fork_server_died_are_ended_and_others_come() -> None:
+    @flow
+    def run() -> int:
+        workers = Workers(sizing(1, 1))
+        with workers:
+            workers.start().submit(sleep_long, {})
+            while not workers.pids:
+                workers.look()
+                time.sleep(0.05)
+            worker = psutil.Process(workers.pids[0])
+            fork_server = worker.parent()
+            assert is_worker(worker)
+            assert fork_server is not None
+            fork_server.kill()
+            give_up_s = time.monotonic() + 10
+            while not workers.died():
+                assert time.monotonic() < give_up_s
+            assert worker.is_running()
+            workers.stop(at_once=True)
+            worker.wait(5)
+            return int(workers.start().submit(threads_in_use, {}).result()[0])
+
+    assert run() == 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_kernels_use_the_worker_s_threads(threads: int) -> None:
+    @flow
+    def ask() -> tuple[int, int]:
+        with worker_pool(sizing(1, threads)) as pool:
+            return pool.submit(kernel_threads, {}).result()
+
+    assert ask() == (threads, threads)
+
+
+@task
+def kernel_threads() -> tuple[int, int]:
+    import numba
+    import torch
+
+    return numba.get_num_threads(), torch.get_num_threads()
+
+
 SCRIPT = """
 import time
 from prefect import flow
@@ -103,7 +147,7 @@ def test_workers_do_not_outlive_a_run_that_is_killed(tmp_path: Path, how: signal
     deadline_s = time.monotonic() + 60
     workers: list[psutil.Process] = []
     while len(workers) < 2 and time.monotonic() < deadline_s:
-        workers = [p for p in process.children() if "spawn_main" in " ".join(p.cmdline())]
+        workers = [one for one in process.children(recursive=True) if is_worker(one)]
         time.sleep(0.2)
     assert len(workers) == 2
     time.sleep(4)  # until they are past their imports
