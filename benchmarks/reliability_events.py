@@ -45,6 +45,11 @@ def _poison(_: Bench, run: Run) -> None:
         time.sleep(0.05)
 
 
+def _kill_fork_server(_: Bench, run: Run) -> None:
+    for server in run.fork_servers():
+        server.kill()
+
+
 def _kill_embedded(_: Bench, run: Run) -> None:
     for server in run.servers():
         server.kill()
@@ -160,6 +165,7 @@ EVENTS = [
         ("--chunk-timeout-minutes", "0.2"),
     ),
     Event("a chunk kills its worker each time", _poison),
+    Event("the process that workers are forked from is killed", _kill_fork_server),
     Event("the command is killed (SIGKILL)", _send(signal.SIGKILL)),
     Event("the command is terminated (SIGTERM)", _send(signal.SIGTERM)),
     Event("Ctrl-C (SIGINT)", _send(signal.SIGINT)),

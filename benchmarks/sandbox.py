@@ -18,7 +18,7 @@ import httpx
 import psutil
 
 from benchmarks.command import command_line, written_transcript
-from benchmarks.process_tree import is_worker
+from benchmarks.process_tree import is_fork_server, is_worker
 
 _STARTED = re.compile(r"\bChunk (\d+) of \d+ started: ")
 _FINISHED = re.compile(r"\bFinished chunk (\d+) of (\d+), \d+ segments")
@@ -71,6 +71,10 @@ class Run:
     def workers(self) -> list[psutil.Process]:
         """Its worker processes."""
         return [one for one in self.processes() if is_worker(one)]
+
+    def fork_servers(self) -> list[psutil.Process]:
+        """The process that its workers are forked from."""
+        return [one for one in self.processes() if is_fork_server(one)]
 
     def servers(self) -> list[psutil.Process]:
         """Its embedded Prefect server."""

@@ -192,8 +192,8 @@ def _cancel(service: Service, run_id: str) -> None:
 
 
 def _kill(service: Service, _: str) -> None:
-    # The process that has started the worker processes.
-    service.worker.workers()[-1].parents()[0].send_signal(signal.SIGKILL)
+    # Its workers' parent is the fork server, and that one's is the run's own process.
+    service.worker.workers()[-1].parents()[1].send_signal(signal.SIGKILL)
 
 
 def _wait_for_limit(service: Service, run_id: str) -> None:

@@ -5,10 +5,11 @@ and nowhere else.
 """
 
 # ruff: noqa: E402, F401
-from tasks.fork_server import end_with_parent
+from longscribe.lifetime import end_with_parent, outlive_parent
+from tasks.fork_server import process_that_started_it
 
 # Later it sees by a pipe that the flow's process is gone; during these seconds it does not look.
-end_with_parent(True)
+end_with_parent(process_that_started_it())
 
 from longscribe.cache import cache_folder
 from longscribe.processor import set_up_numba
@@ -29,4 +30,4 @@ import tasks.worker
 
 gc.collect()
 gc.freeze()  # a collection in a worker would write to, and so copy, the pages that all share
-end_with_parent(False)
+outlive_parent()

@@ -5,8 +5,11 @@ Failed state fails just the same in the UI and logs one line; the caller still g
 """
 
 import os
+import signal
+import threading
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
+from types import FrameType
 from typing import Any, Final, ParamSpec, TypeVar
 
 from httpx import Timeout
@@ -43,19 +46,23 @@ def refusing(function: Callable[P, R]) -> Callable[P, R]:
 def leaving_quickly(function: Callable[P, R]) -> Callable[P, R]:
     """A flow's function that, once stopped, does not wait for a server that is gone.
 
-    Prefect reports the state of a stopped run with all the retries that work in progress deserves,
-    and takes no further signal meanwhile: minutes, in which the command would not end.
+    Prefect reports the state of a stopped run with all the retries that work in progress deserves:
+    minutes, in which the command would not end. The same where it is stopped while its end is
+    being reported.
     """
 
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
         except Exception:
+            _stop_waiting_when_signalled()
             raise
         except BaseException:
             stop_waiting_for_server()
             raise
+        _stop_waiting_when_signalled()
+        return result
 
     return wrapped
 
@@ -68,6 +75,25 @@ def stop_waiting_for_server() -> None:
     if context is not None and isinstance(context.client, SyncPrefectClient):
         # It took its limit, a minute, when it was made.
         context.client._client.timeout = Timeout(_STOPPED_WAITS_S)
+
+
+def _stop_waiting_when_signalled() -> None:
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None or context.flow_run.deployment_id is not None:
+        return  # a deployment's run is stopped by its runner, which looks at Prefect's own handler
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        handler = signal.getsignal(number)
+        if callable(handler) and not isinstance(handler, partial):
+            signal.signal(number, partial(_stop_waiting_and, handler))
+
+
+def _stop_waiting_and(
+    handler: Callable[[int, FrameType | None], Any], number: int, frame: FrameType | None
+) -> None:
+    stop_waiting_for_server()
+    handler(number, frame)
 
 
 def stage(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:

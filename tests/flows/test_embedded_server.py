@@ -20,7 +20,9 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_where_nothing_is_set_a_server_is_needed(tmp_path: Path) -> None:
     (tmp_path / "home" / "profiles.toml").write_text('active = "ephemeral"\n', encoding="utf-8")
     (tmp_path / ".env").write_text("EDITOR=vi\n", encoding="utf-8")
-    pyproject = '[project]\ndependencies = ["prefect", "fastapi"]\nurls = { home = "https://host" }\n'
+    pyproject = (
+        '[project]\ndependencies = ["prefect", "fastapi"]\nurls = { home = "https://host" }\n'
+    )
     (tmp_path / "pyproject.toml").write_text(pyproject, encoding="utf-8")
     assert surely_needed()
 
