@@ -184,13 +184,13 @@ def cost_of(
     )
 
 
-def until_under_way(run: Run, ended: Callable[[], bool]) -> None:
+def until_under_way(run: Run, ended: Callable[[], bool], every_s: float = 0.05) -> None:
     """Wait until some chunks of a run are finished and another has begun, or it has ended."""
-    until(lambda: len(run.finished()) >= FINISHED_BEFORE or ended())
-    until(lambda: bool(run.under_way(time.monotonic())) or ended())
+    until(lambda: len(run.finished()) >= FINISHED_BEFORE or ended(), every_s)
+    until(lambda: bool(run.under_way(time.monotonic())) or ended(), every_s)
 
 
-def until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], bool], every_s: float = 0.05) -> None:
     """Wait until something holds.
 
     Raises:
@@ -200,7 +200,7 @@ def until(holds: Callable[[], bool]) -> None:
     while not holds():
         if time.monotonic() > give_up_s:
             raise TimeoutError(f"nothing happened within {WITHIN_S:.0f} s")
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 def _started(text: str) -> int | None:
