@@ -260,27 +260,31 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _run(options: RunOptions, show: bool) -> int:
     """Transcribe one recording; its exit code."""
+    from multiprocessing import util
+
     import httpx
 
     from flows.transcribe import RunSummary, transcribe
+    from tasks.stage import StoppedAlone
 
     parameters = options.model_dump()
     parameters.update(formats=list(options.formats), glossary=list(options.glossary))
     try:
-        with keeping_names(unreported=httpx.HTTPError):
+        with keeping_names(unreported=(httpx.HTTPError, StoppedAlone)):
             summary: Any = transcribe(**parameters)
+    except StoppedAlone as stopped:
+        _complain(
+            f"{options.recording!r}: stopped; the Prefect server does not answer, so the run stays "
+            "Running there until the next one on this machine."
+        )
+        sys.stdout.flush()
+        # Prefect's exit handlers would wait for the server to take the last lines of the log;
+        # those of multiprocessing remove its semaphores and sockets.
+        util._run_finalizers()
+        os._exit(STOPPED if isinstance(stopped.stop, KeyboardInterrupt) else TERMINATED)
     except InputError as error:
         return _complain(str(error))
     except httpx.HTTPError as error:
-        stopped = _code_of_stop(error)
-        if stopped is not None:
-            sys.exit(
-                _complain(
-                    f"{options.recording!r}: stopped; the Prefect server does not answer, so the "
-                    "run stays Running there until the next one on this machine.",
-                    stopped,
-                )
-            )
         return _complain(
             f"{options.recording!r}: the Prefect server stopped answering "
             f"({type(error).__name__}); finished chunks are kept: run it again when it is back.",
@@ -293,19 +297,6 @@ def _run(options: RunOptions, show: bool) -> int:
         for line in summary.lines:
             click.echo(line)
     return PARTIAL if summary.failed_chunks else OK
-
-
-def _code_of_stop(error: BaseException | None) -> int | None:
-    """The exit code, when the error came of reporting that the run was stopped."""
-    from prefect.exceptions import TerminationSignal
-
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return STOPPED
-        if isinstance(error, TerminationSignal):
-            return TERMINATED
-        error = error.__context__
-    return None
 
 
 def _refuse_same_outputs(runs: Sequence[RunOptions]) -> None:

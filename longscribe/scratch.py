@@ -56,7 +56,7 @@ def scratch(run: str) -> Iterator[Path]:
 
 
 @contextmanager
-def keeping_names(unreported: type[Exception]) -> Iterator[None]:
+def keeping_names(unreported: tuple[type[BaseException], ...]) -> Iterator[None]:
     """Keep the names of the runs of this block until their end is known where runs are listed.
 
     Args:

@@ -12,12 +12,13 @@ from functools import partial, wraps
 from types import FrameType
 from typing import Any, Final, ParamSpec, TypeVar
 
-from httpx import Timeout
+import httpx
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext, refresh_global_settings_context
+from prefect.exceptions import Abort
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Failed
 
 from longscribe.errors import InputError
@@ -26,7 +27,7 @@ from longscribe.live import StageBegan, StageOver, tell
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_STOPPED_WAITS_S: Final = 2.0
+_STOPPED_WAITS_S: Final = 1.0
 
 
 def refusing(function: Callable[P, R]) -> Callable[P, R]:
@@ -49,6 +50,9 @@ def leaving_quickly(function: Callable[P, R]) -> Callable[P, R]:
     Prefect reports the state of a stopped run with all the retries that work in progress deserves:
     minutes, in which the command would not end. The same where it is stopped while its end is
     being reported.
+
+    Raises:
+        StoppedAlone: it was stopped, and nobody is there to be told.
     """
 
     @wraps(function)
@@ -56,44 +60,74 @@ def leaving_quickly(function: Callable[P, R]) -> Callable[P, R]:
         try:
             result = function(*args, **kwargs)
         except Exception:
-            _stop_waiting_when_signalled()
+            _leave_when_signalled()
             raise
-        except BaseException:
-            stop_waiting_for_server()
+        except BaseException as stop:
+            leave_quickly(stop)
             raise
-        _stop_waiting_when_signalled()
+        _leave_when_signalled()
         return result
 
     return wrapped
 
 
-def stop_waiting_for_server() -> None:
-    """From now on each request of this process is tried once, and for a moment."""
+class StoppedAlone(Abort):
+    """A run was stopped while its server is away; Prefect does not report one that is aborted.
+
+    Attributes:
+        stop: what stopped it.
+    """
+
+    def __init__(self, stop: BaseException) -> None:
+        super().__init__("stopped while the Prefect server is away")
+        self.stop = stop
+
+
+def server_answers() -> bool:
+    """Whether the Prefect server says anything, whatever it is, within a moment."""
+    try:
+        # Only whether it is there: certificates are Prefect's own client's to check.
+        httpx.get(f"{PREFECT_API_URL.value()}/health", timeout=_STOPPED_WAITS_S, verify=False)
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+def leave_quickly(stop: BaseException) -> None:
+    """From now on each request of this process is tried once.
+
+    Raises:
+        StoppedAlone: the server is away; not in a deployment's run, whose worker tells of its end.
+    """
     os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "0"
     refresh_global_settings_context()
+    if _is_the_command_s() and not server_answers():
+        raise StoppedAlone(stop)
+
+
+def _is_the_command_s() -> bool:
     context = FlowRunContext.get()
-    if context is not None and isinstance(context.client, SyncPrefectClient):
-        # It took its limit, a minute, when it was made.
-        context.client._client.timeout = Timeout(_STOPPED_WAITS_S)
+    run = context and context.flow_run
+    return bool(run and run.deployment_id is None)
 
 
-def _stop_waiting_when_signalled() -> None:
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None or context.flow_run.deployment_id is not None:
-        return  # a deployment's run is stopped by its runner, which looks at Prefect's own handler
-    if threading.current_thread() is not threading.main_thread():
-        return
-    for number in (signal.SIGINT, signal.SIGTERM):
-        handler = signal.getsignal(number)
-        if callable(handler) and not isinstance(handler, partial):
-            signal.signal(number, partial(_stop_waiting_and, handler))
+def _leave_when_signalled() -> None:
+    # A deployment's run is stopped by its runner, which looks at Prefect's own handler.
+    if _is_the_command_s() and threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(number)
+            if callable(handler) and not isinstance(handler, partial):
+                signal.signal(number, partial(_leave_and, handler))
 
 
-def _stop_waiting_and(
+def _leave_and(
     handler: Callable[[int, FrameType | None], Any], number: int, frame: FrameType | None
 ) -> None:
-    stop_waiting_for_server()
-    handler(number, frame)
+    try:
+        handler(number, frame)
+    except BaseException as stop:
+        leave_quickly(stop)
+        raise
 
 
 def stage(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:

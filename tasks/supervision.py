@@ -27,7 +27,7 @@ from longscribe.run_record import AtWork
 from longscribe.transcript import ChunkTranscript, format_time
 from tasks.crashed_runs import LostTaskRuns
 from tasks.pool import Workers
-from tasks.stage import stop_waiting_for_server
+from tasks.stage import server_answers
 from tasks.whereabouts import forget_workers, workers_at_work
 
 _DEATHS_OF_A_CHUNK: Final = 3  # of its own worker; then it is given up
@@ -110,14 +110,13 @@ class Supervisor:
                     self._watch()
                 except (BrokenExecutor, CancelledError):
                     yield from self._replace_pool()
-        except BaseException as error:
+        except BaseException:
             # Stopped, or the model cannot be used: nothing that is under way will be wanted.
-            if not isinstance(error, Exception):
-                stop_waiting_for_server()
             at_work = self._at_work()
             self._workers.stop(at_once=True)
             self._note_lost("The run was stopped.", at_work)
-            self._lost.mark(_MARK_WITHIN_S)
+            if server_answers():
+                self._lost.mark(_MARK_WITHIN_S)
             raise
         self._lost.mark(_MARK_ALL_WITHIN_S, until_all=True)
 

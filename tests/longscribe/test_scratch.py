@@ -59,7 +59,7 @@ def test_a_name_is_kept_until_the_end_of_the_run_is_known(
     tmp_path: Path, error: type[BaseException] | None
 ) -> None:
     expected = pytest.raises(error) if error else nullcontext()
-    with expected, keeping_names(unreported=ConnectionError):
+    with expected, keeping_names(unreported=(ConnectionError,)):
         with scratch("run-1") as folder:
             (folder / "samples.pcm").write_bytes(bytes(100))
         assert [path.name for path in folder.iterdir()] == ["owner"]
