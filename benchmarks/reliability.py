@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="measure again what is there already")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through every `finally`
-    events = [*reliability_events.EVENTS, *service_events.EVENTS]
+    events: list[Event | ServiceEvent] = [*reliability_events.EVENTS, *service_events.EVENTS]
     chosen = [event for event in events if arguments.only in event.name]
     again = bool(arguments.only) or arguments.fresh
     bench = Bench(_FOLDER)

@@ -107,8 +107,9 @@ class Run:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(Said(time.monotonic(), line.decode(errors="replace").rstrip()))
+        with self.process.stdout as lines:
+            for line in lines:
+                self.lines.append(Said(time.monotonic(), line.decode(errors="replace").rstrip()))
 
 
 class Sandbox:

@@ -86,7 +86,7 @@ def test_it_ends_at_once_and_the_next_run_marks_its_rows(
         f"longscribe: '{SAMPLE}': stopped; the Prefect server does not answer, so the run stays "
         "Running there until the next one on this machine."
     ]
-    assert not any(word in text for text in said for word in ("Traceback", "Warning"))
+    assert not any("Traceback" in text for text in said)
     assert sandbox.leftovers()  # its name
 
     if server_hangs:
