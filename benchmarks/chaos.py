@@ -53,7 +53,7 @@ class Chaos:
             self.state = json.loads((folder / "state.json").read_text())
         self.filler = folder / "sandbox" / "cache" / "results" / "filler"
         self._minutes_before = self.state["minutes"]
-        self._began_s = time.monotonic()
+        self._began_s: float | None = None
 
     def count(self, table: str, what: str) -> None:
         """One more of something."""
@@ -62,9 +62,15 @@ class Chaos:
 
     def save(self) -> None:
         """Keep what was counted."""
-        self.state["minutes"] = self._minutes_before + (time.monotonic() - self._began_s) / 60.0
+        if self._began_s is not None:
+            minutes = (time.monotonic() - self._began_s) / 60.0
+            self.state["minutes"] = self._minutes_before + minutes
         text = json.dumps(self.state, indent=1)
         (self.folder / "state.json").write_text(text)
+
+    def begin(self) -> None:
+        """The minutes count from now on."""
+        self._began_s = time.monotonic()
 
     def disturb(self, run: Run) -> None:
         """One thing goes wrong; which one, chance decides."""
@@ -202,6 +208,7 @@ def _undisturbed(chaos: Chaos, path: Path) -> list[dict[str, Any]]:
 
 
 def _repeat(chaos: Chaos, path: Path, reference: list[dict[str, Any]], minutes: float) -> None:
+    chaos.begin()
     until_s = time.monotonic() + 60.0 * minutes
     while time.monotonic() < until_s:
         chaos.sandbox.forget_results()
