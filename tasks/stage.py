@@ -8,9 +8,10 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import lru_cache, partial, wraps
 from types import FrameType
 from typing import Any, Final, ParamSpec, TypeVar
+from uuid import UUID
 
 import httpx
 from prefect import task
@@ -84,7 +85,14 @@ class StoppedAlone(Abort):
 
 
 def server_answers() -> bool:
-    """Whether the Prefect server says anything, whatever it is, within a moment."""
+    """Whether the Prefect server says anything, within a moment; a run that ends asks once."""
+    context = FlowRunContext.get()
+    run = context and context.flow_run
+    return _answers(run.id if run else None)
+
+
+@lru_cache(maxsize=1)
+def _answers(flow_run_id: UUID | None) -> bool:
     try:
         # Only whether it is there: certificates are Prefect's own client's to check.
         httpx.get(f"{PREFECT_API_URL.value()}/health", timeout=_STOPPED_WAITS_S, verify=False)
