@@ -33,6 +33,7 @@ _EVERY_S = (2.0, 9.0)
 _RESULTS_BYTES = 8 << 20
 _RUN_WITHIN_S = 900.0
 _GONE_WITHIN_S = 5.0
+_MOST_UNDISTURBED = 3  # commands for one recording when time ran out
 
 _ENDING = ("command", "Ctrl-C")
 
@@ -51,6 +52,8 @@ class Chaos:
         with suppress(OSError, json.JSONDecodeError):
             self.state = json.loads((folder / "state.json").read_text())
         self.filler = folder / "sandbox" / "cache" / "results" / "filler"
+        self._minutes_before = self.state["minutes"]
+        self._began_s: float | None = None
 
     def count(self, table: str, what: str) -> None:
         """One more of something."""
@@ -59,8 +62,15 @@ class Chaos:
 
     def save(self) -> None:
         """Keep what was counted."""
+        if self._began_s is not None:
+            minutes = (time.monotonic() - self._began_s) / 60.0
+            self.state["minutes"] = self._minutes_before + minutes
         text = json.dumps(self.state, indent=1)
         (self.folder / "state.json").write_text(text)
+
+    def begin(self) -> None:
+        """The minutes count from now on."""
+        self._began_s = time.monotonic()
 
     def disturb(self, run: Run) -> None:
         """One thing goes wrong; which one, chance decides."""
@@ -68,6 +78,7 @@ class Chaos:
             "worker killed (SIGKILL)": lambda run: _signal(run.workers(), signal.SIGKILL),
             "worker crashed (SIGSEGV)": lambda run: _signal(run.workers(), signal.SIGSEGV),
             "worker stopped (SIGSTOP)": lambda run: _signal(run.workers(), signal.SIGSTOP),
+            "fork server killed (SIGKILL)": lambda run: _signal(run.fork_servers(), signal.SIGKILL),
             "command killed (SIGKILL)": lambda run: _signal([run.process], signal.SIGKILL),
             "command terminated (SIGTERM)": lambda run: _signal([run.process], signal.SIGTERM),
             "Ctrl-C (SIGINT)": lambda run: _signal([run.process], signal.SIGINT),
@@ -110,10 +121,12 @@ class Chaos:
         self.filler.unlink()
         return True
 
-    def transcribe(self, path: Path, until_s: float) -> bool:
-        """One recording through all disturbances; False when time ran out before its end."""
+    def transcribe(self, path: Path, until_s: float) -> None:
+        """One recording through all disturbances, and undisturbed to its end when time ran out."""
         embedded = self.random.random() < 0.5
-        while True:
+        undisturbed = 0
+        while undisturbed < _MOST_UNDISTURBED:
+            undisturbed += time.monotonic() > until_s
             run = self.sandbox.start(path, server_url="" if embedded else self.server.url)
             give_up_s = time.monotonic() + _RUN_WITHIN_S
             while run.is_alive and time.monotonic() < give_up_s:
@@ -131,10 +144,18 @@ class Chaos:
             if code not in (0, 3, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
                 name = f"unexpected-{code}-{time.strftime('%H%M%S')}.log"
                 shutil.copy(self.folder / "last.log", self.folder / name)
+                self.count("outcomes", "UNEXPECTED EXIT CODE")
             self.check_strays()
             self.save()
             if code == 0:
-                return True
+                return
+        self.count("outcomes", "NEVER FINISHED")
+
+    def end_strays(self) -> None:
+        """Whatever is there still, of a call that was ended as well."""
+        for process in self.sandbox.strays():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def check_strays(self) -> None:
         """Nothing of a run may outlive it for long."""
@@ -159,12 +180,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through every `finally`
     path = recording(_DURATION_S, _SEED, noise=False).path
     chaos = Chaos(arguments.folder)
+    chaos.end_strays()
     try:
         reference = _undisturbed(chaos, path)
         with _small_disk(chaos.filler.parent):
             _repeat(chaos, path, reference, arguments.minutes)
         rows = chaos.sandbox.unfinished_rows(chaos.server.url)
     finally:
+        chaos.end_strays()
         chaos.server.kill()
         chaos.save()
     leftovers = chaos.sandbox.leftovers()
@@ -185,18 +208,18 @@ def _undisturbed(chaos: Chaos, path: Path) -> list[dict[str, Any]]:
 
 
 def _repeat(chaos: Chaos, path: Path, reference: list[dict[str, Any]], minutes: float) -> None:
-    began_s, before = time.monotonic(), chaos.state["minutes"]
-    until_s = began_s + 60.0 * minutes
+    chaos.begin()
+    until_s = time.monotonic() + 60.0 * minutes
     while time.monotonic() < until_s:
         chaos.sandbox.forget_results()
         chaos.transcribe(path, until_s)
         same = same_segments(chaos.sandbox.segments(path), reference)
         chaos.count("outcomes", "transcript identical" if same else "TRANSCRIPT DIFFERS")
-        chaos.state["minutes"] = before + (time.monotonic() - began_s) / 60.0
         chaos.save()
         print(f"{chaos.state['minutes']:.1f} min: {chaos.state['outcomes']}", flush=True)
     # The last run of all tidies up after those that were killed before it.
-    chaos.sandbox.start(path, server_url=chaos.server.url).wait(_RUN_WITHIN_S)
+    if chaos.sandbox.start(path, server_url=chaos.server.url).wait(_RUN_WITHIN_S) != 0:
+        chaos.count("outcomes", "LAST RUN FAILED")
     chaos.check_strays()
 
 
@@ -204,6 +227,8 @@ def _repeat(chaos: Chaos, path: Path, reference: list[dict[str, Any]], minutes: 
 def _small_disk(folder: Path) -> Iterator[None]:
     """A small file system for the results, to be filled; only root may mount one."""
     folder.mkdir(parents=True, exist_ok=True)
+    while os.path.ismount(folder):  # of a call that was killed
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
     mounted = os.geteuid() == 0 and (
         subprocess.run(
             ["mount", "-t", "tmpfs", "-o", f"size={_RESULTS_BYTES}", "tmpfs", str(folder)],

@@ -26,16 +26,25 @@ class Sized(NamedTuple):
 
 
 def command_line(
-    recording: Path, model: str | Path, output: Path, options: Sequence[str] = ()
+    recording: Path,
+    model: str | Path,
+    output: Path,
+    options: Sequence[str] = (),
+    *,
+    fresh: bool = True,
 ) -> list[str]:
     """The command for one English recording, as a user of this environment would type it.
 
-    With `--fresh`: what an earlier run kept is not what is measured.
+    Args:
+        recording: to transcribe.
+        model: its name or path.
+        output: the folder to write to.
+        options: further ones.
+        fresh: do also what an earlier run kept: that is not what most benchmarks measure.
     """
     command = [str(Path(sys.executable).with_name("longscribe")), str(recording)]
     command += ["--model", str(model), "--language", "en", "--output-dir", str(output)]
-    command.append("--fresh")
-    return [*command, *options]
+    return [*command, *(["--fresh"] if fresh else []), *options]
 
 
 def written_transcript(recording: Path, output: Path) -> dict[str, Any]:

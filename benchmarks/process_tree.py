@@ -139,11 +139,21 @@ def is_worker(process: psutil.Process) -> bool:
     """Whether a process was forked by multiprocessing's fork server: one of a run's pool."""
     try:
         parent = process.parent()
-        return parent is not None and all(
-            _FORK_SERVER_MARK in " ".join(one.cmdline()) for one in (process, parent)
-        )
+        return parent is not None and _has_mark(process) and _has_mark(parent)
     except psutil.Error:
         return False
+
+
+def is_fork_server(process: psutil.Process) -> bool:
+    """Whether a process is multiprocessing's fork server itself."""
+    try:
+        return _has_mark(process) and not is_worker(process)
+    except psutil.Error:
+        return False
+
+
+def _has_mark(process: psutil.Process) -> bool:
+    return _FORK_SERVER_MARK in " ".join(process.cmdline())
 
 
 def _cpu_s(process: psutil.Process) -> float | None:

@@ -18,7 +18,7 @@ import httpx
 import psutil
 
 from benchmarks.command import command_line, written_transcript
-from benchmarks.process_tree import is_worker
+from benchmarks.process_tree import is_fork_server, is_worker
 
 _STARTED = re.compile(r"\bChunk (\d+) of \d+ started: ")
 _FINISHED = re.compile(r"\bFinished chunk (\d+) of (\d+), \d+ segments")
@@ -72,6 +72,10 @@ class Run:
         """Its worker processes."""
         return [one for one in self.processes() if is_worker(one)]
 
+    def fork_servers(self) -> list[psutil.Process]:
+        """The process that its workers are forked from."""
+        return [one for one in self.processes() if is_fork_server(one)]
+
     def servers(self) -> list[psutil.Process]:
         """Its embedded Prefect server."""
         return [one for one in self.processes() if "server start" in _command(one)]
@@ -103,8 +107,9 @@ class Run:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(Said(time.monotonic(), line.decode(errors="replace").rstrip()))
+        with self.process.stdout as lines:
+            for line in lines:
+                self.lines.append(Said(time.monotonic(), line.decode(errors="replace").rstrip()))
 
 
 class Sandbox:
@@ -129,11 +134,18 @@ class Sandbox:
         """Where transcripts are written."""
         return self.folder / "outputs"
 
-    def start(self, recording: Path, *options: str, server_url: str = "") -> Run:
+    def start(
+        self,
+        recording: Path,
+        *options: str,
+        server_url: str = "",
+        environment: dict[str, str] | None = None,
+    ) -> Run:
         """The command on a recording, with the demo model."""
-        command = command_line(recording, "demo", self.outputs, [*self._options, *options])
+        options = (*self._options, *options)
+        command = command_line(recording, "demo", self.outputs, options, fresh=False)
         server = {"PREFECT_API_URL": f"{server_url}/api"} if server_url else {}
-        return Run(command, {**self.environment, **server})
+        return Run(command, {**self.environment, **server, **(environment or {})})
 
     def segments(self, recording: Path) -> list[dict[str, Any]]:
         """What the last run wrote."""
@@ -176,15 +188,17 @@ class Sandbox:
 
 
 class Server:
-    """A Prefect server beside the runs, on the sandbox's database; it may be restarted."""
+    """A Prefect server beside the runs, on the sandbox's database or another; may be restarted."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, database_url: str = "") -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}"
         # Not a stray: it is ours.
         self._environment = {**sandbox.environment, "LONGSCRIBE_CACHE": ""}
+        if database_url:
+            self._environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database_url
         self.start()
 
     def start(self) -> None:
@@ -208,6 +222,14 @@ class Server:
         """End it without a word."""
         self._process.kill()
         self._process.wait()
+
+    def suspend(self) -> None:
+        """From now on it takes connections, and answers none."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """It goes on."""
+        self._process.send_signal(signal.SIGCONT)
 
 
 def same_segments(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:

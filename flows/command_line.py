@@ -22,6 +22,7 @@ from longscribe.errors import InputError, LongscribeError, OptionError
 from longscribe.formats import output_name
 from longscribe.options import DEFAULT_FORMATS, FORMATS, RunOptions, check_options
 from longscribe.places import name_of
+from longscribe.scratch import keeping_names
 
 OK, FAILED, BAD_INPUT, PARTIAL, STOPPED, TERMINATED = 0, 1, 2, 3, 130, 143
 
@@ -259,18 +260,31 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _run(options: RunOptions, show: bool) -> int:
     """Transcribe one recording; its exit code."""
+    from multiprocessing import util
+
     import httpx
-    from prefect.exceptions import PrefectHTTPStatusError
 
     from flows.transcribe import RunSummary, transcribe
+    from tasks.stage import StoppedAlone
 
     parameters = options.model_dump()
     parameters.update(formats=list(options.formats), glossary=list(options.glossary))
     try:
-        summary: Any = transcribe(**parameters)
+        with keeping_names(unreported=(httpx.HTTPError, StoppedAlone)):
+            summary: Any = transcribe(**parameters)
+    except StoppedAlone as stopped:
+        _complain(
+            f"{options.recording!r}: stopped; the Prefect server does not answer, so the run stays "
+            "Running there until the next one on this machine."
+        )
+        sys.stdout.flush()
+        # Prefect's exit handlers would wait for the server to take the last lines of the log;
+        # those of multiprocessing remove its semaphores and sockets.
+        util._run_finalizers()  # type: ignore[attr-defined]
+        os._exit(STOPPED if isinstance(stopped.stop, KeyboardInterrupt) else TERMINATED)
     except InputError as error:
         return _complain(str(error))
-    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+    except httpx.HTTPError as error:
         return _complain(
             f"{options.recording!r}: the Prefect server stopped answering "
             f"({type(error).__name__}); finished chunks are kept: run it again when it is back.",

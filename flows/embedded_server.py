@@ -4,18 +4,18 @@ Server and command both need seconds to import Prefect. Side by side they need t
 """
 
 import atexit
-import ctypes
 import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
+
+from longscribe.lifetime import end_with_parent
 
 _RESTART_AFTER_S = 1.0
 _RESTARTS_AT_START = 3
-_PR_SET_PDEATHSIG = 1
 
 # Where a server's address can be set (https://docs.prefect.io/v3/concepts/settings-and-profiles):
 # files of the current folder, and the profiles.
@@ -73,7 +73,8 @@ class EmbeddedServer:
                 stderr=subprocess.DEVNULL,
                 # Ctrl-C reaches the whole process group; the run still has its end to report.
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                # A SIGKILL of the command would leave it behind for ever.
+                preexec_fn=partial(end_with_parent, os.getpid()),
             )
             self._starts += 1
             self._started.set()
@@ -105,8 +106,3 @@ def _may_name_a_server(file: Path) -> bool:
         text = table + rest
     # In TOML tables the prefix is left out: [api] url = "..."
     return _ADDRESS in text or ("api" in text and "url" in text and "prefect" in f"{file} {text}")
-
-
-def _die_with_parent() -> None:
-    # In the server, before it starts: a SIGKILL of the command would leave it behind for ever.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

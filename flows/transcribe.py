@@ -44,7 +44,7 @@ from longscribe.weights import ModelSpec, check_language
 from tasks.accelerate import accelerate
 from tasks.access import access_of_run
 from tasks.artifacts import RunArtifacts
-from tasks.crashed_runs import mark_dead_runs
+from tasks.crashed_runs import mark_dead_runs, name_of_attempt
 from tasks.deliver import deliver
 from tasks.fetch import fetch
 from tasks.load_model import load_model
@@ -185,7 +185,7 @@ def transcribe(
 
     mark_dead_runs(_own_id())
 
-    with scratch(str(_own_id())) as folder_of_run, RunArtifacts(name, _own_id()) as artifacts:
+    with scratch(name_of_attempt()) as folder_of_run, RunArtifacts(name, _own_id()) as artifacts:
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
         source = probe(fetch(options.recording, folder_of_run, access))

@@ -25,6 +25,7 @@ from longscribe.documents import escaped, markdown
 from longscribe.live import RunBegan, RunOver, RunStatus, tell
 from longscribe.run_record import ChunkRow
 from longscribe.transcript import Transcript, format_time
+from tasks.stage import server_answers
 
 _SEND_EVERY_S: Final = 2.0
 _LAST_WITHIN_S: Final = 15.0  # for what is still to be sent when the run is over
@@ -69,7 +70,8 @@ class RunArtifacts:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._stop.set()
-        self._sender.join(_LAST_WITHIN_S if kind is None else _STOPPED_WITHIN_S)
+        if kind is None or server_answers():
+            self._sender.join(_LAST_WITHIN_S if kind is None else _STOPPED_WITHIN_S)
         tell(RunOver())
 
     def show_progress(self, status: RunStatus) -> None:

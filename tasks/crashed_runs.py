@@ -18,6 +18,7 @@ from prefect.client.schemas.filters import (
     TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import State, StateType
+from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Crashed
 
@@ -75,8 +76,20 @@ class LostTaskRuns:
         return True
 
 
+def name_of_attempt() -> str:
+    """Of the flow run that this is, for `mark_dead_runs` of another: its id and its state's.
+
+    The state tells whether somebody went on with the run since.
+    """
+    context = FlowRunContext.get()
+    run = context and context.flow_run
+    assert run
+    assert run.state
+    return f"{run.id} {run.state.id}"
+
+
 def mark_dead_runs(current: UUID) -> None:
-    """Mark the runs of this machine whose process was killed, and remove what they left on disk.
+    """Mark the runs of this machine that nobody will end, and remove what they left on disk.
 
     Args:
         current: the flow run that this is; a retry has the id of the run that was killed.
@@ -84,14 +97,16 @@ def mark_dead_runs(current: UUID) -> None:
     with suppress(httpx.HTTPError, PrefectHTTPStatusError), dead_runs() as names:
         for name in names:
             with suppress(ValueError):  # the machine went down while the name was written
-                _mark_run(UUID(name), itself=UUID(name) != current)
+                flow_run_id, state_id = map(UUID, name.split())
+                _mark_run(flow_run_id, state_id, itself=flow_run_id != current)
 
 
-def _mark_run(flow_run_id: UUID, *, itself: bool) -> None:
-    """Mark the rows that a killed process left behind.
+def _mark_run(flow_run_id: UUID, state_id: UUID, *, itself: bool) -> None:
+    """Mark the rows that a process left behind.
 
     Args:
         flow_run_id: of its flow run.
+        state_id: of the state that it gave to the flow run when it began.
         itself: also the flow run; not so when it is the one that goes on now.
 
     Raises:
@@ -102,18 +117,22 @@ def _mark_run(flow_run_id: UUID, *, itself: bool) -> None:
             run = client.read_flow_run(flow_run_id)
         except ObjectNotFound:
             return  # it was on another server, or was deleted
+        is_as_left = run.state is not None and run.state.id == state_id
+        if itself and not is_as_left and run.state is not None and run.state.is_running():
+            return  # a later attempt is at work, and has marked what there was to mark
         unfinished = TaskRunFilter(
             state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_UNFINISHED))
         )
         of_run = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
-        crashed: State[None] = Crashed(message="The process of the run was killed.")
+        crashed: State[None] = Crashed(message="The process of the run was ended.")
         # A page again and again: those marked are no longer in it.
         while tasks := client.read_task_runs(
             flow_run_filter=of_run, task_run_filter=unfinished, limit=_PAGE
         ):
             for one in tasks:
                 client.set_task_run_state(one.id, crashed, force=True)
-        if itself and (run.state is None or not run.state.is_final()):
+        # One that waits for another attempt, or is being cancelled, is left to whoever does that.
+        if itself and is_as_left:
             client.set_flow_run_state(flow_run_id, crashed, force=True)
 
 

@@ -6,7 +6,6 @@ memory of what was imported. (`forkserver` of multiprocessing, not `fork`: the f
 has threads, whose locks a forked child would find taken for ever.)
 """
 
-import ctypes
 import os
 import signal
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ from multiprocessing import forkserver
 from typing import Final
 
 _MODULES: Final = ["tasks.fork_server_modules"]
-_PR_SET_PDEATHSIG: Final = 1
+_STARTED_BY: Final = "LONGSCRIBE_FORK_SERVER_OF"
 
 # Read by numpy, torch and numba when they are imported.
 _THREAD_VARIABLES: Final = (
@@ -37,15 +36,16 @@ def start_fork_server() -> None:
     # whose manager thread dies of the KeyboardInterrupt (concurrent.futures, prefect 3.8).
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        with _environment(thread_variables(1)):  # no threads before a fork
+        # No threads before a fork.
+        with _environment({**thread_variables(1), _STARTED_BY: str(os.getpid())}):
             forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def end_with_parent() -> None:
-    """Have the kernel kill this process when the thread that started it ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def process_that_started_it() -> int:
+    """In the fork server: its parent, which may be gone. One that replaces another knows none."""
+    return int(os.environ.get(_STARTED_BY) or os.getppid())
 
 
 def thread_variables(threads: int) -> dict[str, str]:

@@ -5,10 +5,11 @@ and nowhere else.
 """
 
 # ruff: noqa: E402, F401
-from tasks.fork_server import end_with_parent
+from longscribe.lifetime import end_with_parent
+from tasks.fork_server import process_that_started_it
 
 # It sees by a pipe that the flow's process is gone, but not while it imports or is stopped.
-end_with_parent()
+end_with_parent(process_that_started_it())
 
 from longscribe.cache import cache_folder
 from longscribe.processor import set_up_numba

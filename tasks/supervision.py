@@ -27,6 +27,7 @@ from longscribe.run_record import AtWork
 from longscribe.transcript import ChunkTranscript, format_time
 from tasks.crashed_runs import LostTaskRuns
 from tasks.pool import Workers
+from tasks.stage import server_answers
 from tasks.whereabouts import forget_workers, workers_at_work
 
 _DEATHS_OF_A_CHUNK: Final = 3  # of its own worker; then it is given up
@@ -114,7 +115,8 @@ class Supervisor:
             at_work = self._at_work()
             self._workers.stop(at_once=True)
             self._note_lost("The run was stopped.", at_work)
-            self._lost.mark(_MARK_WITHIN_S)
+            if server_answers():
+                self._lost.mark(_MARK_WITHIN_S)
             raise
         self._lost.mark(_MARK_ALL_WITHIN_S, until_all=True)
 

@@ -2,13 +2,13 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
 
 from longscribe.errors import OutputError
-from longscribe.scratch import dead_runs, scratch
+from longscribe.scratch import dead_runs, keeping_names, scratch
 
 RUN = """
 import time
@@ -52,6 +52,24 @@ def test_only_a_killed_run_is_dead_and_its_name_is_kept_until_it_was_dealt_with(
     with dead_runs() as names:
         assert names == ["run-7"]
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("error", [None, ConnectionError, KeyboardInterrupt])
+def test_a_name_is_kept_until_the_end_of_the_run_is_known(
+    tmp_path: Path, error: type[BaseException] | None
+) -> None:
+    expected = pytest.raises(error) if error else nullcontext()
+    with expected, keeping_names(unreported=(ConnectionError,)):
+        with scratch("run-1") as folder:
+            (folder / "samples.pcm").write_bytes(bytes(100))
+        assert [path.name for path in folder.iterdir()] == ["owner"]
+        with dead_runs() as names:
+            assert names == []  # it lasts: its end is being reported
+        if error:
+            raise error
+    with dead_runs() as names:
+        assert names == (["run-1"] if error is ConnectionError else [])
+    assert not list(tmp_path.glob("*longscribe*"))
 
 
 def test_no_folder_to_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

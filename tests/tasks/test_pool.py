@@ -150,7 +150,6 @@ def test_workers_do_not_outlive_a_run_that_is_killed(tmp_path: Path, how: signal
         workers = [one for one in process.children(recursive=True) if is_worker(one)]
         time.sleep(0.2)
     assert len(workers) == 2
-    time.sleep(4)  # until they are past their imports
     run.send_signal(how)
     _, alive = psutil.wait_procs(workers, timeout=5)
     run.kill()

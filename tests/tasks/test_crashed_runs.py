@@ -1,0 +1,73 @@
+"""Rows of runs whose process is gone: marked by the next run, unless somebody went on with them."""
+
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from prefect import flow, task
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import AwaitingRetry, Cancelling, Completed, Running
+
+from tasks.crashed_runs import mark_dead_runs
+
+
+@flow
+def recording() -> None:
+    """Never called: its runs are only states."""
+
+
+@task
+def chunk() -> None:
+    """Never called, either."""
+
+
+def left_behind(client: SyncPrefectClient, folder: Path) -> tuple[UUID, TaskRun]:
+    """A run at work with a task run, whose process left nothing but its name."""
+    run = client.create_flow_run(recording)
+    began = client.set_flow_run_state(run.id, Running(), force=True).state
+    assert began is not None
+    of_run = client.create_task_run(chunk, flow_run_id=run.id, dynamic_key="0", state=Running())
+    scratch = folder / f"longscribe-{run.id}"
+    scratch.mkdir()
+    (scratch / "owner").write_text(f"{run.id} {began.id}")
+    return run.id, of_run
+
+
+def test_a_dead_run_and_its_tasks_are_crashed(tmp_path: Path) -> None:
+    with get_client(sync_client=True) as client:
+        run_id, of_run = left_behind(client, tmp_path)
+        mark_dead_runs(uuid4())
+        assert client.read_flow_run(run_id).state_name == "Crashed"
+        assert client.read_task_run(of_run.id).state_name == "Crashed"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("state", "of_tasks"),
+    [
+        (AwaitingRetry(), "Crashed"),
+        (Cancelling(), "Crashed"),
+        (Completed(), "Crashed"),
+        (Running(), "Running"),
+    ],
+    ids=lambda value: value.name if isinstance(value, State) else value,
+)
+def test_one_that_somebody_went_on_with_is_left_to_him(
+    tmp_path: Path, state: State[None], of_tasks: str
+) -> None:
+    with get_client(sync_client=True) as client:
+        run_id, of_run = left_behind(client, tmp_path)
+        client.set_flow_run_state(run_id, state, force=True)
+        mark_dead_runs(uuid4())
+        assert client.read_flow_run(run_id).state_name == state.name
+        assert client.read_task_run(of_run.id).state_name == of_tasks
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_attempt_marks_what_the_one_before_left(tmp_path: Path) -> None:
+    with get_client(sync_client=True) as client:
+        run_id, of_run = left_behind(client, tmp_path)
+        mark_dead_runs(run_id)
+        assert client.read_flow_run(run_id).state_name == "Running"
+        assert client.read_task_run(of_run.id).state_name == "Crashed"

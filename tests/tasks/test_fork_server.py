@@ -1,0 +1,70 @@
+"""Neither the fork server nor a worker that is just being started outlives a run that is killed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+SLOW = """
+import time
+print("importing", flush=True)
+time.sleep(600)
+"""
+
+SCRIPT = """
+import time
+from tasks.fork_server import start_fork_server
+
+start_fork_server()
+time.sleep(600)
+"""
+
+CHILD = """
+from longscribe.lifetime import end_with_parent
+end_with_parent({parent_pid})
+print("lives", flush=True)
+"""
+
+
+def environment(*folders: Path) -> dict[str, str]:
+    project = Path(__file__).resolve().parents[2]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*folders, project)))}
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_fork_server_in_its_imports_does_not_outlive_the_run(
+    tmp_path: Path, stopped: bool
+) -> None:
+    (tmp_path / "threadpoolctl.py").write_text(SLOW)  # one of the modules that it imports
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "importing\n"
+        children = psutil.Process(run.pid).children()
+        (server,) = [one for one in children if "forkserver" in " ".join(one.cmdline())]
+        if stopped:
+            server.suspend()
+        run.kill()
+        _, alive = psutil.wait_procs(children, timeout=5)
+        for process in alive:
+            process.kill()
+    assert not alive
+
+
+@pytest.mark.parametrize(("offset", "said"), [(0, "lives\n"), (1, "")])
+def test_whose_parent_is_gone_already_ends(offset: int, said: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", CHILD.format(parent_pid=os.getpid() + offset)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.stdout == said
