@@ -141,9 +141,7 @@ class Stack:
 
     def done(self, run_id: str) -> set[str]:
         """Names of a run's chunks that are done."""
-        return {
-            row["name"] for row in self.chunks(run_id) if row["state_type"] == "COMPLETED"
-        }
+        return {row["name"] for row in self.chunks(run_id) if row["state_type"] == "COMPLETED"}
 
     def wait_for_chunks(self, run_id: str, count: int) -> set[str]:
         wait_for(lambda: len(self.done(run_id)) >= count, 400)

@@ -46,7 +46,10 @@ def test_partial(served: Served, receiver: Receiver) -> None:
     before = served.log.stat().st_size
     run_id = served.trigger(
         recording=served.put(SAMPLE, "partly.opus"),
-        **{"decoding": "sequential", "chunk_minutes": 1, "workers": 1, "fresh": True},
+        decoding="sequential",
+        chunk_minutes=1,
+        workers=1,
+        fresh=True,
     )
     killed: set[int] = set()
 
@@ -106,6 +109,8 @@ def test_e_mail(monkeypatch: pytest.MonkeyPatch) -> None:
         block.notify("Recording talk ended Completed", "talk: Completed")
     finally:
         mail_server.stop()
+        monkeypatch.delenv("LONGSCRIBE_NOTIFY_WEBHOOK")
+        apply_automations()
     (mail,) = mails
     assert mail["Subject"] == "talk: Completed"
     assert "you@example.org" in mail["To"]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.deployments.form import Form, runs_of
-from tests.deployments.served import PROJECT, SERVE, Receiver, Served, wait_for
+from tests.deployments.served import PROJECT, SERVE, Served, wait_for
 from tests.longscribe.browser import chromium, needs_chromium
 from tests.recordings import SAMPLE
 
@@ -53,9 +53,7 @@ def test_three_ways_in_end_in_transcripts(served: Served) -> None:
 
 
 def test_goes_on_after_a_restart_in_the_middle(served: Served) -> None:
-    run_id = served.trigger(
-        recording=served.put(SAMPLE, "restarted.opus"), decoding="sequential"
-    )
+    run_id = served.trigger(recording=served.put(SAMPLE, "restarted.opus"), decoding="sequential")
     wait_for(lambda: served.run(run_id)["state_type"] == "RUNNING", 120)
     time.sleep(5)
     assert served.stop() < 45

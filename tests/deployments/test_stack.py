@@ -1,7 +1,7 @@
 """deploy.sh on a real Docker engine: three ways in, upgrades and restarts, twenty at once.
 
-`make test-docker` runs it with the settings that deploy.sh finds, and prints figures at the end. The
-service stays up afterwards; what it got to do here is named `stack-...`.
+`make test-docker` runs it with the settings that deploy.sh finds, and prints figures at the end.
+The service stays up afterwards; what it got to do here is named `stack-...`.
 """
 
 import shutil
@@ -43,9 +43,10 @@ def note(request: pytest.FixtureRequest) -> Iterator[Note]:
 
 @pytest.fixture(scope="module")
 def stack(note: Note) -> Stack:
-    if not shutil.which("docker") or subprocess.run(
-        ["docker", "info"], capture_output=True, check=False
-    ).returncode:
+    if (
+        not shutil.which("docker")
+        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
+    ):
         pytest.skip("no Docker daemon answers here")
     stack = Stack()
     note("stack up after", f"{stack.started_within_s:.0f} s")
@@ -146,9 +147,7 @@ def test_deploy_in_the_middle_loses_nothing(stack: Stack, note: Note, tmp_path: 
     stack.deploy()  # as before
 
 
-def test_deploy_without_a_change_changes_nothing(
-    stack: Stack, note: Note, tmp_path: Path
-) -> None:
+def test_deploy_without_a_change_changes_nothing(stack: Stack, note: Note, tmp_path: Path) -> None:
     recording = stack.put(long_recording(tmp_path, 3), f"stack-{MARK}-left-alone.wav")
     run_id = stack.trigger(**slowly(recording))
     stack.wait_for_chunks(run_id, 1)

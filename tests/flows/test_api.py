@@ -18,6 +18,7 @@ from tests.flows.over_the_api import CANCEL, PYTHON, START
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(600)]
 
+
 def api() -> str:
     return str(PREFECT_API_URL.value())
 

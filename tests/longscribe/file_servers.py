@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def sftp_server(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[str]:
     environment.setenv("HOME", str(keys.parent))
     environment.delenv("SSH_AUTH_SOCK", raising=False)
 
-    async def listen() -> "asyncssh.SSHAcceptor":
+    async def listen() -> Any:
         return await asyncssh.listen(
             *("127.0.0.1", 0),
             server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
@@ -45,7 +46,7 @@ def sftp_server(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[str]:
         loop.close()
 
 
-async def _close(listener: "asyncssh.SSHAcceptor") -> None:
+async def _close(listener: Any) -> None:
     listener.close()
     await listener.wait_closed()
 
