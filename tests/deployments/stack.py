@@ -1,4 +1,4 @@
-"""The stack of deploy.sh on this machine's Docker: what tests do to it, and what they read from it."""
+"""The stack of deploy.sh on this machine: what tests do to it, and what they read from it."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Messages at a recording's end, each of them really sent: four ends to a webhook, and an e-mail."""
+"""Messages at a recording's end, really sent: its four ends to a webhook, and an e-mail."""
 
 import os
 import re
