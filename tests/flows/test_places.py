@@ -57,7 +57,9 @@ def test_from_a_bucket_to_another_machine(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert summary.files == tuple(
         f"{machine}/transcripts/talk/talk.{kind}" for kind in ("txt", "srt")
     )
-    text = (tmp_path / "served" / "transcripts" / "talk" / "talk.txt").read_text(encoding="utf-8")
+    text = (tmp_path / "served" / "shared" / "transcripts" / "talk" / "talk.txt").read_text(
+        encoding="utf-8"
+    )
     assert "heavy report on Monday" in text
 
 

@@ -2,22 +2,23 @@
 
 import asyncio
 import threading
+import uuid
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 
 @contextmanager
 def sftp_server(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[str]:
-    """An SSH server that serves a folder to whoever has the key in HOME; the URL of its root."""
+    """An SSH server for whoever has the key in HOME; the URL of `served/shared` in the folder."""
     asyncssh = pytest.importorskip("asyncssh", reason="make test-service installs it")
     pytest.importorskip("paramiko", reason="make test-service installs it")
     served = folder / "served"
     keys = folder / "home" / ".ssh"
-    served.mkdir()
+    (served / "shared").mkdir(parents=True)
     keys.mkdir(parents=True)
     key = asyncssh.generate_private_key("ssh-ed25519")
     key.write_private_key(keys / "id_ed25519")
@@ -25,30 +26,42 @@ def sftp_server(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[str]:
     environment.setenv("HOME", str(keys.parent))
     environment.delenv("SSH_AUTH_SOCK", raising=False)
 
-    async def listen() -> Any:
-        return await asyncssh.listen(
+    port: Future[int] = Future()
+    stopped = threading.Event()
+    connections = []
+
+    class Door(asyncssh.SSHServer):
+        def connection_made(self, connection) -> None:
+            connections.append(connection)
+
+    async def serve() -> None:
+        listener = await asyncssh.listen(
             *("127.0.0.1", 0),
+            server_factory=Door,
             server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
             authorized_client_keys=str(keys / "id_ed25519.pub"),
             sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=bytes(served)),
         )
+        port.set_result(listener.get_port())
+        await asyncio.to_thread(stopped.wait)
+        listener.close()
+        await listener.wait_closed()
+        for connection in connections:
+            connection.abort()
+            await connection.wait_closed()
 
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
+    thread = threading.Thread(target=asyncio.run, args=[serve()])
     thread.start()
-    listener = asyncio.run_coroutine_threadsafe(listen(), loop).result(30)
     try:
-        yield f"sftp://me@127.0.0.1:{listener.get_port()}"
+        yield f"sftp://me@127.0.0.1:{port.result(30)}/shared"
     finally:
-        asyncio.run_coroutine_threadsafe(_close(listener), loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        from fsspec.implementations.sftp import SFTPFileSystem
 
-
-async def _close(listener: Any) -> None:
-    listener.close()
-    await listener.wait_closed()
+        for client in SFTPFileSystem._cache.values():
+            client.client.close()
+        SFTPFileSystem.clear_instance_cache()
+        stopped.set()
+        thread.join(30)
 
 
 @contextmanager
@@ -69,8 +82,9 @@ def s3_server(environment: pytest.MonkeyPatch) -> Iterator[str]:
         environment.setenv(name, value)
     s3fs.S3FileSystem.clear_instance_cache()  # with the credentials of another test
     try:
-        s3fs.S3FileSystem().mkdir("recordings")
-        yield "s3://recordings"
+        bucket = f"recordings-{uuid.uuid4().hex}"  # the server's memory outlives it
+        s3fs.S3FileSystem().mkdir(bucket)
+        yield f"s3://{bucket}"
     finally:
         s3fs.S3FileSystem.clear_instance_cache()
         server.stop()
