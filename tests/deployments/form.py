@@ -22,7 +22,7 @@ class Form:
         self._url = url
         self.page: Page = browser.new_page(viewport={"width": 1300, "height": 1000})
         self.page.set_default_timeout(_WITHIN_MS)
-        self.page.goto(f"{url}/deployments", wait_until="domcontentloaded")
+        self.page.goto(f"{url}/v2/deployments", wait_until="domcontentloaded")
         self.page.get_by_role("link", name="transcribe", exact=True).first.click()
         self.page.get_by_role("button", name="Run", exact=True).click()
         self.page.get_by_text("Custom run").first.click()
@@ -34,9 +34,10 @@ class Form:
     def submit(self) -> None:
         self.page.get_by_role("button", name="Submit").click()
 
-    def refused(self, words: str) -> None:
-        """Wait until the page says why no run was made."""
-        expect(self.page.get_by_text(words).first).to_be_visible(timeout=_WITHIN_MS)
+    def complaint(self, parameter: str) -> str:
+        """What the browser says about a value, and why it submits nothing."""
+        field = self.page.get_by_label(parameter).first
+        return str(field.evaluate("field => field.validationMessage"))
 
     def run_of(self, recording: str) -> dict[str, Any]:
         """The run that was made for a recording."""
@@ -49,7 +50,7 @@ class Form:
 
     def look_at(self, run_id: str, words: str, picture: Path | None = None) -> None:
         """Open a run's page, wait for words on it, and take its picture."""
-        self.page.goto(f"{self._url}/runs/flow-run/{run_id}", wait_until="domcontentloaded")
+        self.page.goto(f"{self._url}/v2/runs/flow-run/{run_id}", wait_until="domcontentloaded")
         expect(self.page.get_by_text(words).first).to_be_visible(timeout=_WITHIN_MS)
         if picture:
             self.page.wait_for_timeout(3000)  # the timeline is drawn with a movement
