@@ -51,9 +51,7 @@ class Served:
     """The processes of `deployments.serve`, and its API."""
 
     def __init__(self, folder: Path, webhook: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.api = f"{self.url}/api"
         self.folder = folder
@@ -124,6 +122,12 @@ class Served:
     def _gone(self) -> bool:
         assert self._process is not None
         return self._process.poll() is not None
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def wait_for(true: Callable[[], bool], within_s: float) -> None:

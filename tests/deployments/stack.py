@@ -113,10 +113,13 @@ class Stack:
         return answer
 
     def runs(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        wanted = {"flow_runs": {"id": {"any_": list(ids)}}}
-        for _ in range(60):  # the server may be the one that restarts
+        return self._find("flow_runs", flow_runs={"id": {"any_": list(ids)}})
+
+    def _find(self, what: str, **limits: Any) -> list[dict[str, Any]]:
+        """Ask the server, which may answer with an error while its database restarts."""
+        for _ in range(60):
             try:
-                answer = httpx.post(f"{self.api}/flow_runs/filter", json=wanted, timeout=60)
+                answer = httpx.post(f"{self.api}/{what}/filter", json=limits, timeout=60)
                 if answer.status_code == 200:
                     found: list[dict[str, Any]] = answer.json()
                     return found
@@ -135,8 +138,7 @@ class Stack:
 
     def chunks(self, run_id: str) -> list[dict[str, Any]]:
         """The rows of a run's chunks in the UI."""
-        wanted = {"flow_runs": {"id": {"any_": [run_id]}}}
-        rows = httpx.post(f"{self.api}/task_runs/filter", json=wanted, timeout=60).json()
+        rows = self._find("task_runs", flow_runs={"id": {"any_": [run_id]}})
         return [row for row in rows if row["name"].startswith("chunk ")]
 
     def done(self, run_id: str) -> set[str]:
@@ -146,12 +148,6 @@ class Stack:
     def wait_for_chunks(self, run_id: str, count: int) -> set[str]:
         wait_for(lambda: len(self.done(run_id)) >= count, 400)
         return self.done(run_id)
-
-    def transcript(self, run_id: str) -> str:
-        """A run's text, by HTTP alone."""
-        wanted = {"flow_run_id": {"any_": [run_id]}, "key": {"any_": ["transcript-txt"]}}
-        answer = httpx.post(f"{self.api}/artifacts/filter", json={"artifacts": wanted}, timeout=60)
-        return str(answer.json()[0]["data"])
 
 
 class MemoryWatch:

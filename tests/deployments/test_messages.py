@@ -12,7 +12,7 @@ import pytest
 from prefect.blocks.core import Block
 
 from deployments.automations import apply_automations
-from tests.deployments.served import Receiver, Served, wait_for
+from tests.deployments.served import Receiver, Served, free_port, wait_for
 from tests.recordings import SAMPLE
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(400)]
@@ -96,10 +96,10 @@ def test_e_mail(monkeypatch: pytest.MonkeyPatch) -> None:
             mails.append(message_from_bytes(envelope.content))
             return "250 OK"
 
-    mail_server = smtp.Controller(Mailbox(), hostname="127.0.0.1", port=0)
+    port = free_port()
+    mail_server = smtp.Controller(Mailbox(), hostname="127.0.0.1", port=port)
     mail_server.start()
     try:
-        port = mail_server.server.sockets[0].getsockname()[1]
         monkeypatch.setenv(
             "LONGSCRIBE_NOTIFY_WEBHOOK",
             f"mailto://127.0.0.1:{port}?from=service@example.org&to=you@example.org&mode=insecure",

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ import httpx
 import pytest
 
 from tests.deployments.form import Form, runs_of
-from tests.deployments.served import PROJECT, SERVE, Served, wait_for
+from tests.deployments.served import PROJECT, SERVE, Served, free_port, wait_for
 from tests.longscribe.browser import chromium, needs_chromium
 from tests.recordings import SAMPLE
 
@@ -76,9 +75,7 @@ def test_nothing_is_left_after_ctrl_c(served: Served) -> None:
 
 
 def test_exposed_server_asks_for_a_password(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = (tmp_path / "log").open("wb")
     environment = {
         **{name: value for name, value in os.environ.items() if "PREFECT" not in name},
