@@ -35,10 +35,8 @@ def note(request: pytest.FixtureRequest) -> Iterator[Note]:
     """Takes figures, and prints them at the end."""
     figures: list[str] = []
     yield lambda what, figure: figures.append(f"{what}: {figure}")
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    terminal.write_line("")
-    for figure in figures:
-        terminal.write_line(figure)
+    with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+        print("", *figures, sep="\n")
 
 
 @pytest.fixture(scope="module")
