@@ -7,7 +7,7 @@ APT_GET := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
 
 MINUTES ?= 30
 
-.PHONY: demo test test-service serve lint demo-model benchmark chaos pictures clean
+.PHONY: demo test test-service test-docker serve lint demo-model benchmark chaos pictures clean
 
 demo: $(VENV)/installed
 	$(BIN)/longscribe demo/sample.opus --model demo --print
@@ -15,9 +15,14 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
 
-# The whole service on this machine, several minutes: server, workers, API, restarts.
+# The whole service on this machine, some ten minutes: server, workers, API, form, messages, buckets.
 test-service: $(VENV)/installed
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,dev-service]'
 	$(BIN)/python -m pytest -m service
+
+# The same for the stack of deployments/deploy.sh, which it starts: some twenty minutes. It stays up.
+test-docker: $(VENV)/installed
+	$(BIN)/python -m pytest -m docker
 
 # Server and workers on this machine until Ctrl-C; `make serve PORT=0` takes a free port.
 serve: $(VENV)/installed

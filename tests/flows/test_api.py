@@ -1,7 +1,6 @@
 """The README's section "Over the API", executed: a real server and a real worker."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -15,13 +14,9 @@ import pytest
 from prefect.settings import PREFECT_API_URL
 
 from tests.flows.conftest import PROJECT, deploy
+from tests.flows.over_the_api import CANCEL, PYTHON, START
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(600)]
-
-SECTION = (PROJECT / "README.md").read_text(encoding="utf-8").partition("## Over the API\n")[2]
-SECTION = SECTION.partition("\n## ")[0]
-START, CANCEL = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
-(PYTHON,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 
 
 def api() -> str:

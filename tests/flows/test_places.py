@@ -13,6 +13,7 @@ import pytest
 from flows.transcribe import transcribe
 from longscribe.errors import OptionError
 from tests.flows.conftest import PROJECT
+from tests.longscribe.file_servers import s3_server, sftp_server
 from tests.longscribe.servers import content, serving
 
 SAMPLE = PROJECT / "demo" / "sample.opus"
@@ -39,13 +40,36 @@ def test_from_the_web_into_a_bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert sorted(map(str, tmp_path.glob("longscribe-*"))) == []
 
 
+@pytest.mark.service
+def test_from_a_bucket_to_another_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with (
+        s3_server(monkeypatch) as bucket,
+        sftp_server(tmp_path, monkeypatch) as machine,
+    ):
+        s3 = fsspec.filesystem("s3")
+        s3.put_file(str(SAMPLE), f"{bucket}/in/talk.opus")
+        summary: Any = transcribe(
+            recording=f"{bucket}/in/talk.opus",
+            model="demo",
+            output_dir=f"{machine}/transcripts",
+            formats=["txt", "srt"],
+        )
+    assert summary.files == tuple(
+        f"{machine}/transcripts/talk/talk.{kind}" for kind in ("txt", "srt")
+    )
+    text = (tmp_path / "served" / "shared" / "transcripts" / "talk" / "talk.txt").read_text(
+        encoding="utf-8"
+    )
+    assert "heavy report on Monday" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["http://127.0.0.1:1/a.wav"], "is not a public address"),
         (["file:///etc/passwd"], "is not a kind of URL that can be used"),
         ([str(SAMPLE), "-o", "https://example.org/"], "is a web address"),
-        ([str(SAMPLE), "-o", "s3://bucket/out"], "pip install 'longscribe[s3]'"),
+        ([str(SAMPLE), "-o", "az://bucket/out"], "pip install 'longscribe[az]'"),
     ],
 )
 def test_bad_places_are_refused_with_one_sentence(

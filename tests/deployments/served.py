@@ -1,0 +1,137 @@
+"""`make serve` with folders of its own, and the other end of its messages."""
+
+import contextlib
+import http.server
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+PROJECT = Path(__file__).resolve().parents[2]
+SERVE = (sys.executable, "-m", "deployments.serve")
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
+
+class Receiver:
+    """A webhook's other end."""
+
+    def __init__(self) -> None:
+        self.got: list[dict[str, str]] = []
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                receiver.got.append(json.loads(body))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, format: str, *arguments: Any) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/secret-path"
+
+    def about(self, run_id: str) -> list[dict[str, str]]:
+        """The messages about a run, as far as they have come."""
+        return [message for message in self.got if run_id in message["body"]]
+
+
+class Served:
+    """The processes of `deployments.serve`, and its API."""
+
+    def __init__(self, folder: Path, webhook: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.api = f"{self.url}/api"
+        self.folder = folder
+        self.log = folder / "log"
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if "PREFECT" not in name},
+            "PREFECT_HOME": str(folder / "prefect"),
+            "LONGSCRIBE_MODEL": "demo",
+            "LONGSCRIBE_NOTIFY_WEBHOOK": webhook,
+            "LONGSCRIBE_INBOX_CRON": "* * * * *",
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        before = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*SERVE, "--port", str(self.port), "--folder", str(self.folder)],
+                cwd=PROJECT,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_for(lambda: b"Ctrl-C stops it" in self.log.read_bytes()[before:] or self._gone(), 180)
+        assert not self._gone(), self.log.read_text()
+
+    def stop(self) -> float:
+        """Ctrl-C, as a terminal sends it: to the whole group; the seconds it took."""
+        assert self._process is not None
+        started_s = time.monotonic()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGINT)
+        self._process.wait(timeout=90)
+        return time.monotonic() - started_s
+
+    def put(self, recording: Path, name: str) -> str:
+        """Copy a recording into the media folder; its path there."""
+        target = self.folder / "media" / name
+        target.write_bytes(recording.read_bytes())
+        return str(target)
+
+    def trigger(self, **parameters: Any) -> str:
+        deployment = httpx.get(f"{self.api}/deployments/name/transcribe/transcribe").json()["id"]
+        answer = httpx.post(
+            f"{self.api}/deployments/{deployment}/create_flow_run",
+            json={"parameters": {"model": "demo", **parameters}},
+            timeout=30,
+        )
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        answer: dict[str, Any] = httpx.get(f"{self.api}/flow_runs/{run_id}", timeout=30).json()
+        return answer
+
+    def end_of(self, run_id: str, within_s: float = 200) -> dict[str, Any]:
+        wait_for(lambda: self.run(run_id)["state_type"] in ENDED, within_s)
+        return self.run(run_id)
+
+    def transcript(self, run_id: str, kind: str = "txt") -> str:
+        """A run's transcript, by HTTP alone."""
+        wanted = {"flow_run_id": {"any_": [run_id]}, "key": {"any_": [f"transcript-{kind}"]}}
+        answer = httpx.post(f"{self.api}/artifacts/filter", json={"artifacts": wanted}, timeout=30)
+        (artifact,) = answer.json()
+        return str(artifact["data"])
+
+    def _gone(self) -> bool:
+        assert self._process is not None
+        return self._process.poll() is not None
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def wait_for(true: Callable[[], bool], within_s: float) -> None:
+    give_up_s = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < give_up_s
+        time.sleep(0.5)
