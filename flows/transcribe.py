@@ -205,7 +205,7 @@ def transcribe(
                 options.for_chunks,
                 folder_of_run,
                 artifacts=artifacts,
-                fresh=options.fresh,
+                not_before_s=earlier.not_before_s,
                 timeout_s=options.chunk_timeout_s,
                 ending_s=expected_ending_s(source, audio, options),
             )

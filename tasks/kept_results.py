@@ -68,20 +68,31 @@ def _name(key: str) -> str:
     return f"{key[:2]}/{key[2:]}.json"
 
 
-def kept_transcript(chunk: Chunk, key: str, precision: str) -> ChunkTranscript | None:
+def is_kept(key: str, not_before_s: float = 0.0) -> bool:
+    """Whether there is a result under a key, kept since then, in seconds since 1970."""
+    try:
+        return result_path(key).stat().st_mtime >= not_before_s
+    except OSError:
+        return False
+
+
+def kept_transcript(
+    chunk: Chunk, key: str, precision: str, not_before_s: float = 0.0
+) -> ChunkTranscript | None:
     """A chunk's result from an earlier run, as this run would have got it; None if there is none.
 
     Args:
         chunk: whose place in the recording the result gets.
         key: of the chunk.
         precision: that a result must have to count.
+        not_before_s: one that was kept before, in seconds since 1970, does not count.
 
     Raises:
         ValueError: the file is damaged.
     """
-    path = result_path(key)
-    if not path.is_file():
+    if not is_kept(key, not_before_s):
         return None
+    path = result_path(key)
     try:
         record = ResultStore(result_storage=_folder()).read(_name(key))
         transcript = ChunkTranscript.model_validate_json(record.result)

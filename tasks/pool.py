@@ -62,7 +62,6 @@ class Workers:
         if self._runner is None:
             self._runner = self._stack.enter_context(worker_pool(self.sizing, self._model))
             self.started_s = time.monotonic()
-            self.look()  # a worker may die before the next look
         return self._runner
 
     @property
@@ -72,13 +71,19 @@ class Workers:
         It takes only an Exception from a child; any other, such as the SystemExit that Prefect
         makes of an error outside a task's body, ends it, and no future is ever done again.
         """
-        executor = self._runner and self._runner._executor
-        manager = getattr(executor, "_executor_manager_thread", None)
+        manager = self._manager
         return manager is None or manager.is_alive()
+
+    @property
+    def _manager(self) -> threading.Thread | None:
+        executor = self._runner and self._runner._executor
+        return getattr(executor, "_executor_manager_thread", None)
 
     def look(self) -> None:
         """Remember the processes there are: their exit codes are wanted when they are gone."""
-        for child in multiprocessing.active_children():
+        executor = self._runner and self._runner._executor
+        # Not active_children(), which forgets those that died.
+        for child in list((getattr(executor, "_processes", None) or {}).values()):
             if child.pid is not None and child.pid not in self._children:
                 self._children[child.pid] = child
                 with suppress(psutil.Error):
@@ -96,6 +101,11 @@ class Workers:
         pipe that closes, a moment before the process has an exit code.
         """
         give_up_s = time.monotonic() + _DEAD_WITHIN_S
+        self.look()
+        # It waits for them too; of two threads that ask at once one is told 255
+        # (multiprocessing/popen_forkserver.py).
+        if (manager := self._manager) is not None:
+            manager.join(_DEAD_WITHIN_S)
         while True:
             codes = {pid: child.exitcode for pid, child in self._children.items()}
             died = {pid: code for pid, code in codes.items() if code not in (None, -signal.SIGTERM)}
@@ -161,10 +171,8 @@ def worker_pool(
             spawning._initargs,
         )
         pool._executor = forking
-        # concurrent.futures starts a process with each call that finds none idle: now, not with the
-        # first chunks.
-        for _ in range(sizing.workers):
-            forking.submit(os.getpid)
+        # On a thread: they wait for the fork server, which may not be ready yet.
+        threading.Thread(target=_start_all, args=(forking, sizing.workers), daemon=True).start()
         messages = pool._subprocess_message_queue
         try:
             yield pool
@@ -177,6 +185,13 @@ def worker_pool(
             # would wait for that lock at its exit.
             if messages is not None:
                 messages.cancel_join_thread()
+
+
+def _start_all(executor: ProcessPoolExecutor, workers: int) -> None:
+    """Start a pool's processes now; by itself it starts one with each chunk."""
+    with suppress(RuntimeError, OSError, EOFError):  # the pool, or the fork server, is gone already
+        for _ in range(workers):
+            executor.submit(os.getpid)
 
 
 class _WorkerLines:

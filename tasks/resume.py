@@ -1,7 +1,9 @@
 """What earlier runs left of a recording, and what this one leaves."""
 
+import time
 from collections.abc import Sequence
 
+from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
 
 from longscribe.audio import Recording
@@ -12,7 +14,7 @@ from longscribe.machine import this_machine
 from longscribe.options import RunOptions, parse_bytes
 from longscribe.plan import Plan, keep_plan, plan_path, read_plan
 from longscribe.weights import ModelSpec
-from tasks.kept_results import result_path
+from tasks.kept_results import is_kept, result_path
 from tasks.split import SplitAudio
 
 
@@ -22,6 +24,7 @@ class EarlierWork:
     Attributes:
         plan: how the recording was cut when it was last transcribed with these options; None when
             nothing of that is left.
+        not_before_s: results kept before do not count, in seconds since 1970.
         precision: that this run will compute in.
 
     Args:
@@ -37,16 +40,19 @@ class EarlierWork:
         self._plan_path = plan_path(
             source.path, options.speed, options.chunk_minutes, self._decoding
         )
-        self.plan: Plan | None = None
-        if not options.fresh:
-            plan = read_plan(self._plan_path)
-            if plan is not None and any(result_path(key).exists() for key in plan.chunk_keys):
-                self.plan = plan
+        # A fresh run that is started again, by a retry or another worker, goes on with its own.
+        self.not_before_s = _created_s() if options.fresh else 0.0
+        plan = read_plan(self._plan_path)
+        found = plan is not None and any(self._is_kept(key) for key in plan.chunk_keys)
+        self.plan = plan if found else None
 
     @property
     def is_complete(self) -> bool:
         """Whether all chunks seem to be there: told before the samples are, and so not for sure."""
-        return self.plan is not None and all(result_path(k).exists() for k in self.plan.chunk_keys)
+        return self.plan is not None and all(self._is_kept(key) for key in self.plan.chunk_keys)
+
+    def _is_kept(self, key: str) -> bool:
+        return is_kept(key, self.not_before_s)
 
     def keys(self, pieces: SplitAudio) -> dict[int, str]:
         """Chunk index -> its key. The cuts are kept for the next run, and old results cleaned."""
@@ -69,3 +75,10 @@ class EarlierWork:
                 len(removed),
                 sum(entry.size_bytes for entry in removed) / 1e6,
             )
+
+
+def _created_s() -> float:
+    """When the flow run came to be, in seconds since 1970; its starts may be several."""
+    context = FlowRunContext.get()
+    created = context and context.flow_run and context.flow_run.created
+    return created.timestamp() if created else time.time()

@@ -146,7 +146,7 @@ def transcribe_chunks(
     scratch: Path,
     *,
     artifacts: RunArtifacts | None = None,
-    fresh: bool = False,
+    not_before_s: float = 0.0,
     timeout_s: float | None = None,
     ending_s: float = 0.0,
 ) -> Transcribed:
@@ -161,7 +161,7 @@ def transcribe_chunks(
         options: of the run.
         scratch: folder of this run.
         artifacts: of the run in the Prefect UI; None shows nothing there.
-        fresh: do all chunks, whatever is kept.
+        not_before_s: results kept before, in seconds since 1970, are left alone.
         timeout_s: how long a chunk may take; None goes by the run's own speed.
         ending_s: what the run takes after its last chunk, for the time left.
 
@@ -173,7 +173,7 @@ def transcribe_chunks(
 
     def find_result(chunk: Chunk) -> ChunkTranscript | None:
         try:
-            return kept_transcript(chunk, keys[chunk.index], precision)
+            return kept_transcript(chunk, keys[chunk.index], precision, not_before_s)
         except ValueError:
             get_run_logger().warning(
                 "The kept result of chunk %s is damaged: it is done again", chunk.number
@@ -194,7 +194,7 @@ def transcribe_chunks(
     report = Report(chunks, workers, whereabouts, artifacts, ending_s)
     missing = []
     for chunk in chunks:
-        found = None if fresh else find_result(chunk)
+        found = find_result(chunk)
         if found is None or not show_as_cached(chunk, keys[chunk.index]):
             missing.append(chunk)
         else:

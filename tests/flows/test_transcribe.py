@@ -19,6 +19,7 @@ from whisper.normalizers import BasicTextNormalizer
 from flows.transcribe import RunSummary, transcribe
 from longscribe.errors import RecordingError
 from longscribe.options import DEFAULT_FORMATS, RunOptions
+from tasks.merge import merge
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 SAMPLE, SAMPLE_PT = DEMO / "sample.opus", DEMO / "sample-pt.opus"
@@ -167,3 +168,30 @@ def test_a_stopped_run_leaves_nothing_behind(
             run.kill()
     assert not (tmp_path / "transcripts").exists()
     assert not list(tmp_path.glob("longscribe-*"))
+
+
+def test_a_fresh_run_that_is_retried_goes_on_with_its_own_chunks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    failures = [OSError("the disk is gone")]
+
+    def merge_at_last(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return merge(*arguments)
+
+    monkeypatch.setattr("flows.transcribe.merge", merge_at_last)
+    options = {
+        "recording": str(SAMPLE),
+        "model": "demo",
+        "output_dir": str(tmp_path / "out"),
+        "formats": ["txt"],
+        "chunk_minutes": 1.0,
+        "fresh": True,
+    }
+    # As a state: in the same process, Prefect 3.8 raises the error of the first start all the same.
+    state: Any = transcribe.with_options(retries=1)(**options, return_state=True)
+    summary = state.result()
+    assert summary.kept_chunks == summary.chunks
+    again: Any = transcribe(**options)
+    assert again.kept_chunks == 0
