@@ -10,7 +10,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from typing import Final
 
 _MODULES: Final = ["tasks.fork_server_modules"]
@@ -34,6 +34,7 @@ def start_fork_server() -> None:
     # Ctrl-C reaches the whole process group. Blocked here, it stays so in the server and in the
     # workers: one that it reaches while it returns its result hangs the parent's executor for good,
     # whose manager thread dies of the KeyboardInterrupt (concurrent.futures, prefect 3.8).
+    resource_tracker.ensure_running()  # unblocks it, where it is not running yet
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         # No threads before a fork.

@@ -31,6 +31,9 @@ def start_worker(
     _die_with_parent()
     _leave_at_once()
     _take_over(environment)
+    # With any method called fork..., numba makes a semaphore of the system when its threads start
+    # (numba/np/ufunc/parallel.py), and a killed worker leaves it behind, with a warning on stderr.
+    multiprocessing.set_start_method("spawn", force=True)
 
     import torch
     from threadpoolctl import threadpool_limits

@@ -147,14 +147,18 @@ def test_a_stopped_run_leaves_nothing_behind(
     tmp_path: Path, how: signal.Signals, code: int
 ) -> None:
     slow = ("--model", "demo", "--chunk-minutes", "0.5", "--speed", "0.5")
-    with subprocess.Popen(
-        **command(tmp_path, str(SAMPLE), *slow),
-        # A script's background jobs ignore SIGINT and pass that on.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as run:
+    errors = (tmp_path / "errors").open("w+")
+    with (
+        errors,
+        subprocess.Popen(
+            **command(tmp_path, str(SAMPLE), *slow),
+            # A script's background jobs ignore SIGINT and pass that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        ) as run,
+    ):
         try:
             assert run.stdout is not None
             lines = iter(run.stdout)
@@ -166,6 +170,8 @@ def test_a_stopped_run_leaves_nothing_behind(
             assert run.wait(60) == code
         finally:
             run.kill()
+        errors.seek(0)
+        assert errors.read().strip() in ("", "longscribe: stopped")
     assert not (tmp_path / "transcripts").exists()
     assert not list(tmp_path.glob("longscribe-*"))
 
