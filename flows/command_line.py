@@ -265,7 +265,7 @@ def _run(options: RunOptions, show: bool) -> int:
     import httpx
 
     from flows.transcribe import RunSummary, transcribe
-    from tasks.stage import StoppedAlone
+    from tasks.stopping import StoppedAlone
 
     parameters = options.model_dump()
     parameters.update(formats=list(options.formats), glossary=list(options.glossary))

@@ -55,7 +55,8 @@ from tasks.publish import publish
 from tasks.resume import EarlierWork
 from tasks.show_outcome import show_outcome
 from tasks.split import split
-from tasks.stage import leaving_quickly, refusing
+from tasks.stage import refusing
+from tasks.stopping import leaving_quickly
 from tasks.transcribe_chunk import transcribe_chunks
 from tasks.write import expected_ending_s, write
 

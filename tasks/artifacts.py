@@ -25,7 +25,7 @@ from longscribe.documents import escaped, markdown
 from longscribe.live import RunBegan, RunOver, RunStatus, tell
 from longscribe.run_record import ChunkRow
 from longscribe.transcript import Transcript, format_time
-from tasks.stage import server_answers
+from tasks.stopping import server_answers
 
 _SEND_EVERY_S: Final = 2.0
 _LAST_WITHIN_S: Final = 15.0  # for what is still to be sent when the run is over

@@ -4,22 +4,13 @@ Prefect logs the whole traceback of an exception that leaves a task or a flow. O
 Failed state fails just the same in the UI and logs one line; the caller still gets the exception.
 """
 
-import os
-import signal
-import threading
 from collections.abc import Callable
-from functools import lru_cache, partial, wraps
-from types import FrameType
-from typing import Any, Final, ParamSpec, TypeVar
-from uuid import UUID
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-import httpx
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext, refresh_global_settings_context
-from prefect.exceptions import Abort
-from prefect.settings import PREFECT_API_URL
 from prefect.states import Failed
 
 from longscribe.errors import InputError
@@ -27,8 +18,6 @@ from longscribe.live import StageBegan, StageOver, tell
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_STOPPED_WAITS_S: Final = 1.0
 
 
 def refusing(function: Callable[P, R]) -> Callable[P, R]:
@@ -43,99 +32,6 @@ def refusing(function: Callable[P, R]) -> Callable[P, R]:
             return failed  # type: ignore[no-any-return]  # Prefect takes a state for any result
 
     return wrapped
-
-
-def leaving_quickly(function: Callable[P, R]) -> Callable[P, R]:
-    """A flow's function that, once stopped, does not wait for a server that is gone.
-
-    Prefect reports the state of a stopped run with all the retries that work in progress deserves:
-    minutes, in which the command would not end. The same where it is stopped while its end is
-    being reported.
-
-    Raises:
-        StoppedAlone: it was stopped, and nobody is there to be told.
-    """
-
-    @wraps(function)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            result = function(*args, **kwargs)
-        except Exception:
-            _leave_when_signalled()
-            raise
-        except BaseException as stop:
-            leave_quickly(stop)
-            raise
-        _leave_when_signalled()
-        return result
-
-    return wrapped
-
-
-class StoppedAlone(Abort):
-    """A run was stopped while its server is away; Prefect does not report one that is aborted.
-
-    Attributes:
-        stop: what stopped it.
-    """
-
-    def __init__(self, stop: BaseException) -> None:
-        super().__init__("stopped while the Prefect server is away")
-        self.stop = stop
-
-
-def server_answers() -> bool:
-    """Whether the Prefect server says anything, within a moment; a run that ends asks once."""
-    context = FlowRunContext.get()
-    run = context and context.flow_run
-    return _answers(run.id if run else None)
-
-
-@lru_cache(maxsize=1)
-def _answers(flow_run_id: UUID | None) -> bool:
-    try:
-        # Only whether it is there: certificates are Prefect's own client's to check.
-        httpx.get(f"{PREFECT_API_URL.value()}/health", timeout=_STOPPED_WAITS_S, verify=False)
-    except httpx.HTTPError:
-        return False
-    return True
-
-
-def leave_quickly(stop: BaseException) -> None:
-    """From now on each request of this process is tried once.
-
-    Raises:
-        StoppedAlone: the server is away; not in a deployment's run, whose worker tells of its end.
-    """
-    os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "0"
-    refresh_global_settings_context()
-    if _is_the_command_s() and not server_answers():
-        raise StoppedAlone(stop)
-
-
-def _is_the_command_s() -> bool:
-    context = FlowRunContext.get()
-    run = context and context.flow_run
-    return bool(run and run.deployment_id is None)
-
-
-def _leave_when_signalled() -> None:
-    # A deployment's run is stopped by its runner, which looks at Prefect's own handler.
-    if _is_the_command_s() and threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            handler = signal.getsignal(number)
-            if callable(handler) and not isinstance(handler, partial):
-                signal.signal(number, partial(_leave_and, handler))
-
-
-def _leave_and(
-    handler: Callable[[int, FrameType | None], Any], number: int, frame: FrameType | None
-) -> None:
-    try:
-        handler(number, frame)
-    except BaseException as stop:
-        leave_quickly(stop)
-        raise
 
 
 def stage(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -27,7 +27,7 @@ from longscribe.run_record import AtWork
 from longscribe.transcript import ChunkTranscript, format_time
 from tasks.crashed_runs import LostTaskRuns
 from tasks.pool import Workers
-from tasks.stage import server_answers
+from tasks.stopping import server_answers
 from tasks.whereabouts import forget_workers, workers_at_work
 
 _DEATHS_OF_A_CHUNK: Final = 3  # of its own worker; then it is given up
