@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -157,7 +158,8 @@ class Sandbox:
         return sorted((self.folder / "cache" / "results").rglob("*.json"))
 
     def forget_results(self) -> None:
-        """The next run starts from nothing."""
+        """The next run starts from nothing, and what it writes is its own."""
+        shutil.rmtree(self.outputs, ignore_errors=True)
         for path in self.results():
             path.unlink(missing_ok=True)
 

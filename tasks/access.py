@@ -1,9 +1,8 @@
 """What this run may read and write: as its process was told, and never everything over the API."""
 
-from prefect.runtime import deployment
-
 from longscribe.access import ROOTS_VARIABLE, Access
 from longscribe.errors import OptionError
+from tasks.own_run import is_deployment_s
 
 
 def access_of_run() -> Access:
@@ -14,7 +13,7 @@ def access_of_run() -> Access:
             worker has no media roots.
     """
     access = Access.from_environment()
-    if deployment.id and access.media_roots is None:
+    if is_deployment_s() and access.media_roots is None:
         raise OptionError(
             f"{ROOTS_VARIABLE} is not set where the worker runs; set it to the folders that runs "
             "may read and write."

@@ -18,11 +18,11 @@ from prefect.client.schemas.filters import (
     TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import State, StateType
-from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Crashed
 
 from longscribe.scratch import dead_runs
+from tasks.own_run import own_run
 
 _UNFINISHED: Final = [StateType.PENDING, StateType.RUNNING]
 _PAGE: Final = 200
@@ -81,8 +81,7 @@ def name_of_attempt() -> str:
 
     The state tells whether somebody went on with the run since.
     """
-    context = FlowRunContext.get()
-    run = context and context.flow_run
+    run = own_run()
     assert run
     assert run.state
     return f"{run.id} {run.state.id}"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from prefect.artifacts import Artifact, create_markdown_artifact
 from prefect.logging import get_run_logger
-from prefect.runtime import deployment
 
+from tasks.own_run import is_deployment_s
 from tasks.stage import stage
 
 _TEXTS = (".txt", ".srt", ".vtt", ".tsv", ".json")
@@ -21,7 +21,7 @@ _LARGEST_BYTES = 16_000_000
 
 def publish(files: Sequence[Path]) -> None:
     """Store the texts among a run's files on the Prefect server, if it is a deployment's run."""
-    if deployment.id:
+    if is_deployment_s():
         _publish([f for f in files if f.suffix in _TEXTS and not f.name.endswith(_WORDS)])
 
 

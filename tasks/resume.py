@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 
-from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
 
 from longscribe.audio import Recording
@@ -15,6 +14,7 @@ from longscribe.options import RunOptions, parse_bytes
 from longscribe.plan import Plan, keep_plan, plan_path, read_plan
 from longscribe.weights import ModelSpec
 from tasks.kept_results import is_kept, result_path
+from tasks.own_run import own_run
 from tasks.split import SplitAudio
 
 
@@ -79,6 +79,6 @@ class EarlierWork:
 
 def _created_s() -> float:
     """When the flow run came to be, in seconds since 1970; its starts may be several."""
-    context = FlowRunContext.get()
-    created = context and context.flow_run and context.flow_run.created
+    run = own_run()
+    created = run and run.created
     return created.timestamp() if created else time.time()

@@ -10,9 +10,11 @@ from typing import Any, Final, ParamSpec, TypeVar
 from uuid import UUID
 
 import httpx
-from prefect.context import FlowRunContext, refresh_global_settings_context
+from prefect.context import refresh_global_settings_context
 from prefect.exceptions import Abort
 from prefect.settings import PREFECT_API_URL
+
+from tasks.own_run import is_deployment_s, own_run
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,8 +63,7 @@ class StoppedAlone(Abort):
 
 def server_answers() -> bool:
     """Whether the Prefect server says anything, within a moment; a run that ends asks once."""
-    context = FlowRunContext.get()
-    run = context and context.flow_run
+    run = own_run()
     return _answers(run.id if run else None)
 
 
@@ -89,9 +90,7 @@ def leave_quickly(stop: BaseException) -> None:
 
 
 def _is_the_command_s() -> bool:
-    context = FlowRunContext.get()
-    run = context and context.flow_run
-    return bool(run and run.deployment_id is None)
+    return own_run() is not None and not is_deployment_s()
 
 
 def _leave_when_signalled() -> None:
