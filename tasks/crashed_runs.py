@@ -19,7 +19,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.states import Crashed
+from prefect.states import Completed, Crashed
 
 from longscribe.scratch import dead_runs
 from tasks.own_run import own_run
@@ -30,21 +30,27 @@ _LOOK_AGAIN_S: Final = 0.5
 
 
 class LostTaskRuns:
-    """Task runs whose worker died under them.
+    """Task runs whose worker died under them, or whose end their row does not tell.
 
     Their rows are made from events, which may arrive after the death: what is not there yet, or is
-    running again by a late event, is marked again at the end.
+    running again by a late event, is marked again at the end. The server takes an event for older
+    than what it knows when the clock was set back in between, and leaves the row as it is.
     """
 
     def __init__(self) -> None:
-        self._messages: dict[UUID, str] = {}
+        self._states: dict[UUID, State[None]] = {}
         self._awaited: set[UUID] = set()
 
     def add(self, task_run_id: UUID, message: str, *, began: bool) -> None:
         """Note a lost run; `mark` shows it. One that never began may never have a row."""
-        self._messages[task_run_id] = message
+        self._states[task_run_id] = Crashed(message=message)
         if began:
             self._awaited.add(task_run_id)
+
+    def add_completed(self, task_run_id: UUID) -> None:
+        """Note a run that came through while the clock was set back."""
+        self._states[task_run_id] = Completed()
+        self._awaited.add(task_run_id)
 
     def mark(self, wait_s: float, until_all: bool = False) -> None:
         """Mark them in the background: a server that is gone must not hold up the work.
@@ -53,24 +59,23 @@ class LostTaskRuns:
             wait_s: how long to wait for it.
             until_all: look again until every row was there that is to come.
         """
-        if self._messages:
+        if self._states:
             give_up_s = time.monotonic() + wait_s
             _in_background(lambda: self._mark(give_up_s if until_all else 0.0), wait_s)
 
     def _mark(self, give_up_s: float) -> None:
         with get_client(sync_client=True) as client:
             while True:
-                found = {id_ for id_ in list(self._messages) if self._mark_one(client, id_)}
+                found = {id_ for id_ in list(self._states) if self._mark_one(client, id_)}
                 if self._awaited <= found or time.monotonic() > give_up_s:
                     return
                 time.sleep(_LOOK_AGAIN_S)
 
     def _mark_one(self, client: SyncPrefectClient, task_run_id: UUID) -> bool:
-        message = self._messages[task_run_id]
         try:
             state = client.read_task_run(task_run_id).state
             if state is None or not state.is_final():
-                client.set_task_run_state(task_run_id, Crashed(message=message), force=True)
+                client.set_task_run_state(task_run_id, self._states[task_run_id], force=True)
         except ObjectNotFound:
             return False
         return True

@@ -9,7 +9,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import AwaitingRetry, Cancelling, Completed, Running
 
-from tasks.crashed_runs import mark_dead_runs
+from tasks.crashed_runs import LostTaskRuns, mark_dead_runs
 
 
 @flow
@@ -71,3 +71,12 @@ def test_an_attempt_marks_what_the_one_before_left(tmp_path: Path) -> None:
         mark_dead_runs(run_id)
         assert client.read_flow_run(run_id).state_name == "Running"
         assert client.read_task_run(of_run.id).state_name == "Crashed"
+
+
+def test_a_run_that_came_through_while_the_clock_was_set_back_is_completed(tmp_path: Path) -> None:
+    with get_client(sync_client=True) as client:
+        _, of_run = left_behind(client, tmp_path)
+        lost = LostTaskRuns()
+        lost.add_completed(of_run.id)
+        lost.mark(10.0, until_all=True)
+        assert client.read_task_run(of_run.id).state_name == "Completed"
