@@ -10,6 +10,7 @@ import importlib.metadata
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,6 +26,9 @@ from longscribe.places import name_of
 from longscribe.scratch import keeping_names
 
 OK, FAILED, BAD_INPUT, PARTIAL, STOPPED, TERMINATED = 0, 1, 2, 3, 130, 143
+
+_BEGIN_WITHIN_S = 300.0
+_BEGIN_AGAIN_S = 2.0
 
 # Prefect reads these when it is imported; what the user has set himself wins.
 _PREFECT_DEFAULTS = {
@@ -271,7 +275,7 @@ def _run(options: RunOptions, show: bool) -> int:
     parameters.update(formats=list(options.formats), glossary=list(options.glossary))
     try:
         with keeping_names(unreported=(httpx.HTTPError, StoppedAlone)):
-            summary: Any = transcribe(**parameters)
+            summary: Any = _begun(transcribe, parameters)
     except StoppedAlone as stopped:
         _complain(
             f"{options.recording!r}: stopped; the Prefect server does not answer, so the run stays "
@@ -297,6 +301,25 @@ def _run(options: RunOptions, show: bool) -> int:
         for line in summary.lines:
             click.echo(line)
     return PARTIAL if summary.failed_chunks else OK
+
+
+def _begun(flow: Callable[..., Any], parameters: dict[str, Any]) -> Any:
+    """Call a flow, again where the server was away just when Prefect asked for its version.
+
+    It asks once, before the run begins, and everything later as often as it is told to.
+    """
+    import httpx
+
+    give_up_s = time.monotonic() + _BEGIN_WITHIN_S
+    while True:
+        try:
+            return flow(**parameters)
+        except RuntimeError as error:
+            if not isinstance(error.__cause__, httpx.TransportError):
+                raise
+            if time.monotonic() > give_up_s:
+                raise error.__cause__ from None
+            time.sleep(_BEGIN_AGAIN_S)
 
 
 def _refuse_same_outputs(runs: Sequence[RunOptions]) -> None:

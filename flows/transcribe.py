@@ -44,7 +44,7 @@ from longscribe.weights import ModelSpec, check_language
 from tasks.accelerate import accelerate
 from tasks.access import access_of_run
 from tasks.artifacts import RunArtifacts
-from tasks.crashed_runs import mark_dead_runs, name_of_attempt
+from tasks.crashed_runs import mark_dead_runs, name_of_attempt, settle_rows
 from tasks.deliver import deliver
 from tasks.fetch import fetch
 from tasks.load_model import load_model
@@ -220,6 +220,7 @@ def transcribe(
         written = write(transcript, folder, name, options, source, audio, transcribed.record)
         publish(written)
         files = deliver(written, options.output_dir, name)
+        settle_rows([c.label for c in pieces.chunks if c.index in transcribed.failures])
         seconds = time.monotonic() - started_s
         show_outcome(artifacts, transcript, transcribed.record, written, files, seconds)
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Final
@@ -17,7 +17,7 @@ from prefect.client.schemas.filters import (
     TaskRunFilterState,
     TaskRunFilterStateType,
 )
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.objects import State, StateType, TaskRun
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Completed, Crashed
 
@@ -27,30 +27,26 @@ from tasks.own_run import own_run
 _UNFINISHED: Final = [StateType.PENDING, StateType.RUNNING]
 _PAGE: Final = 200
 _LOOK_AGAIN_S: Final = 0.5
+_LOOKS: Final = 3
+_SETTLED_WITHIN_S: Final = 5.0
 
 
 class LostTaskRuns:
-    """Task runs whose worker died under them, or whose end their row does not tell.
+    """Task runs whose worker died under them.
 
     Their rows are made from events, which may arrive after the death: what is not there yet, or is
-    running again by a late event, is marked again at the end. The server takes an event for older
-    than what it knows when the clock was set back in between, and leaves the row as it is.
+    running again by a late event, is marked again at the end.
     """
 
     def __init__(self) -> None:
-        self._states: dict[UUID, State[None]] = {}
+        self._messages: dict[UUID, str] = {}
         self._awaited: set[UUID] = set()
 
     def add(self, task_run_id: UUID, message: str, *, began: bool) -> None:
         """Note a lost run; `mark` shows it. One that never began may never have a row."""
-        self._states[task_run_id] = Crashed(message=message)
+        self._messages[task_run_id] = message
         if began:
             self._awaited.add(task_run_id)
-
-    def add_completed(self, task_run_id: UUID) -> None:
-        """Note a run that came through while the clock was set back."""
-        self._states[task_run_id] = Completed()
-        self._awaited.add(task_run_id)
 
     def mark(self, wait_s: float, until_all: bool = False) -> None:
         """Mark them in the background: a server that is gone must not hold up the work.
@@ -59,26 +55,65 @@ class LostTaskRuns:
             wait_s: how long to wait for it.
             until_all: look again until every row was there that is to come.
         """
-        if self._states:
+        if self._messages:
             give_up_s = time.monotonic() + wait_s
             _in_background(lambda: self._mark(give_up_s if until_all else 0.0), wait_s)
 
     def _mark(self, give_up_s: float) -> None:
         with get_client(sync_client=True) as client:
             while True:
-                found = {id_ for id_ in list(self._states) if self._mark_one(client, id_)}
+                found = {id_ for id_ in list(self._messages) if self._mark_one(client, id_)}
                 if self._awaited <= found or time.monotonic() > give_up_s:
                     return
                 time.sleep(_LOOK_AGAIN_S)
 
     def _mark_one(self, client: SyncPrefectClient, task_run_id: UUID) -> bool:
+        message = self._messages[task_run_id]
         try:
             state = client.read_task_run(task_run_id).state
             if state is None or not state.is_final():
-                client.set_task_run_state(task_run_id, self._states[task_run_id], force=True)
+                client.set_task_run_state(task_run_id, Crashed(message=message), force=True)
         except ObjectNotFound:
             return False
         return True
+
+
+def settle_rows(failed: Collection[str]) -> None:
+    """At the end of a run: no row of its tasks may go on as Running, for nobody works on it.
+
+    Rows are made from events. One is lost when the server or its database is away at that moment,
+    and taken for older than what the row says where the clock was set back in between.
+
+    Args:
+        failed: names of task runs that did not come through.
+    """
+    run = own_run()
+    if run is not None:
+        flow_run_id = run.id
+        _in_background(lambda: _settle(flow_run_id, failed), _SETTLED_WITHIN_S)
+
+
+def _settle(flow_run_id: UUID, failed: Collection[str]) -> None:
+    with get_client(sync_client=True) as client:
+        for _ in range(_LOOKS):
+            left = _unfinished(client, flow_run_id)
+            if not left:
+                return
+            time.sleep(_LOOK_AGAIN_S)  # their events may be on their way
+        for one in left:
+            crashed: State[None] = Crashed(message="Its end did not reach the server.")
+            state = crashed if one.name in failed else Completed()
+            client.set_task_run_state(one.id, state, force=True)
+
+
+def _unfinished(client: SyncPrefectClient, flow_run_id: UUID) -> list[TaskRun]:
+    """Some task runs of a flow run that are not over, as far as the server knows."""
+    state = TaskRunFilterState(type=TaskRunFilterStateType(any_=_UNFINISHED))
+    return client.read_task_runs(
+        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])),
+        task_run_filter=TaskRunFilter(state=state),
+        limit=_PAGE,
+    )
 
 
 def name_of_attempt() -> str:
@@ -124,15 +159,9 @@ def _mark_run(flow_run_id: UUID, state_id: UUID, *, itself: bool) -> None:
         is_as_left = run.state is not None and run.state.id == state_id
         if itself and not is_as_left and run.state is not None and run.state.is_running():
             return  # a later attempt is at work, and has marked what there was to mark
-        unfinished = TaskRunFilter(
-            state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_UNFINISHED))
-        )
-        of_run = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
         crashed: State[None] = Crashed(message="The process of the run was ended.")
         # A page again and again: those marked are no longer in it.
-        while tasks := client.read_task_runs(
-            flow_run_filter=of_run, task_run_filter=unfinished, limit=_PAGE
-        ):
+        while tasks := _unfinished(client, flow_run_id):
             for one in tasks:
                 client.set_task_run_state(one.id, crashed, force=True)
         # One that waits for another attempt, or is being cancelled, is left to whoever does that.

@@ -39,7 +39,6 @@ _SILENT_S: Final = (
 _LONGEST_REASON: Final = 200  # characters; it stands in the transcript
 _LITTLE_MEMORY: Final = 0.25  # of what a worker needs
 _MARK_WITHIN_S: Final = 3.0
-_SET_BACK_S: Final = 1.0  # less is a clock that is kept right
 _MARK_ALL_WITHIN_S: Final = 10.0
 
 Submit = Callable[[ProcessPoolTaskRunner, Chunk, int], PrefectFuture[Any]]
@@ -89,8 +88,6 @@ class Supervisor:
         self._find_result = find_result
         self._deadlines = deadlines
         self._lost = LostTaskRuns()
-        self._clock_s = time.time() - time.monotonic()
-        self._set_back: set[PrefectFuture[Any]] = set()  # under way when the clock was
         self._deaths: Counter[int] = Counter()
         self._overdue: set[int] = set()
         self._losses_in_a_row = 0
@@ -152,8 +149,6 @@ class Supervisor:
         chunk = self._under_way.get(future)
         if chunk is not None:  # otherwise of a pool that was lost
             done = self._outcome(chunk, future)
-            if future in self._set_back and done.transcript is not None:
-                self._lost.add_completed(future.task_run_id)
             del self._under_way[future]
             yield done
 
@@ -186,7 +181,6 @@ class Supervisor:
             BrokenExecutor: no result will come from this pool any more.
         """
         self._workers.look()
-        self._look_at_clock()
         self._available_bytes = this_machine().available_bytes
         now_s = time.monotonic()
         at_work = self._at_work()
@@ -209,13 +203,6 @@ class Supervisor:
             raise BrokenExecutor("the pool takes no results any more")
         if now_s - max(self._silent_since_s, self._workers.started_s) > _SILENT_S:
             raise BrokenExecutor("no worker took a chunk")
-
-    def _look_at_clock(self) -> None:
-        clock_s = time.time() - time.monotonic()
-        if clock_s < self._clock_s - _SET_BACK_S:
-            self._logger.warning("The clock was set back by %.0f s", self._clock_s - clock_s)
-            self._set_back.update(self._under_way)
-        self._clock_s = clock_s
 
     def _at_work(self) -> list[AtWork]:
         """Workers at chunks of this pool; a result that just arrived makes one idle."""

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
 import numpy as np
 import pytest
 
+from flows import command_line
 from flows.command_line import main
 from longscribe import weights
 from longscribe.weights import DEMO_CHECKPOINT
@@ -251,3 +253,26 @@ def test_more_threads_than_cores_are_cut_back_and_said(longscribe: Callable[...,
     )
     assert (ran.code, ran.err) == (0, "")
     assert "200 threads per worker asked" in ran.out
+
+
+def test_a_server_that_is_away_just_when_the_run_begins_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(command_line, "_BEGIN_AGAIN_S", 0.0)
+    calls: list[int] = []
+
+    def begin(number: int) -> str:
+        calls.append(number)
+        if len(calls) < 3:
+            try:
+                raise httpx.ConnectError("refused")
+            except httpx.ConnectError as error:
+                raise RuntimeError("Failed to reach API") from error
+        return "done"
+
+    assert command_line._begun(begin, {"number": 7}) == "done"
+    assert calls == [7, 7, 7]
+    monkeypatch.setattr(command_line, "_BEGIN_WITHIN_S", -1.0)
+    calls.clear()
+    with pytest.raises(httpx.ConnectError):
+        command_line._begun(begin, {"number": 7})

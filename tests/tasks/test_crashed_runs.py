@@ -7,9 +7,10 @@ import pytest
 from prefect import flow, task
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import FlowRunContext
 from prefect.states import AwaitingRetry, Cancelling, Completed, Running
 
-from tasks.crashed_runs import LostTaskRuns, mark_dead_runs
+from tasks.crashed_runs import mark_dead_runs, settle_rows
 
 
 @flow
@@ -73,10 +74,20 @@ def test_an_attempt_marks_what_the_one_before_left(tmp_path: Path) -> None:
         assert client.read_task_run(of_run.id).state_name == "Crashed"
 
 
-def test_a_run_that_came_through_while_the_clock_was_set_back_is_completed(tmp_path: Path) -> None:
-    with get_client(sync_client=True) as client:
-        _, of_run = left_behind(client, tmp_path)
-        lost = LostTaskRuns()
-        lost.add_completed(of_run.id)
-        lost.mark(10.0, until_all=True)
-        assert client.read_task_run(of_run.id).state_name == "Completed"
+def test_rows_whose_end_did_not_reach_the_server_are_settled_at_the_end_of_the_run() -> None:
+    @flow
+    def run() -> list[str]:
+        own = FlowRunContext.get()
+        assert own
+        assert own.flow_run
+        with get_client(sync_client=True) as client:
+            rows = [
+                client.create_task_run(
+                    chunk, flow_run_id=own.flow_run.id, name=name, dynamic_key=name, state=Running()
+                )
+                for name in ("came through", "failed")
+            ]
+            settle_rows(["failed"])
+            return [str(client.read_task_run(row.id).state_name) for row in rows]
+
+    assert run() == ["Completed", "Crashed"]

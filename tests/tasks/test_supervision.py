@@ -5,9 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -205,17 +203,3 @@ def test_workers_that_never_start_end_the_run_s_hope(
     done, _ = supervised(tmp_path, {})
     assert [one.transcript for one in done] == [None] * 4
     assert "workers do not stay alive" in done[0].reason
-
-
-def test_a_clock_that_is_set_back_is_noticed_and_no_row_is_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    looks = count()
-    set_back = SimpleNamespace(
-        monotonic=time.monotonic, time=lambda: time.time() - (3600.0 if next(looks) > 1 else 0.0)
-    )
-    monkeypatch.setattr("tasks.supervision.time", set_back)
-    done, _ = supervised(tmp_path, {})
-    assert len([one for one in done if one.transcript]) == 4
-    assert "The clock was set back by 3600 s" in capfd.readouterr().out
-    assert not unfinished()
