@@ -27,6 +27,9 @@ CHUNK_LOGGER = "chunk"  # the name under a task run's logger that marks a chunk'
 _LEAVE_WITHIN_S: Final = 10.0  # for workers that have nothing left to do
 _DEAD_WITHIN_S: Final = 1.0
 
+# What multiprocessing takes for a worker's exit code when it cannot know (popen_forkserver.py).
+FORK_SERVER_DIED: Final = 255
+
 
 class Workers:
     """The worker processes of one run, and new ones in their place when one of them died.
@@ -102,8 +105,7 @@ class Workers:
         """
         give_up_s = time.monotonic() + _DEAD_WITHIN_S
         self.look()
-        # It waits for them too; of two threads that ask at once one is told 255
-        # (multiprocessing/popen_forkserver.py).
+        # It waits for them too; of two threads that ask at once one is told FORK_SERVER_DIED.
         if (manager := self._manager) is not None:
             manager.join(_DEAD_WITHIN_S)
         while True:

@@ -26,7 +26,7 @@ from longscribe.machine import out_of_memory_kills, this_machine
 from longscribe.run_record import AtWork
 from longscribe.transcript import ChunkTranscript, format_time
 from tasks.crashed_runs import LostTaskRuns
-from tasks.pool import Workers
+from tasks.pool import FORK_SERVER_DIED, Workers
 from tasks.stopping import server_answers
 from tasks.whereabouts import forget_workers, workers_at_work
 
@@ -221,6 +221,8 @@ class Supervisor:
         suspects = {worker.chunk_index for worker in at_work if worker.pid in killers}
         if not killers:
             suspects = {worker.chunk_index for worker in at_work}
+        if set(killers.values()) == {FORK_SERVER_DIED}:
+            suspects.clear()  # no chunk is to blame
         how = _shown(killers)
         self._losses_in_a_row += 1
         for chunk in self._note_lost(f"The worker was lost: {how}.", at_work):
@@ -303,6 +305,8 @@ def _shown(exit_codes: dict[int, int]) -> str:
     """How workers ended, for people: `killed by SIGKILL`."""
     if not exit_codes:
         return "no result came back"
+    if set(exit_codes.values()) == {FORK_SERVER_DIED}:
+        return "the process that workers are forked from died"
     ends = {
         f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         for code in exit_codes.values()

@@ -63,6 +63,8 @@ def pretend(label: str, index: int, folder: Path, deeds: dict[int, list[str]]) -
         time.sleep(0.3)
         if deed == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        elif deed == "orphan":
+            os.kill(os.getppid(), signal.SIGKILL)  # of the fork server
         elif deed == "hang":
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
             time.sleep(120)
@@ -142,6 +144,17 @@ def test_a_chunk_that_kills_every_worker_becomes_a_gap(
     assert attempts(tmp_path).count(0) == 3
     assert "0:00:00-0:00:01 is left out" in capfd.readouterr().err
     assert not unfinished()
+
+
+def test_no_chunk_is_blamed_for_the_death_of_the_fork_server(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    done, _ = supervised(tmp_path, {1: ["orphan"] * 3})
+    assert sorted(one.chunk.index for one in done if one.transcript) == [0, 1, 2, 3]
+    out, err = capfd.readouterr()
+    assert "the process that workers are forked from died" in out
+    assert "lost its worker" not in out
+    assert err == ""
 
 
 def test_a_chunk_past_its_deadline_is_ended_and_runs_again(
