@@ -2,7 +2,6 @@
 
 import io
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,8 +69,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             wait_for(lambda: len(seen.chunks("COMPLETED")) >= 2, "two finished chunks")
             yield seen
         finally:
-            command.send_signal(signal.SIGINT)
-            command.wait(_END_WITHIN_S)
+            command.terminate()  # not by SIGINT: a script's background jobs ignore it
+            try:
+                command.wait(_END_WITHIN_S)
+            finally:
+                command.kill()
 
 
 def test_chunks_are_side_by_side_on_the_timeline(running: Running) -> None:
