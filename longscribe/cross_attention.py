@@ -20,7 +20,7 @@ from longscribe.kernels import (
     compiled,
     exp,
     largest_of,
-    quantize_row,
+    largest_size,
     rounded,
 )
 
@@ -135,7 +135,11 @@ def store_cross(
             t = first_block * BLOCK + i
             for j in range(HEAD_DIM):
                 row[j] = raw[i, start + j] * scale[i] + bias[start + j]
-            value_scales[h, t] = quantize_row(row, values[h, t])
+            largest = largest_size(row)
+            value_scales[h, t] = largest * np.float32(1.0 / 127.0)
+            inverse = np.float32(127.0) / largest
+            for j in range(HEAD_DIM):
+                values[h, t, j] = rounded(row[j] * inverse)
 
 
 @compiled

@@ -35,7 +35,7 @@ class _Codes:
     """Rows quantized for the next linear layer: the tensor torch reads and the arrays we write."""
 
     def __init__(self, rows: int, width: int) -> None:
-        self.tensor = torch.empty(rows, width, dtype=torch.int8)
+        self.tensor = torch.empty(rows, width, dtype=torch.uint8)
         self.array = self.tensor.numpy()
         self.scales = np.empty(rows, np.float32)
 

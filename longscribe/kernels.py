@@ -20,6 +20,12 @@ HEAD_DIM = 64  # of every Whisper model
 CONTEXT = 1500  # encoder positions of a 30 s window
 _EPSILON = np.float32(1e-5)  # torch.nn.LayerNorm's
 
+# Activations are codes of 1 to 255 around this. Without a matrix unit processors multiply unsigned
+# bytes by signed ones, and oneDNN, given signed activations there, falls back to a reference loop
+# that takes 4000 times as long (its "Nuances of int8 computations"; seen with torch 2.13).
+ZERO_CODE = 128
+_HALF_ABOVE_ZERO_CODE = np.float32(ZERO_CODE + 0.5)
+
 Kernel = Callable[..., Any]
 
 
@@ -55,7 +61,7 @@ def exp(x: Any) -> Any:
 
 @inlined
 def _gelu(x: Any) -> Any:
-    """GELU to 1.3e-4: its result is rounded to int8.
+    """GELU to 1.3e-4: its result is rounded to a byte.
 
     erf(x / sqrt 2) as an odd polynomial up to 4, fitted for the least largest error; an exponential
     and a division, as in Abramowitz and Stegun's 7.1.26, take more than twice as long.
@@ -93,16 +99,22 @@ def rounded(x: Any) -> Any:
 
 
 @inlined
-def quantize_row(row: Any, codes: Any) -> Any:
-    """Write a row as int8 codes; its scale."""
+def largest_size(row: Any) -> Any:
+    """The largest absolute value of a row, at least 1e-12."""
     # As integers: LLVM vectorizes their maximum, not that of floats. Positive floats sort alike.
     bits = np.int32(0)
     for i in range(row.shape[0]):
         bits = max(bits, np.int32(np.float32(row[i]).view(np.int32) & np.int32(0x7FFFFFFF)))
-    largest = max(np.int32(bits).view(np.float32), np.float32(1e-12))
+    return max(np.int32(bits).view(np.float32), np.float32(1e-12))
+
+
+@inlined
+def quantize_row(row: Any, codes: Any) -> Any:
+    """Write a row as codes around `ZERO_CODE`; its scale."""
+    largest = largest_size(row)
     inverse = np.float32(127.0) / largest
     for i in range(row.shape[0]):
-        codes[i] = rounded(row[i] * inverse)
+        codes[i] = np.uint8(np.int32(np.floor(row[i] * inverse + _HALF_ABOVE_ZERO_CODE)))
     return largest * np.float32(1.0 / 127.0)
 
 
@@ -133,7 +145,7 @@ def _normalize_row(row: Any, weight: Any, bias: Any, result: Any) -> None:
 
 @compiled
 def norm_quantize(x: Any, weight: Any, bias: Any, codes: Any, scales: Any) -> None:
-    """LayerNorm of x (n, d) float32, quantized into codes (n, d) int8 and scales (n,)."""
+    """LayerNorm of x (n, d) float32, quantized into codes (n, d) uint8 and scales (n,)."""
     for i in prange(x.shape[0]):
         normed = np.empty(x.shape[1], np.float32)
         _normalize_row(x[i], weight, bias, normed)
@@ -228,7 +240,7 @@ def self_attention(
 
 @compiled
 def quantize_rows(x: Any, codes: Any, scales: Any) -> None:
-    """Rows of x (n, d) float32 as int8 codes and a scale each."""
+    """Rows of x (n, d) float32 as uint8 codes and a scale each."""
     for i in prange(x.shape[0]):
         scales[i] = quantize_row(x[i], codes[i])
 

@@ -22,6 +22,7 @@ from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
 from longscribe.cache import CACHE_VARIABLE, cache_folder
 from longscribe.checkpoint import ModelDims
 from longscribe.errors import ModelError
+from longscribe.kernels import ZERO_CODE
 from longscribe.processor import instructions, integer_range
 from longscribe.weights import ModelSpec
 
@@ -34,7 +35,7 @@ _ALIGNMENT_BYTES = 4096
 
 
 class PackedLinear(NamedTuple):
-    """An int8 linear layer: `product(x)` with x (n, in) int8 gives (n, out) float32.
+    """An int8 linear layer: `product(x)` with codes (n, in) uint8 gives (n, out) float32.
 
     Attributes:
         weight: oneDNN's own packed layout of (out, in) int8.
@@ -49,9 +50,9 @@ class PackedLinear(NamedTuple):
     bias: Tensor
 
     def product(self, codes: Tensor) -> Tensor:
-        """The product without bias, times the outputs' scales."""
+        """The product without bias, times the outputs' scales; codes stand around `ZERO_CODE`."""
         product: Tensor = torch.ops.onednn.qlinear_pointwise(
-            *(codes, 1.0, 0, self.weight, self.scales, self.zeros, None),
+            *(codes, 1.0, ZERO_CODE, self.weight, self.scales, self.zeros, None),
             *(1.0, 0, torch.float32, "none", [], ""),
         )
         return product
@@ -103,7 +104,7 @@ def can_pack() -> bool:
     onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if platform.machine() not in ("x86_64", "AMD64") or not onednn:
         return False
-    weight, codes = torch.randn(64, 64), torch.ones(1, 64, dtype=torch.int8)
+    weight, codes = torch.randn(64, 64), torch.full((1, 64), ZERO_CODE + 1, dtype=torch.uint8)
     try:
         product = _restored(_packed(weight, torch.zeros(64))).product(codes)
     except (RuntimeError, AttributeError, ModelError):

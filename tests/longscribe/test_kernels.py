@@ -10,7 +10,7 @@ from numba import njit
 from torch.nn import functional
 
 from longscribe import kernels
-from longscribe.kernels import HEAD_DIM
+from longscribe.kernels import HEAD_DIM, ZERO_CODE
 
 Floats = npt.NDArray[np.float32]
 
@@ -29,15 +29,20 @@ def normal(random: np.random.Generator, *shape: int, scale: float = 1.0) -> Floa
 
 class Codes:
     def __init__(self, rows: int, width: int) -> None:
-        self.codes = np.full((rows, width), 99, np.int8)
+        self.codes = np.full((rows, width), 99, np.uint8)
         self.scales = np.full(rows, np.nan, np.float32)
+
+    @property
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """What the codes stand for, in steps."""
+        return self.codes.astype(np.int64) - ZERO_CODE
 
     def check(self, expected: torch.Tensor, tolerance: float = 1e-5) -> None:
         """As near as int8 can be: half a step off at most, and all of its range in use."""
         wanted = expected.numpy()
         steps = self.scales[:, None]
-        assert np.all(np.abs(self.codes * steps - wanted) <= 0.5 * steps + tolerance)
-        assert np.abs(self.codes.astype(int)).max(axis=1).tolist() == [127] * len(wanted)
+        assert np.all(np.abs(self.numbers * steps - wanted) <= 0.5 * steps + tolerance)
+        assert np.abs(self.numbers).max(axis=1).tolist() == [127] * len(wanted)
         largest = np.abs(wanted).max(axis=1)
         assert self.scales * 127 == pytest.approx(largest, rel=1e-4, abs=tolerance)
 
@@ -115,7 +120,7 @@ def test_rows_are_quantized_one_by_one(random: np.random.Generator) -> None:
 def test_a_row_of_zeros_stays_zero() -> None:
     result = Codes(2, WIDTH)
     kernels.quantize_rows(np.zeros((2, WIDTH), np.float32), result.codes, result.scales)
-    assert not result.codes.any()
+    assert not result.numbers.any()
     assert np.isfinite(result.scales).all()
 
 

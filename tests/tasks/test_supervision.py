@@ -17,6 +17,7 @@ from longscribe.deadlines import Deadlines
 from longscribe.machine import Sizing
 from longscribe.transcript import ChunkTranscript
 from tasks import supervision
+from tasks.crashed_runs import settle_rows
 from tasks.pool import Workers
 from tasks.supervision import Done, Supervisor
 from tasks.whereabouts import at_work
@@ -99,7 +100,9 @@ def supervised(
                 find_result,
                 Deadlines(1, timeout_s),
             )
-            return list(supervisor.done()), workers.sizing
+            done = list(supervisor.done())
+            settle_rows([one.chunk.label for one in done if one.transcript is None])
+            return done, workers.sizing
 
     return run()
 
