@@ -2,7 +2,7 @@
 
 Products of activations and weights are int8 with a scale for each row of activations and each
 output, as in CTranslate2; attention within the encoder is bfloat16 where the processor has a matrix
-unit for it and float32 elsewhere. What was tried on the way is in benchmarks/NOTES.md.
+unit for it, int8 where it adds up products of bytes, and float32 elsewhere. What was tried on the way is in benchmarks/NOTES.md.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from longscribe import cross_attention, kernels
+from longscribe.byte_attention import ByteAttention
 from longscribe.checkpoint import ModelDims
 from longscribe.cross_attention import BLOCK, CrossCache
 from longscribe.int8_session import Int8Session, SelfCaches
@@ -22,7 +23,7 @@ from longscribe.kernels import CONTEXT, HEAD_DIM
 from longscribe.mapped_weights import PackedLinear, mapped
 from longscribe.matrix_unit import MatrixUnitAttention
 from longscribe.network import Attention, Heads, Session
-from longscribe.processor import has_matrix_unit
+from longscribe.processor import has_bfloat16_products, has_byte_products, has_matrix_unit
 from longscribe.weights import ModelSpec
 
 _Floats = npt.NDArray[np.float32]
@@ -86,13 +87,9 @@ class Int8Network:
         """
         weights = mapped(spec, "int8")
         self.dims: ModelDims = spec.dims
-        bfloat16 = has_matrix_unit()
-        self._convolutions = [
-            _Convolution(weights, f"encoder.conv{i}", i, torch.bfloat16 if bfloat16 else None)
-            for i in (1, 2)
-        ]
-        heads = self.dims.n_audio_head
-        self._attention = MatrixUnitAttention(heads) if bfloat16 else _Float32Attention(heads)
+        numbers = torch.bfloat16 if has_bfloat16_products() else torch.float32
+        self._convolutions = [_Convolution(weights, f"encoder.conv{i}", i, numbers) for i in (1, 2)]
+        self._attention = _attention(self.dims.n_audio_head)
         self._audio_positions: Tensor = weights["encoder.positional_embedding"]
         self._encoder = [
             _Block(weights, f"encoder.blocks.{i}", crossed=False)
@@ -254,6 +251,13 @@ class Int8Network:
         return self._logits.product(rows).mul_(scales[:, None])
 
 
+def _attention(heads: int) -> "MatrixUnitAttention | ByteAttention | _Float32Attention":
+    """The encoder's attention, as this processor does it fastest."""
+    if has_matrix_unit():
+        return MatrixUnitAttention(heads)
+    return ByteAttention(heads) if has_byte_products() else _Float32Attention(heads)
+
+
 class _Float32Attention:
     """The encoder's attention by torch; see `matrix_unit.MatrixUnitAttention`."""
 
@@ -272,11 +276,8 @@ class _Float32Attention:
 class _Convolution:
     """A convolution over 3 positions, then GELU, as one matrix product; half the time of conv1d."""
 
-    def __init__(
-        self, weights: dict[str, Any], name: str, stride: int, dtype: torch.dtype | None
-    ) -> None:
+    def __init__(self, weights: dict[str, Any], name: str, stride: int, dtype: torch.dtype) -> None:
         weight: Tensor = weights[f"{name}.weight"]  # (out, in, 3)
-        dtype = dtype or weight.dtype
         self._weight = weight.permute(0, 2, 1).reshape(len(weight), -1).to(dtype)
         self._bias: Tensor = weights[f"{name}.bias"].to(dtype)
         self._stride = stride

@@ -10,10 +10,24 @@ import torch
 
 from longscribe.cache import mark_used
 
+_KERNEL_FILES = (
+    *("kernels", "byte_attention", "cross_attention", "matrix_unit", "token_rules", "vectors"),
+)
+
 
 def has_matrix_unit() -> bool:
     """Whether it multiplies bfloat16 matrices in hardware (Intel's AMX)."""
     return bool(torch.cpu._is_amx_tile_supported())
+
+
+def has_byte_products() -> bool:
+    """Whether it adds up products of bytes in vectors of 512 bits (AVX-512 VNNI)."""
+    return bool(torch.cpu.get_capabilities().get("avx512_vnni"))
+
+
+def has_bfloat16_products() -> bool:
+    """Whether products of bfloat16 take half as long as those of float32, or less."""
+    return has_matrix_unit() or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 @cache
@@ -50,7 +64,7 @@ def set_up_numba(folder: Path) -> None:
     if "numba" in sys.modules:
         return
     digest = hashlib.sha256()
-    for name in ("kernels", "cross_attention", "matrix_unit", "token_rules", "vectors"):
+    for name in _KERNEL_FILES:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     os.environ.setdefault("NUMBA_CACHE_DIR", str(folder / digest.hexdigest()[:16]))
     for path in Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nb*"):

@@ -14,14 +14,14 @@ from numba.extending import intrinsic
 
 from longscribe.kernels import Kernel
 
-_LANES = 16
-_FLOATS = ir.VectorType(ir.FloatType(), _LANES)
-_INTS = ir.VectorType(ir.IntType(32), _LANES)
-_WORDS = ir.VectorType(ir.IntType(16), 2 * _LANES)
+LANES = 16
+FLOATS = ir.VectorType(ir.FloatType(), LANES)
+INTS = ir.VectorType(ir.IntType(32), LANES)
+_WORDS = ir.VectorType(ir.IntType(16), 2 * LANES)
 _UNROLLED = 2
 
 
-class _Vectors:
+class Vectors:
     """Writes vector instructions into a function that LLVM builds."""
 
     def __init__(self, context: Any, builder: Any, kinds: Any, values: Any) -> None:
@@ -54,10 +54,10 @@ class _Vectors:
     def all(self, number: Any) -> Any:
         """A vector of one number; a Python float becomes a constant."""
         if isinstance(number, float):
-            return ir.Constant(_FLOATS, [number] * _LANES)
-        empty = ir.Constant(ir.VectorType(number.type, _LANES), ir.Undefined)
+            return ir.Constant(FLOATS, [number] * LANES)
+        empty = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
         one = self.builder.insert_element(empty, number, ir.IntType(32)(0))
-        order = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), [0] * _LANES)
+        order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
         return self.builder.shuffle_vector(one, empty, order)
 
     def variable(self, value: Any) -> Any:
@@ -67,19 +67,20 @@ class _Vectors:
         return place
 
 
-def _size(number: int) -> Any:
+def size(number: int) -> Any:
+    """A number that offsets are counted in."""
     return ir.IntType(64)(number)
 
 
 def _emit_largest(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    vectors = _Vectors(context, builder, signature.args, values)
+    vectors = Vectors(context, builder, signature.args, values)
     lowest = vectors.all(-3.0e38)
     places = [vectors.variable(lowest) for _ in range(_UNROLLED)]
-    step_bytes = _UNROLLED * _LANES * 4
-    with cgutils.for_range_slice(builder, _size(0), values[2], _size(step_bytes)) as (offset, _):
+    step_bytes = _UNROLLED * LANES * 4
+    with cgutils.for_range_slice(builder, size(0), values[2], size(step_bytes)) as (offset, _):
         for number, place in enumerate(places):
-            address = vectors.at(0, values[1], offset, _size(number * _LANES * 4))
-            found, best = vectors.load(_FLOATS, address), builder.load(place)
+            address = vectors.at(0, values[1], offset, size(number * LANES * 4))
+            found, best = vectors.load(FLOATS, address), builder.load(place)
             builder.store(
                 builder.select(builder.fcmp_ordered(">", found, best), found, best), place
             )
@@ -95,38 +96,44 @@ _POWERS = (0.99992456, 0.69313673, 0.24263948, 0.05583828)
 _LOG2_E = 1.4426950408889634
 
 
+def power_of_two(vectors: Vectors, exponent: Any) -> Any:
+    """2^exponent of a vector of floats, to 1e-4 relative."""
+    builder = vectors.builder
+    whole = vectors.call("rint.v16f32", FLOATS, exponent)
+    part = builder.fsub(exponent, whole)
+    powers = [vectors.all(power) for power in _POWERS]
+    power = powers[3]
+    for lower in reversed(powers[:3]):
+        power = vectors.call("fma.v16f32", FLOATS, power, part, lower)
+    return vectors.call(
+        "x86.avx512.mask.scalef.ps.512",
+        *(FLOATS, power, whole, vectors.all(0.0)),
+        *(ir.IntType(16)(-1), ir.IntType(32)(4)),
+    )
+
+
 def _emit_exponentials(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    vectors = _Vectors(context, builder, signature.args, values)
+    vectors = Vectors(context, builder, signature.args, values)
     _, scores_bytes, largest, _, weights_bytes, row_bytes = values
     constant = builder.fmul(largest, ir.FloatType()(-_LOG2_E))
     shift, factor = vectors.all(constant), vectors.all(_LOG2_E)
-    powers = [vectors.all(power) for power in _POWERS]
     totals = [vectors.variable(vectors.all(0.0)) for _ in range(2)]
     half = vectors.all(ir.IntType(32)(0x8000))
     order = ir.Constant(
-        ir.VectorType(ir.IntType(32), 2 * _LANES), [2 * i + 1 for i in range(2 * _LANES)]
+        ir.VectorType(ir.IntType(32), 2 * LANES), [2 * i + 1 for i in range(2 * LANES)]
     )
-    step_bytes = 2 * _LANES * 4
-    with cgutils.for_range_slice(builder, _size(0), row_bytes, _size(step_bytes)) as (offset, _):
+    step_bytes = 2 * LANES * 4
+    with cgutils.for_range_slice(builder, size(0), row_bytes, size(step_bytes)) as (offset, _):
         rounded = []
         for number in range(2):
-            address = vectors.at(0, scores_bytes, offset, _size(number * _LANES * 4))
-            score = vectors.load(_FLOATS, address)
-            exponent = vectors.call("fma.v16f32", _FLOATS, score, factor, shift)
-            whole = vectors.call("rint.v16f32", _FLOATS, exponent)
-            part = builder.fsub(exponent, whole)
-            power = powers[3]
-            for lower in reversed(powers[:3]):
-                power = vectors.call("fma.v16f32", _FLOATS, power, part, lower)
-            weight = vectors.call(
-                "x86.avx512.mask.scalef.ps.512",
-                *(_FLOATS, power, whole, vectors.all(0.0)),
-                *(ir.IntType(16)(-1), ir.IntType(32)(4)),
-            )
+            address = vectors.at(0, scores_bytes, offset, size(number * LANES * 4))
+            score = vectors.load(FLOATS, address)
+            exponent = vectors.call("fma.v16f32", FLOATS, score, factor, shift)
+            weight = power_of_two(vectors, exponent)
             builder.store(builder.fadd(builder.load(totals[number]), weight), totals[number])
-            bits = builder.add(builder.bitcast(weight, _INTS), half)
+            bits = builder.add(builder.bitcast(weight, INTS), half)
             rounded.append(builder.bitcast(bits, _WORDS))
-        half_offset = builder.lshr(offset, _size(1))
+        half_offset = builder.lshr(offset, size(1))
         vectors.store(
             builder.shuffle_vector(*rounded, order), vectors.at(3, weights_bytes, half_offset)
         )
