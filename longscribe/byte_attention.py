@@ -66,7 +66,7 @@ def _products(vectors: Vectors, rows: int, row_bytes: int, columns: int, groups:
     zero = ir.Constant(INTS, [0] * LANES)
     sums = [[vectors.variable(zero) for _ in range(_ACROSS)] for _ in range(_ROWS)]
     number = ir.IntType(32)
-    with cgutils.for_range(builder, size(groups)) as loop:  # type: ignore[no-untyped-call]
+    with cgutils.for_range(builder, size(groups)) as loop:
         column = builder.gep(columns, [builder.mul(loop.index, size(_GROUP_BYTES))])
         row = builder.gep(rows, [builder.mul(loop.index, size(_GROUP))])
         right = [
@@ -281,7 +281,7 @@ def attention(heads: Any, out: Any) -> None:
             totals[:] = 0.0
             best[:] = -3e38
             for position in range(0, POSITIONS, _PART):
-                _score(
+                _score(  # type: ignore[call-arg]  # numba itself gives the typing context
                     queries,
                     first,
                     query_scales,

@@ -3,7 +3,7 @@
 import hashlib
 import heapq
 import math
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,9 @@ _SHORTEST_TAIL_FRACTION = 0.1
 # Workers are kept busy to the end by shorter chunks, but not by ones that hold only a few windows.
 _SHORTEST_CHUNK_S = 60.0
 _BUSY_ENOUGH = 0.97
+
+# Of a second of sound: windows are filled with sound and the short pauses in it.
+_WORK_OF_SILENCE = 0.05
 
 _DIGEST_BLOCK_BYTES = 1 << 20
 
@@ -128,13 +131,32 @@ def plan_cuts(
         (sample, whether it lies in a pause) of each cut between two chunks, rising; may be empty.
     """
     duration_s = samples / SAMPLE_RATE_HZ
-    lengths = chunk_lengths(duration_s, chunk_s, workers)
+    lengths = _with_equal_work(chunk_lengths(duration_s, chunk_s, workers), chunk_s, sound)
     pauses = silence_spans(sound, duration_s)
     cuts = []
     for target_s, around in zip(accumulate(lengths[:-1]), pairwise(lengths), strict=True):
         cut_s, in_pause = _best_cut(target_s, min(around), duration_s, pauses, levels)
         cuts.append((round(cut_s * SAMPLE_RATE_HZ), in_pause))
     return cuts
+
+
+def _with_equal_work(lengths: list[float], chunk_s: float, sound: Spans) -> list[float]:
+    """The same lengths, but the last ones, which workers share at the end, with as much sound each.
+
+    Silence costs next to nothing. Where one of them would be longer than a chunk they stay equal.
+    """
+    tail = sum(1 for _ in takewhile(lambda s: abs(s - lengths[-1]) < 1e-6, reversed(lengths)))
+    end_s = sum(lengths)
+    start_s = end_s - tail * lengths[-1]
+    times_s = np.concatenate(([start_s], clip_spans(sound, start_s, end_s).reshape(-1), [end_s]))
+    rates = np.full(len(times_s) - 1, _WORK_OF_SILENCE)
+    rates[1::2] = 1.0
+    work = np.concatenate(([0.0], np.cumsum(rates * np.diff(times_s))))
+    edges_s = np.interp(np.linspace(0.0, work[-1], tail + 1), work, times_s)
+    shared = np.diff(edges_s)
+    if shared.max() > max(chunk_s, lengths[-1]) or shared.min() < 0.5 * lengths[-1]:
+        return lengths
+    return [*lengths[: len(lengths) - tail], *shared.tolist()]
 
 
 def make_chunks(audio: AcceleratedAudio, cuts: list[tuple[int, bool]], sound: Spans) -> list[Chunk]:

@@ -28,6 +28,7 @@ from longscribe.options import DecodingOptions, Precision
 from longscribe.sequential import load as load_upstream
 from longscribe.sequential import transcribe_sequentially
 from longscribe.speech import PAD_S, Spans, overlap_s
+from longscribe.token_rules import TokenRules
 from longscribe.transcript import ChunkTranscript, Segment
 from longscribe.weights import ModelSpec
 
@@ -97,12 +98,12 @@ def prepare(spec: ModelSpec, options: DecodingOptions) -> None:
     chosen = arithmetic(options)
     if options.decoding == "batched":
         with torch.no_grad():
-            _rehearse(load(spec, chosen))
+            _rehearse(load(spec, chosen), options)
     else:
         load_upstream(spec, chosen.device)
 
 
-def _rehearse(network: Network) -> None:
+def _rehearse(network: Network, options: DecodingOptions) -> None:
     """Hear one silent window: the first one compiles or loads the kernels and reads all weights.
 
     In the first chunk that would be a second or two of its time, from which the run learns its
@@ -114,7 +115,9 @@ def _rehearse(network: Network) -> None:
     silence = whisper.log_mel_spectrogram(np.zeros(N_SAMPLES, np.float32), network.dims.n_mels)
     network.encode([silence])
     session = network.start([0], tokenizer.sot_sequence, 0, rows_per_window=1)
-    session.step([tokenizer.eot])
+    logits = session.step([tokenizer.eot])
+    # Its first use of the tokenizer compiles an expression of 1600 special tokens: 0.35 s.
+    TokenRules.of(tokenizer, options).apply(logits.numpy(), [[]])
 
 
 def alignment_heads(spec: ModelSpec) -> Heads:

@@ -1,8 +1,9 @@
 """Whisper on a CPU with int8 linear layers and int8 cross-attention.
 
 Products of activations and weights are int8 with a scale for each row of activations and each
-output, as in CTranslate2; attention within the encoder is bfloat16 where the processor has a matrix
-unit for it, int8 where it adds up products of bytes, and float32 elsewhere. What was tried on the way is in benchmarks/NOTES.md.
+output, as in CTranslate2. Attention within the encoder is bfloat16 where the processor has a matrix
+unit for it, int8 where it adds up products of bytes, and float32 elsewhere. What was tried on the
+way is in benchmarks/NOTES.md.
 """
 
 from collections.abc import Sequence

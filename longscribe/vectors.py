@@ -28,6 +28,7 @@ class Vectors:
         self._context, self.builder, self._kinds, self.values = context, builder, kinds, values
 
     def call(self, name: str, result: Any, *arguments: Any) -> Any:
+        """Call one of LLVM's intrinsics."""
         kind = ir.FunctionType(result, [argument.type for argument in arguments])
         function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
             self.builder.module, kind, f"llvm.{name}"
@@ -44,10 +45,12 @@ class Vectors:
         return address
 
     def load(self, kind: Any, address: Any) -> Any:
+        """What lies at an address, aligned or not."""
         pointer = self.builder.bitcast(address, kind.as_pointer())
         return self.builder.load(pointer, align=1)
 
     def store(self, value: Any, address: Any) -> None:
+        """Put a value at an address, aligned or not."""
         pointer = self.builder.bitcast(address, value.type.as_pointer())
         self.builder.store(value, pointer, align=1)
 

@@ -141,6 +141,22 @@ def test_cuts_of_shared_recordings_lie_in_pauses(tmp_path: Path) -> None:
         assert chunk.duration_s == pytest.approx(100.0, abs=11.0)
 
 
+def test_chunks_that_are_shared_hold_as_much_sound(tmp_path: Path) -> None:
+    """Half is dense, half has long silences: cut by time, one would take longer."""
+    dense = sentences(200.0, 4)
+    sparse = [(start_s, start_s + 2.0) for start_s in np.arange(203.0, 398.0, 9.0)]
+    chunks, _ = cut(tmp_path, [*dense, *sparse], 400.0, 600.0, workers=2)
+    first_s, second_s = (sum(b - a for a, b in chunk.sound) for chunk in chunks)
+    assert first_s == pytest.approx(second_s, rel=0.15)
+    assert chunks[0].duration_s < 160.0
+
+
+def test_no_chunk_gets_longer_than_asked_for_to_share_sound(tmp_path: Path) -> None:
+    spans = [*sentences(100.0, 4), (250.0, 251.0), (290.0, 291.0)]
+    chunks, _ = cut(tmp_path, spans, 300.0, 150.0, workers=2)
+    assert [chunk.duration_s for chunk in chunks] == pytest.approx([150.0, 150.0], abs=16.0)
+
+
 def test_chunks_carry_original_times_sound_and_digest(tmp_path: Path) -> None:
     chunks, sound = cut(tmp_path, sentences(90.0, 3), 90.0, 30.0)
     for chunk in chunks:

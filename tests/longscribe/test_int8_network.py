@@ -35,7 +35,7 @@ def test_logits_are_near_upstream_s_while_rows_come_and_go(
     assert max(float(step.difference.mean(dim=-1).max()) for step in steps) < STEP_CLOSE
 
 
-@pytest.mark.parametrize("lacks", ["matrix unit", "VNNI"])
+@pytest.mark.parametrize("lacks", ["matrix unit", "AVX-512 VNNI", "VNNI"])
 def test_an_older_processor_s_logits_are_near_upstream_s_too(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -46,13 +46,16 @@ def test_an_older_processor_s_logits_are_near_upstream_s_too(
     mels: Sequence[torch.Tensor],
     lacks: str,
 ) -> None:
-    """Attention by torch in float32; weights of half the range. Either runs on any processor."""
+    """Attention in bytes, or by torch in float32; weights of half the range."""
     close = 2 * MEAN_CLOSE if lacks == "VNNI" else MEAN_CLOSE
     if lacks == "VNNI":
         monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
         monkeypatch.setattr(mapped_weights, "integer_range", lambda: 63)
     else:
         monkeypatch.setattr(int8_network, "has_matrix_unit", lambda: False)
+        if lacks == "AVX-512 VNNI":
+            monkeypatch.setattr(int8_network, "has_byte_products", lambda: False)
+            monkeypatch.setattr(int8_network, "has_bfloat16_products", lambda: False)
     network = Int8Network(demo)
     network.encode(mels[:1])
     first = network.start([0], tokenizer.sot_sequence, 0, 1).first

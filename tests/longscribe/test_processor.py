@@ -45,6 +45,20 @@ def test_instruction_sets_have_names_of_their_own(monkeypatch: pytest.MonkeyPatc
     assert len(names) == 10
 
 
+def test_what_vectors_can_multiply(monkeypatch: pytest.MonkeyPatch) -> None:
+    capable_of(monkeypatch, "avx2", "avx_vnni")
+    assert not processor.has_byte_products()
+    capable_of(monkeypatch, "avx2", "avx512_f", "avx512_vnni")
+    assert processor.has_byte_products()
+    monkeypatch.setattr(processor, "has_matrix_unit", lambda: False)
+    assert not processor.has_bfloat16_products()
+    capable_of(monkeypatch, "avx512_bf16")
+    assert processor.has_bfloat16_products()
+    monkeypatch.setattr(processor, "has_matrix_unit", lambda: True)
+    capable_of(monkeypatch)
+    assert processor.has_bfloat16_products()
+
+
 KERNELS = [
     path.name
     for path in sorted(Path(processor.__file__).parent.glob("*.py"))

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numba import njit
 
-from longscribe.processor import has_matrix_unit
+from longscribe.processor import has_byte_products
 from longscribe.vectors import exponentials, largest_float
 
-pytestmark = pytest.mark.skipif(not has_matrix_unit(), reason="needs AVX-512")
+pytestmark = pytest.mark.skipif(not has_byte_products(), reason="needs AVX-512")
 
 WIDTH = 96
 
