@@ -191,11 +191,17 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[4242, 1, 2, 3])
+    parser.add_argument("--without-tones", action="store_true", help="silences and noise alone")
     parser.add_argument("--model", default="demo")
     parser.add_argument("--folder", type=Path, default=RESULTS_FOLDER)
     parser.add_argument("options", nargs="*", help="of the longscribe command, after --")
     arguments = parser.parse_args()
-    hours = [rough_recording(arguments.minutes * 60, s, arguments.folder) for s in arguments.seeds]
+    hours = [
+        rough_recording(
+            arguments.minutes * 60, seed, arguments.folder, tones=not arguments.without_tones
+        )
+        for seed in arguments.seeds
+    ]
     chosen = f"longscribe --model {arguments.model} {' '.join(arguments.options)}"
     print(describe_machine())
     for seed, rough in zip(arguments.seeds, hours, strict=True):

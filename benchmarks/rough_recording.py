@@ -100,15 +100,21 @@ class RoughRecording(NamedTuple):
 
 
 def rough_recording(
-    duration_s: float, seed: int, folder: Path = RESULTS_FOLDER, language: str = "en"
+    duration_s: float,
+    seed: int,
+    folder: Path = RESULTS_FOLDER,
+    language: str = "en",
+    *,
+    tones: bool = True,
 ) -> RoughRecording:
-    """The recording of a seed, made on the first call."""
-    path = folder / f"rough-{duration_s:g}-{language}-{seed}.flac"
+    """The recording of a seed, made on the first call; without `tones` only noise is heard alone."""
+    kinds = "" if tones else "-without-tones"
+    path = folder / f"rough-{duration_s:g}-{language}-{seed}{kinds}.flac"
     scenes_path = path.with_suffix(".scenes.json")
     if not path.exists():
         # As long as the recording itself: half of its sentences would do.
         source = recording(duration_s, seed, language, folder, noise=False)
-        plan = make_plan(sentences_of(source), duration_s, seed)
+        plan = make_plan(sentences_of(source), duration_s, seed, tones=tones)
         path.with_suffix(".json").write_text(
             json.dumps(reference(plan), ensure_ascii=False), encoding="utf-8"
         )
@@ -125,7 +131,9 @@ def sentences_of(source: Recording) -> Iterator[Sentence]:
         yield Sentence(row, samples[round(row["start"] * RATE_HZ) : round(row["end"] * RATE_HZ)])
 
 
-def make_plan(sentences: Iterable[Sentence], duration_s: float, seed: int) -> Plan:
+def make_plan(
+    sentences: Iterable[Sentence], duration_s: float, seed: int, *, tones: bool = True
+) -> Plan:
     """Put sentences on a time line of this length, silences between stretches of them."""
     rng = random.Random(f"rough {seed}")
     placed: list[Placed] = []
@@ -148,7 +156,7 @@ def make_plan(sentences: Iterable[Sentence], duration_s: float, seed: int) -> Pl
         position = placed[-1].stop if placed else position
         spoken += position - began
     silences = _silences(placed, duration_s)
-    scenes = tuple(_scenes(silences, rng))
+    scenes = tuple(scene for scene in _scenes(silences, rng) if tones or scene.kind != "tones")
     return Plan(duration_s, tuple(placed), scenes, tuple(_changes_s(silences, rng)))
 
 

@@ -82,6 +82,12 @@ def test_something_else_is_heard_alone(plan: Plan, samples: np.ndarray) -> None:
             assert scene.end <= placed.start / RATE_HZ or placed.stop / RATE_HZ <= scene.start
 
 
+def test_tones_may_be_left_out(plan: Plan) -> None:
+    without = make_plan(sentences(), MINUTES * 60, SEED, tones=False)
+    assert without.scenes == tuple(scene for scene in plan.scenes if scene.kind == "noise")
+    assert reference(without) == reference(plan)
+
+
 def test_the_seed_says_all(plan: Plan, samples: np.ndarray) -> None:
     again = make_plan(sentences(), MINUTES * 60, SEED)
     assert reference(again) == reference(plan)
