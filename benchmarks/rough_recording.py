@@ -107,7 +107,7 @@ def rough_recording(
     *,
     tones: bool = True,
 ) -> RoughRecording:
-    """The recording of a seed, made on the first call; without `tones` only noise is heard alone."""
+    """The recording of a seed, made on the first call; without `tones` only noise is alone."""
     kinds = "" if tones else "-without-tones"
     path = folder / f"rough-{duration_s:g}-{language}-{seed}{kinds}.flac"
     scenes_path = path.with_suffix(".scenes.json")
