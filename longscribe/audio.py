@@ -15,21 +15,16 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
-from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 from pydantic import BaseModel, ConfigDict
 
+from longscribe.audio_decoder import AudioDecoder
 from longscribe.errors import OutputError, RecordingError, ResourceError
 from longscribe.tempo import Samples as Samples
-from longscribe.tempo import Tempo, mono
+from longscribe.tempo import Tempo
 
 SAMPLE_RATE_HZ = 16_000
 BYTES_PER_SAMPLE = 2  # the scratch file holds little-endian int16, the precision Whisper was fed
-
-# A hole in the container's time stamps longer than this is filled with silence, so that what
-# follows stays on the player's timeline; shorter ones are rounding and codec delay.
-_GAP_TO_FILL_S = 0.1
 
 # A declared duration is trusted as "something is missing" only beyond this: durations estimated
 # from a bit rate are off by a little.
@@ -139,12 +134,12 @@ def accelerate(
         raise _disk_full(pcm_path.parent, needed_bytes, free_bytes)
 
     before = _state_of(recording.path)
-    source = _Decoder(recording)
     tempo = Tempo(speed, SAMPLE_RATE_HZ)
     samples = original_samples = clipped_samples = 0
     next_report_s = 60.0
     try:
-        with pcm_path.open("wb") as file:
+        with _open(recording.path) as container, pcm_path.open("wb") as file:
+            source = _decoder(container, recording)
             for block in _ahead(source.blocks()):
                 original_samples += len(block)
                 clipped_samples += int(np.count_nonzero(np.abs(block) >= _CLIPPED_LEVEL))
@@ -193,9 +188,14 @@ def decode(recording: Recording) -> Iterator[Samples]:
     """A recording's samples at its own tempo, on the timeline that transcripts have.
 
     Returns:
-        blocks of float32 mono samples at 16 kHz, of about a codec frame each.
+        blocks of float32 mono samples at 16 kHz, of about a second each.
     """
-    return _Decoder(recording).blocks()
+    with _open(recording.path) as container:
+        yield from _decoder(container, recording).blocks()
+
+
+def _decoder(container: InputContainer, recording: Recording) -> AudioDecoder:
+    return AudioDecoder(container, recording.declared_duration_s, SAMPLE_RATE_HZ)
 
 
 def read_samples(pcm_path: Path, start_sample: int, stop_sample: int) -> npt.NDArray[np.int16]:
@@ -213,101 +213,8 @@ def to_float(samples: npt.NDArray[np.int16]) -> Samples:
     return samples.astype(np.float32) / 32768.0
 
 
-class _Decoder:
-    """Decodes the best audio track to float32 mono at 16 kHz and counts what was wrong with it."""
-
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
-        self.invalid_samples = 0
-        self.filled_samples = 0
-        self.damaged_packets = 0
-
-    def blocks(self) -> Iterator[Samples]:
-        """The recording's samples, in blocks of a codec frame or so."""
-        with _open(self._recording.path) as container:
-            stream = container.streams.best("audio")
-            assert stream is not None  # probe() has seen it
-            resampler: AudioResampler | None = None
-            shape: tuple[str, str, int] | None = None
-            start_s = self._start_s(container)
-            decoded_s = 0.0
-            for frame in self._frames(container, stream):
-                if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
-                    # A chained or concatenated file may change its rate or channels midway.
-                    if resampler is not None:
-                        yield from _resampled(resampler, None)
-                    resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
-                    shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-                assert resampler is not None
-                if frame.time is not None:
-                    hole_s = frame.time - start_s - decoded_s
-                    if self._fillable(hole_s, decoded_s):
-                        yield from self._silence(hole_s)
-                        decoded_s += hole_s
-                decoded_s += frame.samples / frame.sample_rate
-                yield from _resampled(resampler, self._finite(frame))
-            if resampler is not None:
-                yield from _resampled(resampler, None)
-
-    def _frames(self, container: InputContainer, stream: Any) -> Iterator[AudioFrame]:
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.error.FFmpegError:
-                # The container breaks off here: what came before is kept.
-                self.damaged_packets += 1
-                return
-            try:
-                yield from packet.decode()
-            except av.error.FFmpegError:
-                self.damaged_packets += 1
-
-    def _start_s(self, container: InputContainer) -> float:
-        # Sound that begins after the picture keeps its place on the player's timeline.
-        return max(0.0, (container.start_time or 0) / av.time_base)
-
-    def _fillable(self, hole_s: float, decoded_s: float) -> bool:
-        if hole_s <= _GAP_TO_FILL_S:
-            return False
-        # Broken time stamps may claim years: never fill past the declared end.
-        declared_s = self._recording.declared_duration_s
-        return declared_s is not None and decoded_s + hole_s <= declared_s + 1.0
-
-    def _silence(self, duration_s: float) -> Iterator[Samples]:
-        left = round(duration_s * SAMPLE_RATE_HZ)
-        self.filled_samples += left
-        while left > 0:
-            count = min(left, SAMPLE_RATE_HZ)
-            yield np.zeros(count, dtype=np.float32)
-            left -= count
-
-    def _finite(self, frame: AudioFrame) -> AudioFrame:
-        """The frame with NaN and infinite samples set to zero: one would spread over all others."""
-        if not frame.format.name.startswith(("flt", "dbl")):
-            return frame
-        values: Any = frame.to_ndarray()
-        invalid = int(values.size - np.count_nonzero(np.isfinite(values)))
-        if invalid == 0:
-            return frame
-        self.invalid_samples += invalid
-        clean = AudioFrame.from_ndarray(
-            np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0),
-            format=frame.format.name,
-            layout=frame.layout.name,
-        )
-        clean.sample_rate = frame.sample_rate
-        clean.pts, clean.time_base = frame.pts, frame.time_base
-        return clean
-
-
 def _ahead(blocks: Iterator[Samples]) -> Iterator[Samples]:
-    """The same samples in longer blocks, the next of which is being decoded meanwhile.
-
-    A codec's frames last some 10 ms: calls for each of them took a third of the time.
-    """
+    """The same samples in longer blocks, the next of which is being decoded meanwhile."""
 
     def take() -> Samples | None:
         taken, count = [], 0
@@ -323,11 +230,6 @@ def _ahead(blocks: Iterator[Samples]) -> Iterator[Samples]:
         while (block := following.result()) is not None:
             following = thread.submit(take)
             yield block
-
-
-def _resampled(resampler: AudioResampler, frame: AudioFrame | None) -> Iterator[Samples]:
-    for out in resampler.resample(frame):
-        yield mono(out)
 
 
 def _write(file: Any, samples: Samples) -> int:
