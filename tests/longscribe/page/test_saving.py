@@ -94,15 +94,18 @@ def test_the_page_saves_the_cues_that_are_in_the_files(
         page.close()
 
 
-def test_a_corrected_sentence_is_cut_by_the_same_rules(page: Page, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [LONG, f" {HOSTILE} <b>3 < 4</b>, \\h"])
+def test_a_corrected_sentence_is_cut_by_the_same_rules(
+    page: Page, tmp_path: Path, text: str
+) -> None:
     page.keyboard.press("e")
     page.locator(".s").nth(2).click()
     page.keyboard.press("ControlOrMeta+a")
-    page.keyboard.type(LONG.strip())
+    page.keyboard.type(text.strip())
     page.keyboard.press("Escape")
     saved = save(page, "srt", tmp_path).read_text(encoding="utf-8")
     segments = list(SAID.segments)
-    segments[2] = replace(segments[2], text=LONG, words=None)
+    segments[2] = replace(segments[2], text=text, words=None)
     corrected = SAID.model_copy(update={"segments": tuple(segments)})
     same_cues(saved, "".join(render(corrected, "srt")), "srt")
     slow = SubtitleRules(max_chars_per_s=0.0, min_gap_s=0.0)
