@@ -8,7 +8,7 @@ from typing import Literal
 
 import pysubs2
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 from rich.cells import cell_len
 
 import longscribe.page as page_folder
@@ -16,6 +16,7 @@ from longscribe.formats import render, write_transcript
 from longscribe.options import SubtitleRules
 from tests.longscribe.browser import HOSTILE, SAID, needs_chromium, until
 from tests.segments import LONG, SUBTITLE_RULES, segment, talk, transcript
+from tests.sounds import bursts, write_sound
 
 CUES_SCRIPT = Path(page_folder.__file__).with_name("cues.js")
 
@@ -60,6 +61,29 @@ def test_edited_text_is_saved_as_valid_subtitles(page: Page, tmp_path: Path) -> 
     page.click("#save")
     page.click("#discard")
     assert page.locator(".s").nth(2).text_content() == SAID.segments[2].text.strip()
+
+
+def test_the_text_is_corrected_and_saved_from_the_keyboard_alone(
+    page: Page, tmp_path: Path
+) -> None:
+    page.keyboard.press("j")
+    page.keyboard.press("e")
+    page.keyboard.press("Enter")
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("Corrected.")
+    page.keyboard.press("Escape")
+    for _ in range(9):
+        page.keyboard.press("Shift+Tab")
+        if page.evaluate("document.activeElement.id") == "save":
+            break
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.name == "talk-edited.srt"
+    assert pysubs2.load(str(file))[0].plaintext == "Corrected."
 
 
 def same_cues(saved: str, written: str, format_: str) -> None:
@@ -132,18 +156,21 @@ def test_a_sign_is_as_wide_on_the_page_as_in_the_files(browser: Browser) -> None
     assert wrong == []
 
 
-def test_the_browser_shows_vtt_cues_as_they_were_said(browser: Browser) -> None:
-    said = transcript(segment(0.0, 2.0, f" {HOSTILE}"), segment(2.0, 4.0, " <i>a</i> & b"))
+def test_the_browser_plays_vtt_cues_as_they_were_said(browser: Browser, tmp_path: Path) -> None:
+    said = transcript(segment(0.0, 1.0, f" {HOSTILE}"), segment(1.0, 60.0, " <i>a</i> & b"))
+    sound = write_sound(tmp_path / "talk.wav", bursts([(0.0, 60.0)], 60.0))
+    served = {
+        "page.html": ("text/html", "<video src=talk.wav><track default src=talk.vtt></video>"),
+        "talk.vtt": ("text/vtt", "".join(render(said, "vtt"))),
+        "talk.wav": ("audio/wav", sound.read_bytes()),
+    }
+
+    def serve(route: Route) -> None:
+        kind, body = served[route.request.url.rpartition("/")[2]]
+        route.fulfill(body=body, content_type=kind)
+
     page = browser.new_page()
-    page.route(
-        "http://transcript.test/*",
-        lambda route: route.fulfill(
-            body="".join(render(said, "vtt"))
-            if route.request.url.endswith("vtt")
-            else "<video><track default src=talk.vtt></video>",
-            content_type="text/vtt" if route.request.url.endswith("vtt") else "text/html",
-        ),
-    )
+    page.route("http://transcript.test/*", serve)
     page.goto("http://transcript.test/page.html")
     until(page, "document.querySelector('track').readyState === 2")
     cues = page.evaluate(
@@ -153,4 +180,8 @@ def test_the_browser_shows_vtt_cues_as_they_were_said(browser: Browser) -> None:
     shown = "".join("".join(text for _, _, text in cues).split())
     assert shown == "".join(f"{HOSTILE.replace('-->', '->')}<i>a</i>&b".split())
     assert cues[0][0] == 0.0
-    assert cues[-1][1] == 4.0
+    assert cues[-1][1] == 60.0
+    page.evaluate("document.querySelector('video').play()")
+    until(page, "document.querySelector('video').currentTime > 1.0")
+    active = "[...document.querySelector('track').track.activeCues].map((cue) => cue.startTime)"
+    until(page, f"String({active}) === '1'")
