@@ -186,7 +186,7 @@ def _artifact(ui: UI, run: Any, kind: str, to: Path, *wanted: str) -> None:
         if one["key"].startswith(f"{kind}-") and one["flow_run_id"] == run["id"]
     ]  # fmt: skip
     page = ui.open(f"/v2/artifacts/artifact/{found['id']}", *wanted)
-    page.set_viewport_size(_ROOMY)  # type: ignore[arg-type]
+    page.set_viewport_size(_ROOMY)
     page.wait_for_timeout(1000)
     _take(page, to)
 
