@@ -102,6 +102,9 @@ function setUpEditing() {
     if (event.ctrlKey || event.metaKey) seek(sentences[index].start, { play: true });
     else startEditing(index + 1);
   });
+  byId("formats").addEventListener("beforetoggle", ({ target }) => {
+    target.style.top = `${byId("save").closest(".tools").getBoundingClientRect().bottom + 4}px`;
+  });
   for (const button of document.querySelectorAll("[data-save]")) {
     button.addEventListener("click", () => {
       byId("formats").hidePopover();

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 import longscribe.page as page_folder
 from longscribe.formats import render, write_transcript
 from longscribe.options import SubtitleRules
-from tests.longscribe.browser import HOSTILE, SAID, needs_chromium, until
+from tests.longscribe.browser import HOSTILE, SAID, needs_chromium, open_page, until
 from tests.segments import LONG, SUBTITLE_RULES, segment, talk, transcript
 from tests.sounds import bursts, write_sound
 
@@ -61,6 +61,21 @@ def test_edited_text_is_saved_as_valid_subtitles(page: Page, tmp_path: Path) -> 
     page.click("#save")
     page.click("#discard")
     assert page.locator(".s").nth(2).text_content() == SAID.segments[2].text.strip()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_formats_open_below_the_tools(browser: Browser, file: Path, width: int) -> None:
+    page = open_page(browser, file, viewport={"width": width, "height": 844})
+    for scrolled in (0, 60, 2000):
+        page.evaluate(f"scrollTo(0, {scrolled})")
+        page.click("#save")
+        tools = page.locator(".tools").bounding_box()
+        formats = page.locator("#formats").bounding_box()
+        assert tools is not None
+        assert formats is not None
+        assert 0 <= formats["y"] - (tools["y"] + tools["height"]) <= 8
+        assert formats["x"] + formats["width"] <= width
+        page.keyboard.press("Escape")
 
 
 def test_the_text_is_corrected_and_saved_from_the_keyboard_alone(
