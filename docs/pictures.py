@@ -36,7 +36,7 @@ _SERVICE: Final = {
     "LONGSCRIBE_TRANSCRIPTS": "/srv/longscribe/transcripts",
 }
 _WIDE: Final = {"width": 1280, "height": 860}
-_ROOMY: Final = {"width": 1760, "height": 900}
+_ROOMY: Final = 1760
 _PHONE: Final = {"width": 390, "height": 844}
 _AT_S: Final = 38.4  # of the sample: what the page is at
 _RUN_WITHIN_S: Final = 600.0
@@ -158,7 +158,7 @@ def _run(ui: UI, folder: Path, pictures: Path) -> None:
         page.wait_for_selector("canvas")
         page.wait_for_timeout(1000 * _DRAWN_S)
         _take(page, pictures / "ui-run.png", below="canvas")
-        _artifact(ui, run, "progress", pictures / "ui-progress.png", " left", "memory")
+        _artifact(ui, run, "progress", 300, pictures / "ui-progress.png", " left", "memory")
         chunks = [c for c in ui.find("task_runs") if c["flow_run_id"] == run["id"]]
         done = next(
             c for c in chunks if c["name"].startswith("chunk 03") and c["state_type"] == "COMPLETED"
@@ -175,18 +175,18 @@ def _run(ui: UI, folder: Path, pictures: Path) -> None:
     finished.wait_for_selector("canvas")
     finished.wait_for_timeout(1000 * _DRAWN_S)
     _take(finished, pictures / "ui-finished.png", below="canvas")
-    _artifact(ui, run, "chunks", pictures / "ui-artifacts.png", "1 of", "worker")
+    _artifact(ui, run, "chunks", 900, pictures / "ui-artifacts.png", "1 of", "worker")
     _terminal(ui.browser, picture, pictures / "terminal.png")
 
 
-def _artifact(ui: UI, run: Any, kind: str, to: Path, *wanted: str) -> None:
+def _artifact(ui: UI, run: Any, kind: str, height: int, to: Path, *wanted: str) -> None:
     """An artifact of a run, in a window that has room for all columns of its table."""
     [found] = [
         one for one in ui.find("artifacts")
         if one["key"].startswith(f"{kind}-") and one["flow_run_id"] == run["id"]
     ]  # fmt: skip
     page = ui.open(f"/v2/artifacts/artifact/{found['id']}", *wanted)
-    page.set_viewport_size(_ROOMY)
+    page.set_viewport_size({"width": _ROOMY, "height": height})
     page.wait_for_timeout(1000)
     _take(page, to)
 
