@@ -36,6 +36,7 @@ _SERVICE: Final = {
     "LONGSCRIBE_TRANSCRIPTS": "/srv/longscribe/transcripts",
 }
 _WIDE: Final = {"width": 1280, "height": 860}
+_ROOMY: Final = 1760
 _PHONE: Final = {"width": 390, "height": 844}
 _AT_S: Final = 38.4  # of the sample: what the page is at
 _RUN_WITHIN_S: Final = 600.0
@@ -48,9 +49,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--folder", type=Path, default=_FOLDER, help="where everything happens")
+    parser.add_argument("--pictures", type=Path, default=_PICTURES, help="where they are put")
     parser.add_argument("--minutes", type=float, default=_MINUTES, help="of the recording")
     arguments = parser.parse_args()
     folder: Path = arguments.folder.resolve()
+    pictures: Path = arguments.pictures.resolve()
+    pictures.mkdir(parents=True, exist_ok=True)
     os.chdir(_PROJECT)
     model = widened("base").resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,10 +67,10 @@ def main() -> None:
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
     os.environ["PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT"] = "false"
     with prefect_ui(folder) as ui:
-        _form(ui)
+        _form(ui, pictures)
         _transcribe(ui, folder, "sample.opus", "--model", "demo", "--word_timestamps", "True")
-        _page(ui.browser, folder / "transcripts" / "sample" / "sample.html")
-        _run(ui, folder)
+        _page(ui.browser, folder / "transcripts" / "sample" / "sample.html", pictures)
+        _run(ui, folder, pictures)
 
 
 def _transcribe(ui: UI, folder: Path, *arguments: str, **environment: str) -> None:
@@ -85,7 +89,7 @@ def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "flows.command_line", *arguments, "--fresh"]
 
 
-def _form(ui: UI) -> None:
+def _form(ui: UI, pictures: Path) -> None:
     environment = {**ui.environment, **_SERVICE}
     # A worker that asks for work once: queues that nobody asks count as not ready.
     for module in (
@@ -102,10 +106,10 @@ def _form(ui: UI) -> None:
     [deployment] = [one for one in ui.find("deployments") if one["name"] == "transcribe"]
     page = ui.open(f"/v2/deployments/deployment/{deployment['id']}/run", "recording", "model")
     page.locator("textarea").first.fill(_FORM_RECORDING)
-    _take(page, "ui-form.png")
+    _take(page, pictures / "ui-form.png")
 
 
-def _page(browser: Browser, file: Path) -> None:
+def _page(browser: Browser, file: Path, pictures: Path) -> None:
     for name, scheme, viewport in (
         ("page-desktop.png", "light", _WIDE),
         ("page-dark.png", "dark", _WIDE),
@@ -127,11 +131,11 @@ def _page(browser: Browser, file: Path) -> None:
             page.keyboard.press("Enter")
         page.evaluate("scrollTo(0, 0)")
         page.wait_for_timeout(1000)
-        _take(page, name)
+        _take(page, pictures / name)
         context.close()
 
 
-def _run(ui: UI, folder: Path) -> None:
+def _run(ui: UI, folder: Path, pictures: Path) -> None:
     """The terminal and the UI while the long recording is under way; its chunks at the end."""
     picture = folder / "terminal.svg"
     picture.unlink(missing_ok=True)
@@ -153,47 +157,59 @@ def _run(ui: UI, folder: Path) -> None:
         page = ui.open(f"/v2/runs/flow-run/{run['id']}", _NAME, "Running")
         page.wait_for_selector("canvas")
         page.wait_for_timeout(1000 * _DRAWN_S)
-        _take(page, "ui-run.png", below="canvas")
+        _take(page, pictures / "ui-run.png", below="canvas")
+        _artifact(ui, run, "progress", 300, pictures / "ui-progress.png", " left", "memory")
         chunks = [c for c in ui.find("task_runs") if c["flow_run_id"] == run["id"]]
         done = next(
             c for c in chunks if c["name"].startswith("chunk 03") and c["state_type"] == "COMPLETED"
         )
         chunk = ui.open(f"/v2/runs/task-run/{done['id']}", "Chunk 3 of", " done", "Completed")
-        _take(chunk, "ui-chunk.png")
+        _take(chunk, pictures / "ui-chunk.png")
         command.wait()
     finally:
         command.kill()
         command.wait()
     if command.returncode:
         sys.exit(f"longscribe ended with {command.returncode}")
-    [table] = [
+    finished = ui.open(f"/v2/runs/flow-run/{run['id']}", _NAME, "Completed")
+    finished.wait_for_selector("canvas")
+    finished.wait_for_timeout(1000 * _DRAWN_S)
+    _take(finished, pictures / "ui-finished.png", below="canvas")
+    _artifact(ui, run, "chunks", 900, pictures / "ui-artifacts.png", "1 of", "worker")
+    _terminal(ui.browser, picture, pictures / "terminal.png")
+
+
+def _artifact(ui: UI, run: Any, kind: str, height: int, to: Path, *wanted: str) -> None:
+    """An artifact of a run, in a window that has room for all columns of its table."""
+    [found] = [
         one for one in ui.find("artifacts")
-        if one["key"].startswith("chunks-") and one["flow_run_id"] == run["id"]
+        if one["key"].startswith(f"{kind}-") and one["flow_run_id"] == run["id"]
     ]  # fmt: skip
-    artifact = ui.open(f"/v2/artifacts/artifact/{table['id']}", "1 of", "x real time")
-    _take(artifact, "ui-artifacts.png")
-    _terminal(ui.browser, picture)
+    page = ui.open(f"/v2/artifacts/artifact/{found['id']}", *wanted)
+    page.set_viewport_size({"width": _ROOMY, "height": height})
+    page.wait_for_timeout(1000)
+    _take(page, to)
 
 
-def _terminal(browser: Browser, picture: Path) -> None:
+def _terminal(browser: Browser, picture: Path, to: Path) -> None:
     # The font that rich names would come from the network.
     svg = re.sub(r"@font-face\s*{[^}]*}", "", picture.read_text(encoding="utf-8"))
     page = browser.new_page(device_scale_factor=1)
     page.set_content(
         f"<style>body {{ margin: 0 }} svg {{ display: block; width: 1180px }}</style>{svg}"
     )
-    page.locator("svg").first.screenshot(path=_PICTURES / "terminal.png")
+    page.locator("svg").first.screenshot(path=to)
     page.close()
-    print("docs/terminal.png", flush=True)
+    print(to, flush=True)
 
 
-def _take(page: Page, name: str, below: str = "") -> None:
+def _take(page: Page, to: Path, below: str = "") -> None:
     """The window as a picture, down to an element's end if one is named."""
     clip: Any = None
     if below and (box := page.locator(below).first.bounding_box()):
         clip = {"x": 0, "y": 0, "width": _WIDE["width"], "height": box["y"] + box["height"] + 8}
-    page.screenshot(path=_PICTURES / name, clip=clip)
-    print(f"docs/{name}", flush=True)
+    page.screenshot(path=to, clip=clip)
+    print(to, flush=True)
 
 
 def _until(page: Page, condition: str) -> None:

@@ -67,7 +67,8 @@ class Chunk(BaseModel):
     @property
     def label(self) -> str:
         """The chunk's name in the Prefect UI: `chunk 03 of 07, 0:20:00-0:30:00`."""
-        return f"chunk {self.index + 1:02d} of {self.count:02d}, {self.span}"
+        digits = max(2, len(str(self.count)))  # so that names sort as the chunks lie
+        return f"chunk {self.index + 1:0{digits}d} of {self.count:0{digits}d}, {self.span}"
 
     @property
     def duration_s(self) -> float:

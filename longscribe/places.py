@@ -6,6 +6,7 @@
 
 import re
 import unicodedata
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -43,8 +44,14 @@ def scheme_of(url: str) -> str:
 
 
 def name_of(place: str) -> str:
-    """The file's own name: the last part of a path or of a URL's path, safe as a file name."""
-    path = unquote(urlsplit(place).path) if is_web(place) else place
+    """The file's own name: the last part of a path or of a URL's path, safe as a file name.
+
+    Never raises: a run has its name before its parameters are looked at.
+    """
+    path = place
+    if is_web(place):
+        with suppress(ValueError):
+            path = unquote(urlsplit(place).path)
     if is_url(path):
         path = path.partition("://")[2].partition("?")[0]
     name = PurePosixPath(path).name
@@ -82,7 +89,7 @@ def check_url(url: str, option: str) -> None:
         option: that it was given for, as in messages.
 
     Raises:
-        OptionError: unknown scheme, a chain of schemes, a secret in it, or `..`.
+        OptionError: unknown scheme, a chain of schemes, a secret in it, `..`, or no URL at all.
     """
     scheme = scheme_of(url)
     if "::" in url.partition("?")[0] or scheme not in (*WEB, *FILE_SYSTEMS):
@@ -91,6 +98,10 @@ def check_url(url: str, option: str) -> None:
             f"{option}: {shown(url)} is not a kind of URL that can be used; give a path, or a URL "
             f"that starts with {known}."
         )
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise OptionError(f"{option}: {shown(url)} is not a valid URL.") from None
     authority = url.partition("://")[2].partition("/")[0]
     if ":" in authority.rpartition("@")[0]:
         raise OptionError(

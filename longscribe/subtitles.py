@@ -5,6 +5,7 @@ so whatever a player would take for markup is made harmless in each format's own
 """
 
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from longscribe.cues import Cue, Line
 
 _ASS_WIDTH, _ASS_HEIGHT = 1280, 720  # the script's own pixels: players scale them
 _ASS_FONT_PX, _ASS_MARGIN_PX = 48, 40
+_TAG_BEGINS = re.compile(r"<(?=[a-z/!?])", re.IGNORECASE)
 _LRC_PAUSE_S = 2.0  # a longer pause gets an empty line, which clears the last one
 
 
@@ -26,7 +28,7 @@ def srt(cues: Iterable[Cue]) -> Iterator[str]:
     """SubRip, cue by cue."""
     for number, cue in enumerate(cues, start=1):
         span = f"{clock(cue.start_s, ',', hours=True)} --> {clock(cue.end_s, ',', hours=True)}"
-        yield f"{number}\n{span}\n{_without_arrows(cue.text)}\n\n"
+        yield f"{number}\n{span}\n{_without_tags(_without_arrows(cue.text))}\n\n"
 
 
 def vtt(cues: Iterable[Cue]) -> Iterator[str]:
@@ -133,6 +135,14 @@ def _lyric(text: str) -> str:
 def _lrc_clock(seconds: float) -> str:
     whole, hundredths = divmod(round(seconds * 100), 100)
     return f"{whole // 60:02d}:{whole % 60:02d}.{hundredths:02d}"
+
+
+def _without_tags(text: str) -> str:
+    """Text in which players of srt see no tag: they know HTML's and, from ass, override blocks.
+
+    srt has no escapes. A word joiner, which is not seen, keeps `<b>` from being a tag.
+    """
+    return _TAG_BEGINS.sub("<\u2060", _inert(text))
 
 
 def _without_arrows(text: str) -> str:

@@ -34,6 +34,7 @@ _ANSWER_WITHIN_S: Final = 10.0
 _LONGEST_SLUG: Final = 60
 _BEGINNING_CHARS: Final = 6000
 _MOST_ROWS: Final = 1000
+_MOST_WORKERS: Final = 64
 _LARGEST_IMAGE_BYTES: Final = 1_000_000
 
 
@@ -75,7 +76,7 @@ class RunArtifacts:
         tell(RunOver())
 
     def show_progress(self, status: RunStatus) -> None:
-        """How far, and how long yet."""
+        """How far, how long yet, and what each worker is at."""
         left = "" if status.left_s is None else f", about {format_time(status.left_s)} left"
         pace = "" if status.x_real_time is None else f", {status.x_real_time:.1f} x real time"
         description = (
@@ -83,6 +84,8 @@ class RunArtifacts:
             f"{format_time(status.elapsed_s)}{left}{pace}; "
             f"CPU {status.cpu_percent:.0f} %, memory {status.memory_bytes / 1e9:.2f} GB"
         )
+        if status.done < status.total:
+            description += _workers(status)
         percent = 100.0 if status.done == status.total else min(status.percent, 99.0)
         self._show("progress", "progress", round(percent, 1), description)
 
@@ -218,6 +221,22 @@ def _cells(row: ChunkRow) -> dict[str, Any]:
         "worker": row.pid or "",
         "remark": escaped(row.reason),
     }
+
+
+def _workers(status: RunStatus) -> str:
+    """A line for each worker, below a line of text: the UI has no room between cells here."""
+    lines = []
+    for worker in status.workers[:_MOST_WORKERS]:
+        doing = "idle"
+        if worker.chunk:
+            doing = f"chunk {worker.chunk}, {worker.span}, for {format_time(worker.running_s)}"
+        if worker.x_real_time is not None:
+            doing += f", {worker.x_real_time:.1f} x real time before"
+        takes = f"CPU {worker.cpu_percent:.0f} %, memory {worker.rss_bytes / 1e9:.2f} GB"
+        lines.append(f"worker {worker.pid}: {doing}; {takes}")
+    if len(status.workers) > _MOST_WORKERS:
+        lines.append(f"and {len(status.workers) - _MOST_WORKERS} more")
+    return "".join(f"\n\n{line}" for line in lines)
 
 
 def _links(files: Sequence[Path | str]) -> str:

@@ -39,14 +39,15 @@ def stage(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], 
 
     Args:
         name: the task's name.
-        run_name: template of its runs' names, filled with the parameters.
+        run_name: template of its runs' names, filled with the parameters; the task's own name
+            without, where Prefect would add three letters by chance.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         run: Callable[P, Any] = task(
             # The default policy would hash, and so serialize, every parameter of every stage.
             name=name,
-            task_run_name=run_name,
+            task_run_name=run_name or name,
             cache_policy=NO_CACHE,
         )(refusing(function))
 

@@ -61,7 +61,10 @@ function rendered(format) {
   if (format === "txt") return plainText();
   const text = ({ lines }) => lines.join("\n").replaceAll("-->", "->"); // an arrow starts a cue
   if (format === "srt") {
-    return allCues().map((cue, n) => `${n + 1}\n${stamp(cue.start, ",", true)} --> ${stamp(cue.end, ",", true)}\n${text(cue)}\n\n`).join("");
+    // As longscribe/subtitles.py makes tags and override blocks harmless: srt has no escapes.
+    const inert = (cue) => text(cue).replaceAll("{", "\uff5b").replaceAll("}", "\uff5d")
+      .replaceAll("\\", "\\\u2060").replace(/<(?=[a-z/!?])/gi, "<\u2060");
+    return allCues().map((cue, n) => `${n + 1}\n${stamp(cue.start, ",", true)} --> ${stamp(cue.end, ",", true)}\n${inert(cue)}\n\n`).join("");
   }
   const escaped = (cue) => text(cue).replaceAll("&", "&amp;").replaceAll("<", "&lt;");
   return `WEBVTT\n\n${allCues().map((cue) => `${stamp(cue.start, ".")} --> ${stamp(cue.end, ".")}\n${escaped(cue)}\n\n`).join("")}`;
@@ -98,6 +101,9 @@ function setUpEditing() {
     event.preventDefault();
     if (event.ctrlKey || event.metaKey) seek(sentences[index].start, { play: true });
     else startEditing(index + 1);
+  });
+  byId("formats").addEventListener("beforetoggle", ({ target }) => {
+    target.style.top = `${byId("save").closest(".tools").getBoundingClientRect().bottom + 4}px`;
   });
   for (const button of document.querySelectorAll("[data-save]")) {
     button.addEventListener("click", () => {

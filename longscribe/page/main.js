@@ -46,6 +46,8 @@ const keys = {
   j: () => moveSentence(1),
   ArrowLeft: () => seek(position() - SKIP_S),
   ArrowRight: () => seek(position() + SKIP_S),
+  "<": () => changeRate(-1),
+  ">": () => changeRate(1),
   "/": () => byId("query").focus(),
   "?": openHelp,
   e: () => setEditing(!isEditing()),

@@ -39,6 +39,14 @@ function toggle() {
   else audio.pause();
 }
 
+/** One step slower (-1) or faster (1). */
+function changeRate(by) {
+  const rate = byId("rate");
+  rate.selectedIndex = Math.min(Math.max(0, rate.selectedIndex + by), rate.options.length - 1);
+  audio.playbackRate = Number(rate.value);
+  announce(`Speed ${rate.value}`);
+}
+
 const position = () => wanted ?? audio.currentTime;
 
 /** Mark what is said at a time: clock, waveform, sentence, word. */
@@ -131,7 +139,7 @@ function setUpPlayer() {
   byId("play").addEventListener("click", toggle);
   byId("back").addEventListener("click", () => seek(position() - SKIP_S));
   byId("forward").addEventListener("click", () => seek(position() + SKIP_S));
-  byId("rate").addEventListener("change", ({ target }) => { audio.playbackRate = Number(target.value); });
+  byId("rate").addEventListener("change", () => changeRate(0));
   byId("follow").addEventListener("click", () => follow(!following));
   byId("moment").addEventListener("click", copyMoment);
   // Who scrolls by hand wants to read elsewhere; the page must not pull him back.

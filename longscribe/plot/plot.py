@@ -26,6 +26,7 @@ _STRIP: Final = 26
 _LEGEND: Final = 48
 _PNG_ZOOM: Final = 2
 _MOST_ROWS: Final = 64
+_CHAR: Final = 8.0  # of small text, at most
 _NARROWEST_LABEL: Final = 9.0  # of a digit
 _STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000)
 _MOST_TICKS: Final = 9
@@ -81,7 +82,13 @@ class _Scale(NamedTuple):
     def ticks(self) -> list[_Tick]:
         step_s = next((s for s in _STEPS_S if self.longest_s / s <= _MOST_TICKS), _STEPS_S[-1])
         count = int(self.longest_s // step_s) + 1
-        return [_Tick(self.x(n * step_s), format_time(n * step_s)) for n in range(count)]
+        return [_tick(self.x(n * step_s), format_time(n * step_s)) for n in range(count)]
+
+
+def _tick(at: float, label: str) -> _Tick:
+    """A label below its tick, and not beyond the picture's edge."""
+    ends = _WIDTH - at < _CHAR * len(label) / 2
+    return _Tick(at, label, "end" if ends else "middle")
 
 
 def plot(transcript: Transcript, record: RunRecord) -> str:
@@ -221,7 +228,8 @@ def _recording(transcript: Transcript, record: RunRecord, y: float) -> _Panel:
     scale = _Scale(transcript.duration_s)
     gaps = len(transcript.gaps)
     seams = [scale.x(seam_s) for seam_s in transcript.seams_s]
-    note = f"silence and {gaps} gap{'' if gaps == 1 else 's'} marked, lines where it was cut"
+    note = f"silence and {gaps} gap{'' if gaps == 1 else 's'} marked" if gaps else "silence marked"
+    note += ", lines where it was cut"
     bottom = y + _STRIP
     boxes = [
         _Box(stretch.kind, scale.x(stretch.start), y, width, _STRIP, _tip(stretch))

@@ -1,6 +1,7 @@
 import io
 import logging
 import sys
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console as RichConsole
@@ -88,7 +89,10 @@ def test_a_file_gets_plain_lines_and_no_view(capsys: pytest.CaptureFixture[str])
     assert "\x1b" not in out
 
 
-def test_the_view_has_stages_the_recording_and_each_worker() -> None:
+def test_the_view_has_stages_the_recording_and_each_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("flows.live_view.time", SimpleNamespace(monotonic=lambda: 1000.0))
     made = view()
     before = shown(made)
     assert "Town [bold]hall" in before  # markup in a name has no effect
@@ -100,7 +104,7 @@ def test_the_view_has_stages_the_recording_and_each_worker() -> None:
     made.close()
     for words in ("40 %", "2 of 7 chunks", "120.5 x real time", "1.9 cores busy", "1.71 GB"):
         assert words in now
-    assert "about 0:01:1" in now
+    assert "about 0:01:15 left" in now
     [busy] = [line for line in now.splitlines() if "4711" in line]
     for words in ("3 of 7", "0:20:00-0:30:00", "0:00:12", "61.2", "98 %", "0.67 GB"):
         assert words in busy

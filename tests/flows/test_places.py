@@ -67,6 +67,7 @@ def test_from_a_bucket_to_another_machine(monkeypatch: pytest.MonkeyPatch, tmp_p
     ("arguments", "words"),
     [
         (["http://127.0.0.1:1/a.wav"], "is not a public address"),
+        (["http://[/a.wav"], "is not a valid URL"),
         (["file:///etc/passwd"], "is not a kind of URL that can be used"),
         ([str(SAMPLE), "-o", "https://example.org/"], "is a web address"),
         ([str(SAMPLE), "-o", "az://bucket/out"], "pip install 'longscribe[az]'"),

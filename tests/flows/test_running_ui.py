@@ -19,7 +19,7 @@ from tests.longscribe.browser import needs_chromium
 from tests.recordings import SAMPLE, beginning
 from tests.sounds import write_sound
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.timeout(600)]
 _REPEATS = 8  # of the sample: 32 minutes, longer than anybody looks on
 _END_WITHIN_S = 60.0
 
@@ -78,12 +78,18 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def test_chunks_are_side_by_side_on_the_timeline(running: Running) -> None:
     """The bars' own names and spans are what the canvas is drawn from."""
-    wait_for(lambda: len(running.chunks("RUNNING")) >= 2, "two chunks under way at once")
     page = running.ui.open(running.path, "Town hall", "Running")
-    nodes = [n for _, n in running.ui.graph(running.run["id"])["nodes"] if "chunk " in n["label"]]
+
+    def shown() -> list[dict[str, Any]] | None:
+        """The bars of chunks, in a moment at which two are under way."""
+        nodes = [node for _, node in running.ui.graph(running.run["id"])["nodes"]]
+        chunks = [node for node in nodes if "chunk " in node["label"]]
+        under_way = [node for node in chunks if node["state_type"] == "RUNNING"]
+        return chunks if len(under_way) >= 2 else None
+
+    nodes = wait_for(shown, "two chunks under way at once")
     under_way = [node["label"] for node in nodes if node["state_type"] == "RUNNING"]
     over = [node["label"] for node in nodes if node["state_type"] == "COMPLETED"]
-    assert len(under_way) >= 2
     assert len(over) >= 2
     for label in [*under_way, *over]:
         assert re.fullmatch(r"chunk \d\d of \d\d, \d:\d\d:\d\d-\d:\d\d:\d\d", label)
@@ -98,12 +104,14 @@ def test_chunks_are_side_by_side_on_the_timeline(running: Running) -> None:
 def test_the_progress_artifact_has_the_time_left(running: Running) -> None:
     [artifact] = [a for a in running.ui.find("artifacts") if a["key"].startswith("progress-")]
     text = running.ui.text(
-        f"/v2/artifacts/artifact/{artifact['id']}", "Town hall", "x real time", " left"
+        f"/v2/artifacts/artifact/{artifact['id']}", "Town hall", "x real time", " left", "for 0:"
     )
     told = re.search(r"(\d+) of (\d+) chunks after (\S+), about (\d:\d\d:\d\d) left", text)
     assert told, text
     assert 2 <= int(told[1]) < int(told[2])
     assert told[4] > "0:00:00"
+    at_it = r"chunk \d+ of \d+, \d:\d\d:\d\d-\d:\d\d:\d\d, for \d:\d\d:\d\d"
+    assert re.search(rf"worker \d+: {at_it}.*; CPU \d+ %, memory \d\.\d\d GB", text), text
     assert running.is_under_way()
 
 

@@ -1,33 +1,48 @@
-"""The real Prefect UI of a finished recording, opened in Chromium."""
+"""The real Prefect UI of a finished recording, opened in Chromium, and the files it wrote.
 
+Its name and its glossary try to run a script in whoever shows them.
+"""
+
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from playwright.sync_api import Error, Page
 
+from longscribe.options import FORMATS
 from tests.flows.ui import UI, WITHIN_S, prefect_ui
 from tests.longscribe.browser import needs_chromium
 from tests.recordings import SAMPLE
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.timeout(600)]
+NAME = "Town <script>hall<img src=x onerror=hacked=1>"  # a file's name holds no slash
+WORD = "<script>hacked=2</script><img src=x onerror=hacked=3>"
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UI]:
-    folder = tmp_path_factory.mktemp("ui")
-    recording = folder / "Town <script>hall.opus"
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("ui")
+
+
+@pytest.fixture(scope="module")
+def seen(folder: Path) -> Iterator[UI]:
+    recording = folder / f"{NAME}.opus"
     recording.write_bytes(SAMPLE.read_bytes())
     with prefect_ui(folder) as ui:
         subprocess.run(
             [
                 *(sys.executable, "-m", "flows.command_line", str(recording)),
                 *("--model", "demo", "--chunk-minutes", "1", "--fresh"),
-                *("--output-dir", str(folder / "out")),
+                *("--output-dir", str(folder / "out"), "--formats", "all"),
+                *("--glossary", f"report => {WORD}report"),
             ],
             env=ui.environment,
             check=True,
-            timeout=250,
+            timeout=400,
             stdout=subprocess.DEVNULL,
         )
         yield ui
@@ -35,7 +50,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UI]:
 
 def test_the_run_is_named_and_its_chunks_are_on_the_timeline(seen: UI) -> None:
     [run] = seen.find("flow_runs")
-    assert run["name"] == "Town <script>hall"
+    assert run["name"] == NAME
     chunks = [t["name"] for t in seen.find("task_runs") if t["name"].startswith("chunk")]
     assert len(chunks) >= 3
     # The timeline itself is drawn on a canvas: from these labels.
@@ -43,9 +58,10 @@ def test_the_run_is_named_and_its_chunks_are_on_the_timeline(seen: UI) -> None:
     labels = {node["label"] for _, node in graph["nodes"]}
     assert set(chunks) <= labels
     assert "chunk 01 of 04, 0:00:00-0:01:11" in labels
+    assert {"split", "merge", "postprocess", "write"} <= labels
     assert len(graph["artifacts"]) == 5
     path = f"/v2/runs/flow-run/{run['id']}"
-    seen.text(path, "Town <script>hall", "Completed", "Chunk length 60 s", "4 chunk(s)")
+    seen.text(path, NAME, "Completed", "Chunk length 60 s", "4 chunk(s)")
     seen.text(f"{path}?tab=TaskRuns", *chunks, "accelerate")
     seen.text(f"{path}?tab=Artifacts", "progress-town", "chunks-town", "summary-town")
 
@@ -68,9 +84,11 @@ def test_the_artifacts_show_chunks_figures_text_and_the_picture(seen: UI) -> Non
         return f"/v2/artifacts/artifact/{artifacts[kind]}"
 
     seen.text(path("chunks"), "1 of 4", "4 of 4", "x real time", "attempts", "peak memory GB")
-    text = seen.text(path("summary"), "x real time", "cores busy", "improved segments", "gaps")
-    assert "Town <script>hall.opus" in text
-    seen.text(path("transcript"), "We will paint the heavy report", ".report.svg")
+    # All of it is waited for: at first the UI may show Markdown as it came.
+    seen.text(
+        path("summary"), f"{NAME}.opus", "x real time", "cores busy", "improved segments", "gaps"
+    )
+    seen.text(path("transcript"), f"We will paint the heavy {WORD}report", ".report.svg")
     page = seen.browser.new_page()
     page.goto(f"{seen.url}{path('report')}", wait_until="domcontentloaded")
     page.wait_for_selector("img[src^='data:image/svg']", timeout=WITHIN_S * 1000)
@@ -81,4 +99,40 @@ def test_the_artifacts_show_chunks_figures_text_and_the_picture(seen: UI) -> Non
 def test_the_address_in_the_log_leads_to_the_run(seen: UI) -> None:
     """Also that the UI of an embedded server asks its own API, whatever its port."""
     [run] = seen.find("flow_runs")
-    seen.text(f"/runs/flow-run/{run['id']}", "Town <script>hall", "Completed")
+    seen.text(f"/runs/flow-run/{run['id']}", NAME, "Completed")
+
+
+def test_nothing_in_a_name_or_a_text_runs_in_the_ui(seen: UI) -> None:
+    [run] = seen.find("flow_runs")
+    shown = {f"/v2/runs/flow-run/{run['id']}": NAME, "/v2/runs": NAME}
+    for one in seen.find("artifacts"):
+        # The table of chunks and the picture's own page name the recording in what stands above.
+        word = WORD if one["key"].startswith("transcript-") else NAME
+        shown[f"/v2/artifacts/artifact/{one['id']}"] = word
+    assert len(shown) == 7
+    for path, words in shown.items():
+        page = seen.open(path, words)
+        page.wait_for_timeout(1000)
+        stays_quiet(page)
+
+
+def test_nothing_in_a_name_or_a_text_runs_in_any_file(seen: UI, folder: Path) -> None:
+    files = sorted((folder / "out" / NAME).iterdir())
+    assert len(files) == len(FORMATS)
+    shown = set()
+    for file in files:
+        page = seen.browser.new_page()
+        with suppress(Error):  # what the browser does not show it saves
+            page.goto(file.as_uri())
+            shown.add(file.suffix)
+        stays_quiet(page)
+    assert {".html", ".svg", ".txt"} <= shown
+    said = json.loads((folder / "out" / NAME / f"{NAME}.json").read_text(encoding="utf-8"))
+    assert f"heavy {WORD}report" in said["text"]
+
+
+def stays_quiet(page: Page) -> None:
+    """Nothing that was said has become an element, let alone run."""
+    assert page.evaluate("window.hacked") is None
+    assert page.evaluate("document.querySelectorAll('[onerror], [src=x]').length") == 0
+    page.close()

@@ -124,26 +124,48 @@ def open_page(browser: Browser, file: Path, fragment: str = "", **options: Any) 
 
 def until(page: Page, condition: str) -> None:
     """Wait for a condition in JavaScript; Playwright's own way the page's policy forbids."""
-    end_s = time.monotonic() + 10.0
+    end_s = time.monotonic() + 30.0
     while not page.evaluate(condition):
         assert time.monotonic() < end_s, f"waited in vain for {condition}"
         page.wait_for_timeout(20)
 
 
+_STATE = """() => {
+  const range = [...CSS.highlights.get("spoken")][0];
+  return {
+    seconds: document.getElementById("audio").currentTime,
+    paused: document.getElementById("audio").paused,
+    sentence: Number(document.querySelector(".s.now")?.dataset.n ?? -1),
+    word: range ? range.startContainer.data.slice(range.startOffset, range.endOffset) : "",
+  };
+}"""
+
+
 def now(page: Page) -> dict[str, Any]:
     """Where the sound is, the sentence marked as spoken, and the word marked in it."""
-    state: dict[str, Any] = page.evaluate(
-        """() => {
-          const range = [...CSS.highlights.get("spoken")][0];
-          return {
-            seconds: document.getElementById("audio").currentTime,
-            paused: document.getElementById("audio").paused,
-            sentence: Number(document.querySelector(".s.now")?.dataset.n ?? -1),
-            word: range ? range.startContainer.data.slice(range.startOffset, range.endOffset) : "",
-          };
-        }"""
-    )
+    state: dict[str, Any] = page.evaluate(_STATE)
     return state
+
+
+def listen(page: Page) -> None:
+    """Keep in `heard` what `now` would tell in every frame while the sound plays, and in `soughtTo`
+    the seconds it jumped to: on a busy machine a test may look seconds later.
+    """
+    page.evaluate(
+        f"""() => {{
+          const state = {_STATE};
+          window.heard = [];
+          window.soughtTo = [];
+          audio.addEventListener("seeked", () => soughtTo.push(audio.currentTime));
+          const look = () => {{
+            if (audio.paused) return;
+            heard.push(state());
+            requestAnimationFrame(look);
+          }};
+          // Asked for after the page's own frame, so it sees what that has marked.
+          audio.addEventListener("play", () => requestAnimationFrame(look));
+        }}"""
+    )
 
 
 SAID = conversation(60)  # by the page that most tests open

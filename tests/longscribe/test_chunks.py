@@ -175,3 +175,5 @@ def test_label(tmp_path: Path) -> None:
     chunks, _ = cut(tmp_path, sentences(90.0, 3), 90.0, 30.0)
     assert chunks[1].label.startswith("chunk 02 of 03, 0:00:3")
     assert chunks[1].number == "2 of 3"
+    many = chunks[1].model_copy(update={"count": 120})
+    assert many.label.startswith("chunk 002 of 120, ")

@@ -60,6 +60,7 @@ def test_chunks_over_workers_with_cpu_memory_silence_and_gaps() -> None:
         assert wanted in texts
     assert any(text.startswith("chunk 1 of 2, 0:00:00-0:05:00, 9.0 s, 33.3 x") for text in texts)
     assert any(text.endswith("lost with its worker") for text in texts)
+    assert "silence and 1 gap marked, lines where it was cut" in "".join(root.itertext())
     found = classes(root)
     assert (found.count("lost"), found.count("seam"), found.count("all")) == (1, 1, 2)
     # Half a second of 600 is narrower than the picture's unit, and yet to be seen.
@@ -86,6 +87,8 @@ def test_ten_hours_stay_small() -> None:
     )
     text = plot(said(stretches=stretches, duration_s=36_000.0), ran())
     assert len(text) < 300_000
+    last = [n for n in ElementTree.fromstring(text).iter(f"{SVG}text") if n.text == "10:00:00"]
+    assert [n.get("text-anchor") for n in last] == ["end"]  # in the middle it would be cut off
 
 
 def test_hostile_names_are_inert() -> None:

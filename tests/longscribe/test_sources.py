@@ -124,6 +124,8 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("https://host/", "recording"),
         ("https://host/%2e%2e", "recording"),
         ("s3://bucket/talk.flac?versionId=3", "talk.flac"),
+        ("http://[/a/b.mp3", "b.mp3"),  # not a URL; a run has its name before it is refused
+        ("http://[", "["),
         ("https://host/" + "x" * 300 + ".mp3", "x" * 200 + ".mp3"),
     ],
 )

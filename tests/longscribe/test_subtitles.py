@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import pysubs2
 import pytest
+from av.subtitles.subtitle import AssSubtitle
 
 from longscribe.cues import cues
 from longscribe.formats import write_transcript
@@ -60,6 +61,27 @@ def test_both_readers_find_every_cue_where_it_is(format_: Format, tmp_path: Path
         pytest.approx(cue.start_s, abs=0.006) for cue in expected
     ]
     assert re.sub(r"\{[^}]*\}", "", packets[-1][1]).endswith("After ten hours.")
+
+
+def test_markup_in_srt_is_shown_as_it_was_said(tmp_path: Path) -> None:
+    """FFmpeg, like players, would take tags and override blocks, and drop those it cannot use."""
+    said = transcript(segment(2.0, 9.0, HOSTILE), segment(9.0, 12.0, " 3 < 4, <b>AT&T</b>, <3"))
+    file = written(tmp_path, "srt", said)
+    with av.open(str(file)) as container:
+        [stream] = container.streams.subtitles
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        shown = "".join(
+            line.dialogue.decode()  # as it would be drawn: without override blocks
+            for packet in packets
+            for line in packet.decode()
+            if isinstance(line, AssSubtitle)
+        )
+    plain = shown.translate({0x2060: None, 0xFF5B: "{", 0xFF5D: "}"})
+    expected = "".join(s.text.replace("-->", "->") for s in said.segments)
+    assert "".join(plain.split()) == "".join(expected.split())
+    for event in pysubs2.load(str(file)):
+        assert not re.search(r"\{", event.text)
+        assert "</" not in event.plaintext
 
 
 def test_lyrics_are_read_by_ffmpeg(tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
-from longscribe.live import RunStatus
+from longscribe.live import RunStatus, WorkerStatus
 from longscribe.run_record import ChunkRow, RunRecord
 from longscribe.transcript import Stretch
 from tasks import artifacts
@@ -19,7 +20,13 @@ from tasks.show_outcome import show_outcome
 from tests.segments import segment, transcript
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:alert(2)) *b*"
-STATUS = RunStatus(40.0, 2, 7, 31.0, 75.0, 120.5, 190.0, 1_700_000_000, ())
+STATUS = RunStatus(
+    *(40.0, 2, 7, 31.0, 75.0, 120.5, 190.0, 1_700_000_000),
+    workers=(
+        WorkerStatus(4711, "3 of 7", "0:20:00-0:30:00", 12.0, 0.5, 61.2, 98.0, 670_000_000),
+        WorkerStatus(4712, rss_bytes=500_000_000),
+    ),
+)
 ROWS = (
     ChunkRow(
         *(0, "1 of 2", "0:00:00-0:01:00", 0.0, 60.0, "done"),
@@ -35,6 +42,13 @@ ROWS = (
     ),
     ChunkRow(1, "2 of 2", "0:01:00-0:02:00", 60.0, 120.0, "failed", HOSTILE, attempts=3),
 )
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine's server takes its time."""
+    monkeypatch.setattr(artifacts, "_LAST_WITHIN_S", 60.0)
+    monkeypatch.setattr(artifacts, "_ANSWER_WITHIN_S", 30.0)
 
 
 @flow
@@ -103,6 +117,24 @@ def test_a_run_has_progress_chunks_transcript_summary_and_its_picture(tmp_path: 
     assert seen["report"]["data"].startswith("data:image/svg+xml;base64,")
 
 
+def test_progress_has_a_line_for_each_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(RunArtifacts, "_show", lambda *told: sent.append(told[-1]))
+    shows = RunArtifacts("*talk*", uuid4())
+    shows.show_progress(STATUS)
+    line, busy, idle = sent[0].split("\n\n")
+    assert line.startswith("**\\*talk\\***: 2 of 7 chunks after 0:00:31, about 0:01:15 left")
+    assert busy == (
+        "worker 4711: chunk 3 of 7, 0:20:00-0:30:00, for 0:00:12, 61.2 x real time before; "
+        "CPU 98 %, memory 0.67 GB"
+    )
+    assert idle == "worker 4712: idle; CPU 0 %, memory 0.50 GB"
+    shows.show_progress(STATUS._replace(workers=STATUS.workers * 40))
+    assert sent[1].endswith("\n\nand 16 more")
+    shows.show_progress(STATUS._replace(done=7))
+    assert "4711" not in sent[2]
+
+
 def test_keys_are_a_recording_s_own_and_stay() -> None:
     assert slug("talk-2") == "talk-2"
     assert slug("Talk 2") == slug("Talk 2") != slug("talk 2")
@@ -117,6 +149,7 @@ def test_a_server_that_refuses_artifacts_costs_one_warning(
         raise ConnectionError("gone")
 
     monkeypatch.setattr(RunArtifacts, "_send_one", refuse)
+    monkeypatch.setattr(artifacts, "_LAST_WITHIN_S", 15.0)
     started_s = time.monotonic()
     run_id = shown("quiet", [])
     assert time.monotonic() - started_s < 40.0

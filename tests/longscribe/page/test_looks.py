@@ -1,5 +1,6 @@
 """How the page looks to everyone, on any screen and with any text, in Chromium."""
 
+import math
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from longscribe.transcript import Change, Stretch
+from longscribe.transcript import Change, Stretch, Word
 from tests.longscribe.browser import (
     HOSTILE,
     conversation,
@@ -36,7 +37,14 @@ def processor_time_s() -> float:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing_serious(browser: Browser, file: Path, scheme: Any, width: int) -> None:
-    page = open_page(browser, file, color_scheme=scheme, viewport={"width": width, "height": 844})
+    # Without motion colours do not fade: half-way they would have too little contrast.
+    page = open_page(
+        browser,
+        file,
+        color_scheme=scheme,
+        viewport={"width": width, "height": 844},
+        reduced_motion="reduce",
+    )
     for prepare in ("", "?", "Escape", "e"):
         if prepare:
             page.keyboard.press(prepare)
@@ -52,12 +60,65 @@ def test_speakers_have_colours_of_their_own_that_can_be_read(
     browser: Browser, tmp_path: Path, scheme: Any
 ) -> None:
     said = with_speakers(conversation(16), [f"Speaker {n}" for n in range(8)])
-    page = open_page(browser, write_page(said, tmp_path), color_scheme=scheme)
+    page = open_page(
+        browser, write_page(said, tmp_path), color_scheme=scheme, reduced_motion="reduce"
+    )
     colours = page.eval_on_selector_all(
         ".speaker", "all => all.map(s => getComputedStyle(s).color)"
     )
     assert len(set(colours)) == 8
     assert Axe().run(page).response["violations"] == []
+
+
+def test_what_the_model_was_unsure_of_is_shaded(browser: Browser, tmp_path: Path) -> None:
+    words = (Word(" Sure", 4.0, 4.5, 0.9), Word(" unsure.", 4.5, 5.0, 0.3))
+    said = transcript(
+        segment(1.0, 2.0, " Sure.", avg_logprob=math.log(0.9)),
+        segment(2.0, 4.0, " Unsure.", avg_logprob=math.log(0.4)),
+        segment(4.0, 5.0, " Sure unsure.", avg_logprob=math.log(0.8), words=words),
+    )
+    page = open_page(browser, write_page(said, tmp_path))
+    grounds = "[...document.querySelectorAll('.s')].map(s => getComputedStyle(s).backgroundColor)"
+    dotted = "[...CSS.highlights.get('unsure')].map(r => String(r.startContainer.data.slice("
+    dotted += "r.startOffset, r.endOffset)))"
+    until(page, f"{dotted}.join() === 'unsure.'")
+    sure, unsure, timed = page.evaluate(grounds)
+    assert sure == timed != unsure
+    assert page.locator(".s").nth(1).get_attribute("title") == "The model was 40 % sure"
+    page.keyboard.press("s")
+    until(page, f"new Set({grounds}).size === 1 && {dotted}.length === 0")
+
+
+def test_the_waveform_shows_silence_gaps_and_seams(browser: Browser, tmp_path: Path) -> None:
+    """By the columns of pixels in which it differs from one without them."""
+
+    def columns(folder: Path, **values: Any) -> list[str]:
+        said = transcript(segment(0.0, 100.0, " Hello."), duration_s=100.0, **values)
+        page = open_page(browser, write_page(said, folder))
+        drawn: list[str] = page.evaluate(
+            """() => {
+              const canvas = document.querySelector("#wave canvas");
+              const { width, height } = canvas;
+              const pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+              const pixel = (x, y) => pixels.slice(4 * (y * width + x), 4 * (y * width + x + 1));
+              const column = (x) => Array.from({ length: height }, (_, y) => pixel(x, y).join());
+              return Array.from({ length: width }, (_, x) => column(x).join(" "));
+            }"""
+        )
+        return drawn
+
+    plain = columns(tmp_path / "plain")
+    for name, start_s, end_s, values in (
+        ("silence", 20.0, 40.0, {"stretches": (Stretch(20.0, 40.0, "silence"),)}),
+        ("gap", 50.0, 60.0, {"stretches": (Stretch(50.0, 60.0, "gap", "chunk failed"),)}),
+        ("seam", 75.0, 75.1, {"seams_s": (75.0,)}),
+    ):
+        marked = columns(tmp_path / name, **values)
+        other = [x for x, (a, b) in enumerate(zip(plain, marked, strict=True)) if a != b]
+        scale = len(plain) / 100.0
+        assert other[0] == pytest.approx(start_s * scale, abs=2)
+        assert other[-1] == pytest.approx(end_s * scale, abs=2)
+        assert len(other) >= 0.9 * (end_s - start_s) * scale
 
 
 @pytest.mark.parametrize("width", [320, 390, 800])

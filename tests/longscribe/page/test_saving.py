@@ -8,14 +8,15 @@ from typing import Literal
 
 import pysubs2
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 from rich.cells import cell_len
 
 import longscribe.page as page_folder
 from longscribe.formats import render, write_transcript
 from longscribe.options import SubtitleRules
-from tests.longscribe.browser import HOSTILE, SAID, needs_chromium, until
+from tests.longscribe.browser import HOSTILE, SAID, needs_chromium, open_page, until
 from tests.segments import LONG, SUBTITLE_RULES, segment, talk, transcript
+from tests.sounds import bursts, write_sound
 
 CUES_SCRIPT = Path(page_folder.__file__).with_name("cues.js")
 
@@ -62,6 +63,44 @@ def test_edited_text_is_saved_as_valid_subtitles(page: Page, tmp_path: Path) -> 
     assert page.locator(".s").nth(2).text_content() == SAID.segments[2].text.strip()
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_formats_open_below_the_tools(browser: Browser, file: Path, width: int) -> None:
+    page = open_page(browser, file, viewport={"width": width, "height": 844})
+    for scrolled in (0, 60, 2000):
+        page.evaluate(f"scrollTo(0, {scrolled})")
+        page.click("#save")
+        tools = page.locator(".tools").bounding_box()
+        formats = page.locator("#formats").bounding_box()
+        assert tools is not None
+        assert formats is not None
+        assert 0 <= formats["y"] - (tools["y"] + tools["height"]) <= 8
+        assert formats["x"] + formats["width"] <= width
+        page.keyboard.press("Escape")
+
+
+def test_the_text_is_corrected_and_saved_from_the_keyboard_alone(
+    page: Page, tmp_path: Path
+) -> None:
+    page.keyboard.press("j")
+    page.keyboard.press("e")
+    page.keyboard.press("Enter")
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("Corrected.")
+    page.keyboard.press("Escape")
+    for _ in range(9):
+        page.keyboard.press("Shift+Tab")
+        if page.evaluate("document.activeElement.id") == "save":
+            break
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.name == "talk-edited.srt"
+    assert pysubs2.load(str(file))[0].plaintext == "Corrected."
+
+
 def same_cues(saved: str, written: str, format_: str) -> None:
     """The same cues to the millisecond that the page's times of words are rounded to."""
     ours = pysubs2.SSAFile.from_string(saved, format_)
@@ -94,15 +133,18 @@ def test_the_page_saves_the_cues_that_are_in_the_files(
         page.close()
 
 
-def test_a_corrected_sentence_is_cut_by_the_same_rules(page: Page, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [LONG, f" {HOSTILE} <b>3 < 4</b>, \\h"])
+def test_a_corrected_sentence_is_cut_by_the_same_rules(
+    page: Page, tmp_path: Path, text: str
+) -> None:
     page.keyboard.press("e")
     page.locator(".s").nth(2).click()
     page.keyboard.press("ControlOrMeta+a")
-    page.keyboard.type(LONG.strip())
+    page.keyboard.type(text.strip())
     page.keyboard.press("Escape")
     saved = save(page, "srt", tmp_path).read_text(encoding="utf-8")
     segments = list(SAID.segments)
-    segments[2] = replace(segments[2], text=LONG, words=None)
+    segments[2] = replace(segments[2], text=text, words=None)
     corrected = SAID.model_copy(update={"segments": tuple(segments)})
     same_cues(saved, "".join(render(corrected, "srt")), "srt")
     slow = SubtitleRules(max_chars_per_s=0.0, min_gap_s=0.0)
@@ -129,18 +171,21 @@ def test_a_sign_is_as_wide_on_the_page_as_in_the_files(browser: Browser) -> None
     assert wrong == []
 
 
-def test_the_browser_shows_vtt_cues_as_they_were_said(browser: Browser) -> None:
-    said = transcript(segment(0.0, 2.0, f" {HOSTILE}"), segment(2.0, 4.0, " <i>a</i> & b"))
+def test_the_browser_plays_vtt_cues_as_they_were_said(browser: Browser, tmp_path: Path) -> None:
+    said = transcript(segment(0.0, 1.0, f" {HOSTILE}"), segment(1.0, 60.0, " <i>a</i> & b"))
+    sound = write_sound(tmp_path / "talk.wav", bursts([(0.0, 60.0)], 60.0))
+    served = {
+        "page.html": ("text/html", "<video src=talk.wav><track default src=talk.vtt></video>"),
+        "talk.vtt": ("text/vtt", "".join(render(said, "vtt"))),
+        "talk.wav": ("audio/wav", sound.read_bytes()),
+    }
+
+    def serve(route: Route) -> None:
+        kind, body = served[route.request.url.rpartition("/")[2]]
+        route.fulfill(body=body, content_type=kind)
+
     page = browser.new_page()
-    page.route(
-        "http://transcript.test/*",
-        lambda route: route.fulfill(
-            body="".join(render(said, "vtt"))
-            if route.request.url.endswith("vtt")
-            else "<video><track default src=talk.vtt></video>",
-            content_type="text/vtt" if route.request.url.endswith("vtt") else "text/html",
-        ),
-    )
+    page.route("http://transcript.test/*", serve)
     page.goto("http://transcript.test/page.html")
     until(page, "document.querySelector('track').readyState === 2")
     cues = page.evaluate(
@@ -150,4 +195,8 @@ def test_the_browser_shows_vtt_cues_as_they_were_said(browser: Browser) -> None:
     shown = "".join("".join(text for _, _, text in cues).split())
     assert shown == "".join(f"{HOSTILE.replace('-->', '->')}<i>a</i>&b".split())
     assert cues[0][0] == 0.0
-    assert cues[-1][1] == 4.0
+    assert cues[-1][1] == 60.0
+    page.evaluate("document.querySelector('video').play()")
+    until(page, "document.querySelector('video').currentTime > 1.0")
+    active = "[...document.querySelector('track').track.activeCues].map((cue) => cue.startTime)"
+    until(page, f"String({active}) === '1'")
