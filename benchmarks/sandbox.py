@@ -25,6 +25,7 @@ _STARTED = re.compile(r"\bChunk (\d+) of \d+ started: ")
 _FINISHED = re.compile(r"\bFinished chunk (\d+) of (\d+), \d+ segments")
 _KEPT = re.compile(r"\bChunk (\d+) of \d+ kept from an earlier run: ")
 _SERVER_WITHIN_S = 120.0
+_EVENTS_WITHIN_S = 15.0  # states of tasks are events, which the server takes in when it can
 _UNFINISHED = {"state": {"type": {"any_": ["RUNNING", "PENDING", "SCHEDULED"]}}}
 
 
@@ -180,7 +181,13 @@ class Sandbox:
         return [*drafts, *(self.folder / "scratch").glob("*longscribe-*")]
 
     def unfinished_rows(self, server_url: str) -> int:
-        """Flow and task runs that Prefect believes to be under way."""
+        """Flow and task runs that Prefect goes on believing to be under way."""
+        give_up_s = time.monotonic() + _EVENTS_WITHIN_S
+        while (count := self._unfinished_rows(server_url)) and time.monotonic() < give_up_s:
+            time.sleep(0.5)
+        return count
+
+    def _unfinished_rows(self, server_url: str) -> int:
         count = 0
         for kind, other in (("flow_runs", "task_runs"), ("task_runs", "flow_runs")):
             body = {kind: _UNFINISHED, other: {}}
