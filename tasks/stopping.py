@@ -37,7 +37,11 @@ def leaving_quickly(function: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             result = function(*args, **kwargs)
-        except Exception:
+        except Exception as error:
+            stop = stop_behind(error)
+            if stop is not None:
+                leave_quickly(stop)
+                raise stop from error
             _leave_when_signalled()
             raise
         except BaseException as stop:
@@ -47,6 +51,18 @@ def leaving_quickly(function: Callable[P, R]) -> Callable[P, R]:
         return result
 
     return wrapped
+
+
+def stop_behind(error: BaseException) -> BaseException | None:
+    """The Ctrl-C or SIGTERM that an error was made of, if it was.
+
+    Pydantic makes an ordinary error of whatever is raised while it serializes, and Prefect
+    serializes its context with each chunk that is submitted.
+    """
+    cause = error.__cause__
+    while cause is not None and isinstance(cause, Exception):
+        cause = cause.__cause__
+    return cause
 
 
 class StoppedAlone(Abort):
