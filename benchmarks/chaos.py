@@ -36,6 +36,8 @@ _GONE_WITHIN_S = 5.0
 _MOST_UNDISTURBED = 3  # commands for one recording when time ran out
 
 _ENDING = ("command", "Ctrl-C")
+_REFUSED = 2
+_SERVER_DID_NOT_START = "the embedded Prefect server did not start"  # nor in three more tries
 
 Disturbance = Callable[[Run], bool]
 
@@ -141,7 +143,9 @@ class Chaos:
             code = run.wait(60.0)
             self.count("outcomes", f"command ended with {code}")
             (self.folder / "last.log").write_text("\n".join(said.text for said in run.lines))
-            if code not in (0, 3, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
+            if code == _REFUSED and _SERVER_DID_NOT_START in run.lines[-1].text:
+                self.count("outcomes", "of those with 2, server killed at each of its starts")
+            elif code not in (0, 3, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
                 name = f"unexpected-{code}-{time.strftime('%H%M%S')}.log"
                 shutil.copy(self.folder / "last.log", self.folder / name)
                 self.count("outcomes", "UNEXPECTED EXIT CODE")
