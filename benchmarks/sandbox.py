@@ -21,7 +21,7 @@ import psutil
 from benchmarks.command import command_line, written_transcript
 from benchmarks.process_tree import is_fork_server, is_worker
 
-_STARTED = re.compile(r"\bChunk (\d+) of \d+ started: ")
+_STARTED = re.compile(r"\bChunk (\d+) of \d+ started: .* pid (\d+)$")
 _FINISHED = re.compile(r"\bFinished chunk (\d+) of (\d+), \d+ segments")
 _KEPT = re.compile(r"\bChunk (\d+) of \d+ kept from an earlier run: ")
 _SERVER_WITHIN_S = 120.0
@@ -106,6 +106,12 @@ class Run:
             elif found := _FINISHED.search(said.text):
                 since.pop(int(found[1]), None)
         return {number: at_s - started_s for number, started_s in since.items()}
+
+    def pids_at_work(self) -> dict[int, int]:
+        """Chunks that are under way, and the workers that are at them."""
+        under_way = self.under_way(time.monotonic())
+        found = [_STARTED.search(said.text) for said in list(self.lines)]
+        return {int(one[1]): int(one[2]) for one in found if one and int(one[1]) in under_way}
 
     def _read(self) -> None:
         assert self.process.stdout is not None
