@@ -1,5 +1,6 @@
 """Workers that die, hang or ask to exit: what was lost runs again, and only that."""
 
+import operator
 import os
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from tasks.crashed_runs import settle_rows
 from tasks.pool import Workers
 from tasks.supervision import Done, Supervisor
 from tasks.whereabouts import at_work
+from tests.eventually import eventually
 
 SIZING = Sizing(workers=2, threads_per_worker=1, memory_per_worker_bytes=1, batch_size=8)
 
@@ -153,26 +155,24 @@ def attempts(folder: Path) -> list[int]:
     return [int(index) for index in (folder / "attempts").read_text().split()]
 
 
-def states(label: str) -> list[str]:
-    with get_client(sync_client=True) as client:
-        runs = client.read_task_runs(limit=200)
-    return sorted(str(run.state_name) for run in runs if run.name == label)
-
-
-def unfinished() -> list[str]:
-    """Rows that stay unfinished; states are events, which the server takes in when it can."""
-    give_up_s = time.monotonic() + 15
-    while (names := unfinished_now()) and time.monotonic() < give_up_s:
-        time.sleep(0.2)
-    return names
-
-
-def unfinished_now() -> list[str]:
+def rows() -> list[tuple[str, str, bool]]:
     with get_client(sync_client=True) as client:
         runs = client.read_task_runs(limit=200)
     # Tests of the pool and of crashed runs leave tasks of their own behind.
     ours = [run for run in runs if run.name.startswith("chunk ")]
-    return [run.name for run in ours if run.state is None or not run.state.is_final()]
+    return [
+        (run.name, str(run.state_name), run.state is not None and run.state.is_final())
+        for run in ours
+    ]
+
+
+def states(label: str) -> list[str]:
+    return sorted(state for name, state, _ in rows() if name == label)
+
+
+def unfinished() -> list[str]:
+    """Rows that stay so."""
+    return eventually(lambda: [name for name, _, is_final in rows() if not is_final], operator.not_)
 
 
 def test_a_killed_worker_costs_its_pool_s_chunks_only(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_killed_worker_costs_its_pool_s_chunks_only(tmp_path: Path) -> None:
     assert attempts(tmp_path).count(1) == 2
     assert len(attempts(tmp_path)) <= 6
     assert sizing == SIZING
-    assert "Crashed" in states(chunk(1).label)
+    assert "Crashed" in eventually(lambda: states(chunk(1).label), lambda seen: "Crashed" in seen)
     assert not unfinished()
 
 
