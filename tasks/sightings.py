@@ -7,6 +7,7 @@ from typing import Final
 from longscribe.run_record import AtWork
 
 _MOST_BETWEEN_S: Final = 3.0  # from one look to the next, while the run itself is not stopped
+_STOOD_STILL_S: Final = 10.0  # less may be a busy machine
 
 
 class Sightings:
@@ -14,10 +15,15 @@ class Sightings:
 
     Time stands still in it while the run does (Ctrl-Z, then `fg`): no worker has been at its chunk
     for that long, and none counts as stopped for having been so when the run was.
+
+    Attributes:
+        now_s: on its clock.
+        stood_still_s: when that was last, on the machine's monotonic clock.
     """
 
     def __init__(self) -> None:
         self.now_s = 0.0
+        self.stood_still_s = 0.0
         self._looked_s = time.monotonic()
         self._at_work: dict[AtWork, float] = {}
         self._stopped: dict[int, float] = {}
@@ -31,6 +37,8 @@ class Sightings:
         """
         looked_s = time.monotonic()
         self.now_s += min(looked_s - self._looked_s, _MOST_BETWEEN_S)
+        if looked_s - self._looked_s > _STOOD_STILL_S:
+            self.stood_still_s = looked_s
         self._looked_s = looked_s
         self._at_work = {one: self._at_work.get(one, self.now_s) for one in at_work}
         self._stopped = {pid: self._stopped.get(pid, self.now_s) for pid in stopped}

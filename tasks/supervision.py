@@ -170,7 +170,8 @@ class Supervisor:
         self._losses_in_a_row = 0
         self._has_begun = True
         self._silent_since_s = self._sightings.now_s
-        self._deadlines.finished(_sound_s(chunk), transcript.seconds - transcript.load_s)
+        if transcript.ready_at_s > self._sightings.stood_still_s:  # it took that long at work
+            self._deadlines.finished(_sound_s(chunk), transcript.seconds - transcript.load_s)
         return Done(chunk, transcript)
 
     def _given_up(self, chunk: Chunk, reason: str) -> Done:
