@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -36,6 +37,8 @@ _GONE_WITHIN_S = 5.0
 _MOST_UNDISTURBED = 3  # commands for one recording when time ran out
 
 _ENDING = ("command", "Ctrl-C")
+_REFUSED = 2
+_NO_SERVER = re.compile(r"Prefect server( at \S+)? (does not answer|did not start)")
 
 Disturbance = Callable[[Run], bool]
 
@@ -141,7 +144,9 @@ class Chaos:
             code = run.wait(60.0)
             self.count("outcomes", f"command ended with {code}")
             (self.folder / "last.log").write_text("\n".join(said.text for said in run.lines))
-            if code not in (0, 3, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
+            if code == _REFUSED and _NO_SERVER.search(run.lines[-1].text):
+                self.count("outcomes", "of those with 2, refused as the server was away")
+            elif code not in (0, 3, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
                 name = f"unexpected-{code}-{time.strftime('%H%M%S')}.log"
                 shutil.copy(self.folder / "last.log", self.folder / name)
                 self.count("outcomes", "UNEXPECTED EXIT CODE")

@@ -16,6 +16,7 @@ from benchmarks.disturbance import WITHIN_S, Bench, Event, until
 from benchmarks.sandbox import Run
 
 _OUTAGE_S = 30.0
+_LINES_WITHIN_S = 1.0  # from a worker to the log
 _DAY_S = 86_400
 _HOUR_S = 3600
 _BETWEEN_JUMPS_S = 10.0
@@ -34,6 +35,26 @@ def _send_to_worker(how: signal.Signals) -> Callable[[Bench, Run], None]:
             run.workers()[-1].send_signal(how)
 
     return provoke
+
+
+def _stop_between_chunks(_: Bench, run: Run) -> None:
+    """Stop a worker that has no chunk; beside it, it may hold the lock of the queue of chunks."""
+    while run.is_alive:
+        busy = set(run.pids_at_work().values())
+        for worker in [one for one in run.workers() if one.pid not in busy]:
+            with suppress(psutil.NoSuchProcess):
+                worker.suspend()
+                time.sleep(_LINES_WITHIN_S)
+                if worker.pid not in run.pids_at_work().values():
+                    return
+                worker.resume()
+
+
+def _stop_all(_: Bench, run: Run) -> None:
+    """Ctrl-Z, and `fg` long after every chunk's deadline."""
+    os.killpg(run.process.pid, signal.SIGSTOP)
+    time.sleep(_OUTAGE_S)
+    os.killpg(run.process.pid, signal.SIGCONT)
 
 
 def _poison(_: Bench, run: Run) -> None:
@@ -59,6 +80,15 @@ def _kill_embedded(_: Bench, run: Run) -> None:
 
 def _outage(bench: Bench, _: Run) -> None:
     bench.server.kill()
+    time.sleep(_OUTAGE_S)
+    bench.server.start()
+
+
+def _outage_and_death(bench: Bench, run: Run) -> None:
+    """New workers have to start while nobody answers."""
+    bench.server.kill()
+    with suppress(psutil.NoSuchProcess):
+        run.workers()[-1].kill()
     time.sleep(_OUTAGE_S)
     bench.server.start()
 
@@ -165,6 +195,12 @@ EVENTS = [
         _send_to_worker(signal.SIGSTOP),
         ("--chunk-timeout-minutes", "0.2"),
     ),
+    Event("a worker is stopped (SIGSTOP) between two chunks", _stop_between_chunks),
+    Event(
+        f"the whole run is stopped for {_OUTAGE_S:.0f} s (Ctrl-Z, `fg`; deadline 12 s)",
+        _stop_all,
+        ("--chunk-timeout-minutes", "0.2"),
+    ),
     Event("a chunk kills its worker each time", _poison),
     Event("the process that workers are forked from is killed", _kill_fork_server),
     Event("the command is killed (SIGKILL)", _send(signal.SIGKILL)),
@@ -175,6 +211,7 @@ EVENTS = [
     ),
     Event("the embedded Prefect server is killed", _kill_embedded),
     Event(f"the Prefect server is away for {_OUTAGE_S:.0f} s", _outage, outside=True),
+    Event("a worker is killed while the server is away", _outage_and_death, outside=True),
     Event(
         "the command is terminated while the server is away",
         _stop_alone(signal.SIGTERM),

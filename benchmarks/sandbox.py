@@ -21,10 +21,11 @@ import psutil
 from benchmarks.command import command_line, written_transcript
 from benchmarks.process_tree import is_fork_server, is_worker
 
-_STARTED = re.compile(r"\bChunk (\d+) of \d+ started: ")
+_STARTED = re.compile(r"\bChunk (\d+) of \d+ started: .* pid (\d+)$")
 _FINISHED = re.compile(r"\bFinished chunk (\d+) of (\d+), \d+ segments")
 _KEPT = re.compile(r"\bChunk (\d+) of \d+ kept from an earlier run: ")
 _SERVER_WITHIN_S = 120.0
+_EVENTS_WITHIN_S = 15.0  # states of tasks are events, which the server takes in when it can
 _UNFINISHED = {"state": {"type": {"any_": ["RUNNING", "PENDING", "SCHEDULED"]}}}
 
 
@@ -106,6 +107,12 @@ class Run:
                 since.pop(int(found[1]), None)
         return {number: at_s - started_s for number, started_s in since.items()}
 
+    def pids_at_work(self) -> dict[int, int]:
+        """Chunks that are under way, and the workers that are at them."""
+        under_way = self.under_way(time.monotonic())
+        found = [_STARTED.search(said.text) for said in list(self.lines)]
+        return {int(one[1]): int(one[2]) for one in found if one and int(one[1]) in under_way}
+
     def _read(self) -> None:
         assert self.process.stdout is not None
         with self.process.stdout as lines:
@@ -180,7 +187,13 @@ class Sandbox:
         return [*drafts, *(self.folder / "scratch").glob("*longscribe-*")]
 
     def unfinished_rows(self, server_url: str) -> int:
-        """Flow and task runs that Prefect believes to be under way."""
+        """Flow and task runs that Prefect goes on believing to be under way."""
+        give_up_s = time.monotonic() + _EVENTS_WITHIN_S
+        while (count := self._unfinished_rows(server_url)) and time.monotonic() < give_up_s:
+            time.sleep(0.5)
+        return count
+
+    def _unfinished_rows(self, server_url: str) -> int:
         count = 0
         for kind, other in (("flow_runs", "task_runs"), ("task_runs", "flow_runs")):
             body = {kind: _UNFINISHED, other: {}}

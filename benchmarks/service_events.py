@@ -28,6 +28,8 @@ _GONE_WITHIN_S = 60.0
 _ASK_EVERY_S = 0.5  # the server, which shares the machine with the run
 _MOST_RETRIES = 5
 _FORK_SERVER_S = 4.0  # the command starts it before its flow begins, a deployment's run cannot
+_TIMES_UNDISTURBED = 1.5
+_LINES_WITHIN_S = 1.0  # from a worker to the log
 _CLICKED_AFTER_S = 3.0  # the worker reports a killed run a moment after others see it Crashed
 _ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 _LIMITED = """\
@@ -139,12 +141,12 @@ class ServiceEvent(NamedTuple):
 
     Attributes:
         name: for the table.
-        provoke: does it to the run with that id; nothing where the limit does it.
-        limited: the flow has a limit, after which about two chunks are finished.
+        provoke: does it to the run with that id.
+        limited: the flow has a limit, which undisturbed runs keep to.
     """
 
     name: str
-    provoke: Callable[[Service, str], None] | None
+    provoke: Callable[[Service, str], None]
     limited: bool = False
 
     def missing(self) -> str:
@@ -154,19 +156,21 @@ class ServiceEvent(NamedTuple):
     def measure(self, bench: Bench) -> Outcome:
         """Provoke it once."""
         reference = bench.reference
-        limit_s = _seconds_to_two_chunks(bench) if self.limited else 0.0
+        limit_s = _limit_s(bench) if self.limited else 0.0
         bench.sandbox.forget_results()
         with Service(bench) as service:
             worker = service.worker
             run_id = service.start(limit_s)
-            until_under_way(worker, lambda: service.has_ended(run_id), _ASK_EVERY_S)
+            until_under_way(worker, lambda: not worker.is_alive)
             children = worker.processes()
-            if self.limited:
-                service.end_of(run_id)
             at_s = time.monotonic()
             under_way, before = worker.under_way(at_s), set(worker.finished())
-            if self.provoke is not None:
-                self.provoke(service, run_id)
+            self.provoke(service, run_id)
+            if self.limited:
+                under_way = worker.under_way(time.monotonic() - _LINES_WITHIN_S)
+                service.end_of(run_id)
+                at_s = time.monotonic()
+                before = set(worker.finished())
             _, alive = psutil.wait_procs(children, timeout=_GONE_WITHIN_S)
             gone_s = float("inf") if alive else time.monotonic() - at_s
             ends = [service.end_of(run_id)]
@@ -186,17 +190,12 @@ class ServiceEvent(NamedTuple):
             )
 
 
-def _seconds_to_two_chunks(bench: Bench) -> float:
-    """From the beginning of a run's flow until two chunks are finished and a third is under way."""
-    run = bench.sandbox.start(bench.path, "--fresh")
-    until_under_way(run, lambda: not run.is_alive)
-    began_s = run.at(" in the Prefect UI: ")
-    now_s = time.monotonic()
-    run.process.terminate()
-    run.wait(WITHIN_S)
-    if began_s is None:
-        raise RuntimeError("the run did not begin")
-    return now_s - began_s + _FORK_SERVER_S
+def _limit_s(bench: Bench) -> float:
+    """Half as long again as an undisturbed command, and what a deployment's run starts later."""
+    began_s = time.monotonic()
+    if bench.sandbox.start(bench.path, "--fresh").wait(WITHIN_S) != 0:
+        raise RuntimeError("the undisturbed run failed")
+    return _TIMES_UNDISTURBED * (time.monotonic() - began_s) + _FORK_SERVER_S
 
 
 def _cancel(service: Service, run_id: str) -> None:
@@ -208,10 +207,24 @@ def _kill(service: Service, _: str) -> None:
     service.worker.workers()[-1].parents()[1].send_signal(signal.SIGKILL)
 
 
+def _hold_up(service: Service, _: str) -> None:
+    """Stop a worker at its chunk, of which it then never says that it is done."""
+    worker = service.worker
+    while worker.is_alive:
+        for number, pid in worker.pids_at_work().items():
+            process = psutil.Process(pid)
+            process.suspend()
+            time.sleep(_LINES_WITHIN_S)
+            if number in worker.under_way(time.monotonic()):
+                return
+            process.resume()
+        time.sleep(0.02)
+
+
 EVENTS = [
     ServiceEvent("a deployment's run is cancelled in the UI, then retried there", _cancel),
     ServiceEvent("a deployment's run is killed (SIGKILL), then retried in the UI", _kill),
     ServiceEvent(
-        "a deployment's run exceeds `timeout_seconds`, then is retried in the UI", None, True
+        "a deployment's run exceeds `timeout_seconds`, then is retried in the UI", _hold_up, True
     ),
 ]

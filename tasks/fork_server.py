@@ -44,6 +44,12 @@ def start_fork_server() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def fork_server_pid() -> int | None:
+    """Of the one that this process started last."""
+    pid: int | None = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    return pid
+
+
 def process_that_started_it() -> int:
     """In the fork server: its parent, which may be gone. One that replaces another knows none."""
     return int(os.environ.get(_STARTED_BY) or os.getppid())

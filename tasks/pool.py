@@ -19,7 +19,7 @@ from prefect.task_runners import ProcessPoolTaskRunner
 from longscribe.machine import Sizing
 from longscribe.options import DecodingOptions
 from longscribe.weights import ModelSpec
-from tasks.fork_server import start_fork_server
+from tasks.fork_server import fork_server_pid, start_fork_server
 from tasks.worker import start_worker
 
 CHUNK_LOGGER = "chunk"  # the name under a task run's logger that marks a chunk's own lines
@@ -42,7 +42,6 @@ class Workers:
         self, sizing: Sizing, model: tuple[ModelSpec, DecodingOptions] | None = None
     ) -> None:
         self.sizing = sizing
-        self.started_s = 0.0
         self._model = model
         self._runner: ProcessPoolTaskRunner | None = None
         self._stack = ExitStack()
@@ -64,7 +63,6 @@ class Workers:
         """The pool there is now, started if there is none."""
         if self._runner is None:
             self._runner = self._stack.enter_context(worker_pool(self.sizing, self._model))
-            self.started_s = time.monotonic()
         return self._runner
 
     @property
@@ -91,6 +89,10 @@ class Workers:
                 self._children[child.pid] = child
                 with suppress(psutil.Error):
                     self._processes[child.pid] = psutil.Process(child.pid)
+
+    def stopped(self) -> set[int]:
+        """Of the workers at the last `look`, and their fork server, those that SIGSTOP stopped."""
+        return {pid for pid in (*self._processes, fork_server_pid()) if pid and is_stopped(pid)}
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -136,8 +138,21 @@ class Workers:
             self._processes.clear()
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal stopped a process, such as SIGSTOP."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
+
+
 def kill_children() -> None:
     """End this process's workers now, whatever they are at."""
+    server = fork_server_pid()
+    if server and is_stopped(server):
+        # A thread that waits for it to fork holds the executor's lock.
+        with suppress(ProcessLookupError):
+            os.kill(server, signal.SIGKILL)
     children = multiprocessing.active_children()
     for child in children:
         child.kill()

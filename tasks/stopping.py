@@ -1,6 +1,7 @@
 """How a run ends that was stopped: at once, also where its Prefect server is away."""
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -11,8 +12,9 @@ from uuid import UUID
 
 import httpx
 from prefect.context import refresh_global_settings_context
-from prefect.exceptions import Abort
+from prefect.exceptions import Abort, TerminationSignal
 from prefect.settings import PREFECT_API_URL
+from pydantic_core import PydanticSerializationError
 
 from tasks.own_run import is_deployment_s, own_run
 
@@ -20,6 +22,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _STOPPED_WAITS_S: Final = 1.0
+_SIGNAL_IN_SERIALIZER: Final = re.compile(r": (KeyboardInterrupt|TerminationSignal):")
 
 
 def leaving_quickly(function: Callable[P, R]) -> Callable[P, R]:
@@ -37,7 +40,11 @@ def leaving_quickly(function: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             result = function(*args, **kwargs)
-        except Exception:
+        except Exception as error:
+            stop = stop_behind(error)
+            if stop is not None:
+                leave_quickly(stop)
+                raise stop from error
             _leave_when_signalled()
             raise
         except BaseException as stop:
@@ -47,6 +54,22 @@ def leaving_quickly(function: Callable[P, R]) -> Callable[P, R]:
         return result
 
     return wrapped
+
+
+def stop_behind(error: Exception) -> BaseException | None:
+    """The Ctrl-C or SIGTERM that an error was made of, if it was.
+
+    Pydantic makes an ordinary error of whatever is raised while it serializes, and of models within
+    models it keeps no more than the name. Prefect serializes its context with each chunk that is
+    submitted.
+    """
+    if not isinstance(error, PydanticSerializationError):
+        return None
+    made_of = _SIGNAL_IN_SERIALIZER.search(str(error))
+    if made_of is None:
+        return None
+    interrupted = made_of[1] == KeyboardInterrupt.__name__
+    return KeyboardInterrupt() if interrupted else TerminationSignal(signal.SIGTERM)
 
 
 class StoppedAlone(Abort):

@@ -6,7 +6,6 @@ the worker they run in. So the pool is watched from outside, and made anew.
 
 import os
 import signal
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError
@@ -27,6 +26,7 @@ from longscribe.run_record import AtWork
 from longscribe.transcript import ChunkTranscript, format_time
 from tasks.crashed_runs import LostTaskRuns
 from tasks.pool import FORK_SERVER_DIED, Workers
+from tasks.sightings import Sightings
 from tasks.stopping import server_answers
 from tasks.whereabouts import forget_workers, workers_at_work
 
@@ -36,6 +36,8 @@ _LOOK_EVERY_S: Final = 1.0
 _SILENT_S: Final = (
     900.0  # no worker at any chunk; loading a large model from a slow disk takes less
 )
+_SILENT_WITH_MODEL_S: Final = 120.0  # the same once a worker of the pool has begun a chunk
+_STOPPED_S: Final = 5.0  # a worker without a chunk, which may keep the others from taking one
 _LONGEST_REASON: Final = 200  # characters; it stands in the transcript
 _LITTLE_MEMORY: Final = 0.25  # of what a worker needs
 _MARK_WITHIN_S: Final = 3.0
@@ -91,7 +93,10 @@ class Supervisor:
         self._deaths: Counter[int] = Counter()
         self._overdue: set[int] = set()
         self._losses_in_a_row = 0
-        self._silent_since_s = time.monotonic()
+        self._sightings = Sightings()
+        self._silent_since_s = 0.0
+        self._has_begun = False  # any chunk, in this pool: its workers have their model
+        self._ended_idle: set[int] = set()
         self._available_bytes = this_machine().available_bytes
         self._memory_kills = out_of_memory_kills()
         self._logger = get_run_logger()
@@ -163,8 +168,10 @@ class Supervisor:
 
     def _came_through(self, chunk: Chunk, transcript: ChunkTranscript) -> Done:
         self._losses_in_a_row = 0
-        self._silent_since_s = time.monotonic()
-        self._deadlines.finished(_sound_s(chunk), transcript.seconds - transcript.load_s)
+        self._has_begun = True
+        self._silent_since_s = self._sightings.now_s
+        if transcript.ready_at_s > self._sightings.stood_still_s:  # it took that long at work
+            self._deadlines.finished(_sound_s(chunk), transcript.seconds - transcript.load_s)
         return Done(chunk, transcript)
 
     def _given_up(self, chunk: Chunk, reason: str) -> Done:
@@ -182,12 +189,24 @@ class Supervisor:
         """
         self._workers.look()
         self._available_bytes = this_machine().available_bytes
-        now_s = time.monotonic()
         at_work = self._at_work()
+        self._sightings.look(at_work, self._workers.stopped())
+        self._end_overdue(at_work)
+        self._end_stopped(at_work)
+        self._has_begun = self._has_begun or bool(at_work)
+        if at_work or not self._under_way:
+            self._silent_since_s = self._sightings.now_s
+        if not self._workers.can_finish:
+            raise BrokenExecutor("the pool takes no results any more")
+        limit_s = _SILENT_WITH_MODEL_S if self._has_begun else _SILENT_S
+        if self._sightings.now_s - self._silent_since_s > limit_s:
+            raise BrokenExecutor("no worker took a chunk")
+
+    def _end_overdue(self, at_work: Sequence[AtWork]) -> None:
         for worker in at_work:
             chunk = self._chunks[worker.chunk_index]
             limit_s = self._deadlines.limit_s(_sound_s(chunk), self._deaths[chunk.index])
-            if now_s - worker.since_s > limit_s and chunk.index not in self._overdue:
+            if self._sightings.at_it_s(worker) > limit_s and chunk.index not in self._overdue:
                 self._logger.warning(
                     "Chunk %s is past its deadline of %s: its worker, pid %d, is ended",
                     chunk.number,
@@ -195,14 +214,23 @@ class Supervisor:
                     worker.pid,
                 )
                 self._overdue.add(chunk.index)
-                with suppress(ProcessLookupError):
-                    os.kill(worker.pid, signal.SIGKILL)
-        if at_work or not self._under_way:
-            self._silent_since_s = now_s
-        if not self._workers.can_finish:
-            raise BrokenExecutor("the pool takes no results any more")
-        if now_s - max(self._silent_since_s, self._workers.started_s) > _SILENT_S:
-            raise BrokenExecutor("no worker took a chunk")
+                _kill(worker.pid)
+
+    def _end_stopped(self, at_work: Sequence[AtWork]) -> None:
+        """End what is stopped (SIGSTOP) and keeps chunks from being done.
+
+        Workers take chunks from one queue, under a lock: one that is stopped while it holds it
+        keeps chunks from all of them. One that is stopped at its chunk has a deadline. A stopped
+        fork server neither starts workers nor tells of those that died.
+        """
+        stopped = self._sightings.stopped_for(_STOPPED_S) - self._ended_idle
+        stopped.difference_update(worker.pid for worker in at_work)
+        if len(at_work) >= len(self._under_way):  # no chunk waits to be taken
+            stopped.difference_update(self._workers.pids)
+        for pid in stopped:
+            self._logger.warning("Process %d is stopped while it is needed: it is ended", pid)
+            self._ended_idle.add(pid)
+            _kill(pid)
 
     def _at_work(self) -> list[AtWork]:
         """Workers at chunks of this pool; a result that just arrived makes one idle."""
@@ -214,16 +242,17 @@ class Supervisor:
     def _replace_pool(self) -> Iterator[Done]:
         """The pool is lost: sort out what that cost, and make another."""
         at_work = self._at_work()
-        killers = self._workers.died()
+        died = self._workers.died()
+        killers = {pid: code for pid, code in died.items() if pid not in self._ended_idle}
         self._workers.stop(at_once=True)
         forget_workers(self._folder)
         yield from self._take_rest()
         suspects = {worker.chunk_index for worker in at_work if worker.pid in killers}
         if not killers:
             suspects = {worker.chunk_index for worker in at_work}
-        if set(killers.values()) == {FORK_SERVER_DIED}:
+        if set(killers.values()) == {FORK_SERVER_DIED} or (self._ended_idle and not killers):
             suspects.clear()  # no chunk is to blame
-        how = _shown(killers)
+        how = _shown(died)
         self._losses_in_a_row += 1
         for chunk in self._note_lost(f"The worker was lost: {how}.", at_work):
             transcript = self._find_result(chunk)
@@ -236,6 +265,9 @@ class Supervisor:
         self._waiting = deque(sorted(self._waiting, key=lambda chunk: chunk.index))
         self._lost.mark(_MARK_WITHIN_S)
         self._shrink_after_memory(killers)
+        self._ended_idle.clear()
+        self._has_begun = False
+        self._silent_since_s = self._sightings.now_s
         if self._losses_in_a_row >= _LOSSES_IN_A_ROW:
             for chunk in [*self._waiting, *self._suspects]:
                 yield self._given_up(chunk, f"workers do not stay alive ({how})")
@@ -295,6 +327,11 @@ class Supervisor:
             self._workers.sizing.workers,
             self._workers.sizing.batch_size,
         )
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _sound_s(chunk: Chunk) -> float:

@@ -11,6 +11,10 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.runtime import task_run
+from prefect.settings import (
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
+    temporary_settings,
+)
 from prefect.task_runners import ProcessPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
@@ -205,7 +209,13 @@ def transcribe_chunks(
         deadlines = Deadlines(spec.dims.parameters, timeout_s)
         supervisor = Supervisor(workers, whereabouts, missing, submit, find_result, deadlines)
         warned = False
-        with report.watching(), closing(supervisor.done()) as all_done:
+        with (
+            report.watching(),
+            # A new worker would ask the server for its version before its first chunk, as the run
+            # itself has done, and die where the server is away.
+            temporary_settings({PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False}),
+            closing(supervisor.done()) as all_done,
+        ):
             for done in all_done:
                 if done.transcript is None:
                     outcome.failures[done.chunk.index] = done.reason

@@ -16,6 +16,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
 from longscribe.cache import results_folder
+from tests.eventually import eventually
 
 SAMPLE = Path(__file__).resolve().parents[2] / "demo" / "sample.opus"
 
@@ -81,6 +82,10 @@ def run_states() -> list[tuple[str, str]]:
     return [(run.name, str(run.state_name)) for run in [*flows, *tasks]]
 
 
+def nothing_runs(states: list[tuple[str, str]]) -> bool:
+    return not any(state in ("Running", "Pending") for _, state in states)
+
+
 def written(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "transcripts/sample/sample.json").read_text(encoding="utf-8"))
 
@@ -103,8 +108,9 @@ def test_a_killed_run_is_gone_at_once_and_the_next_does_the_rest(tmp_path: Path)
     done, kept = done_and_kept(said)
     assert (done + kept, kept >= 2) == (chunks, True)
     assert not list(tmp_path.glob("longscribe-*"))
-    assert not [state for state in run_states() if state[1] in ("Running", "Pending")]
-    assert ("sample", "Crashed") in run_states()
+    states = eventually(run_states, nothing_runs)
+    assert nothing_runs(states), states
+    assert ("sample", "Crashed") in states
     whole = written(tmp_path)
 
     # Another format, another number of workers: nothing to do, and so no worker.
@@ -112,7 +118,11 @@ def test_a_killed_run_is_gone_at_once_and_the_next_does_the_rest(tmp_path: Path)
     assert done_and_kept(said) == (0, chunks)
     assert "started: " not in said
     assert written(tmp_path)["segments"] == whole["segments"]
-    assert [state for _, state in run_states()].count("Cached") >= chunks + 2
+
+    def cached() -> int:
+        return [state for _, state in run_states()].count("Cached")
+
+    assert eventually(cached, lambda count: count >= chunks + 2) >= chunks + 2
 
 
 def test_a_terminated_run_keeps_its_chunks_and_a_damaged_one_is_done_again(
@@ -131,7 +141,8 @@ def test_a_terminated_run_keeps_its_chunks_and_a_damaged_one_is_done_again(
     assert "is damaged: it is done again" in said
     done, kept = done_and_kept(said)
     assert (done, kept) == (chunks - len(results) + 1, len(results) - 1)
-    assert not [state for state in run_states() if state[1] in ("Running", "Pending")]
+    states = eventually(run_states, nothing_runs)
+    assert nothing_runs(states), states
 
     said = finish(started(tmp_path, "--fresh"))
     assert done_and_kept(said) == (chunks, 0)

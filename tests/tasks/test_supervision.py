@@ -1,16 +1,24 @@
 """Workers that die, hang or ask to exit: what was lost runs again, and only that."""
 
+import operator
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import psutil
 import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
+from prefect.runtime import task_run
+from prefect.settings import PREFECT_API_URL
 
 from longscribe.chunks import Chunk
 from longscribe.deadlines import Deadlines
@@ -21,6 +29,7 @@ from tasks.crashed_runs import settle_rows
 from tasks.pool import Workers
 from tasks.supervision import Done, Supervisor
 from tasks.whereabouts import at_work
+from tests.eventually import eventually
 
 SIZING = Sizing(workers=2, threads_per_worker=1, memory_per_worker_bytes=1, batch_size=8)
 
@@ -62,18 +71,53 @@ def pretend(label: str, index: int, folder: Path, deeds: dict[int, list[str]]) -
         before = (folder / "attempts").read_text().split().count(str(index))
         deed = ([*deeds.get(index, []), *["work"] * before])[before - 1]
         time.sleep(0.3)
-        if deed == "die":
+        if deed == "die known":
+            wait_for_own_row()
+        if deed.startswith("die"):
             os.kill(os.getpid(), signal.SIGKILL)
         elif deed == "orphan":
             os.kill(os.getppid(), signal.SIGKILL)  # of the fork server
+        elif deed == "halt server":
+            os.kill(os.getppid(), signal.SIGSTOP)
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif deed == "halt idle":
+            halt_idle_workers(folder / "halted")
+        elif deed == "slow":
+            for _ in range(30):  # not at once: a process that is stopped sleeps on
+                time.sleep(0.1)
         elif deed == "hang":
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
             time.sleep(120)
         elif deed == "fail":
             raise ValueError("broken\tand\nbent")
+    if deed == "halt":
+        os.kill(os.getpid(), signal.SIGSTOP)
     if deed == "leave":  # what Prefect makes of an error outside a task's body
         raise SystemExit(3)
     return transcript(index).model_dump_json()
+
+
+def wait_for_own_row() -> None:
+    """In a worker: until the server knows of its task run; events are sent by a thread."""
+    with get_client(sync_client=True) as client:
+        for _ in range(200):
+            with suppress(ObjectNotFound):
+                client.read_task_run(UUID(task_run.id))
+                return
+            time.sleep(0.1)
+
+
+def halt_idle_workers(once: Path) -> None:
+    """In a worker that has the only chunk: the others wait for one, under the queue's lock."""
+    if once.exists():
+        return
+    once.touch()
+    others = [one for one in psutil.Process().parent().children() if one.pid != os.getpid()]
+    used = None
+    while used != (used := [one.cpu_times() for one in others]):
+        time.sleep(1.0)
+    for one in others:
+        one.suspend()
 
 
 def supervised(
@@ -111,28 +155,34 @@ def attempts(folder: Path) -> list[int]:
     return [int(index) for index in (folder / "attempts").read_text().split()]
 
 
-def states(label: str) -> list[str]:
-    with get_client(sync_client=True) as client:
-        runs = client.read_task_runs(limit=200)
-    return sorted(str(run.state_name) for run in runs if run.name == label)
-
-
-def unfinished() -> list[str]:
+def rows() -> list[tuple[str, str, bool]]:
     with get_client(sync_client=True) as client:
         runs = client.read_task_runs(limit=200)
     # Tests of the pool and of crashed runs leave tasks of their own behind.
     ours = [run for run in runs if run.name.startswith("chunk ")]
-    return [run.name for run in ours if run.state is None or not run.state.is_final()]
+    return [
+        (run.name, str(run.state_name), run.state is not None and run.state.is_final())
+        for run in ours
+    ]
+
+
+def states(label: str) -> list[str]:
+    return sorted(state for name, state, _ in rows() if name == label)
+
+
+def unfinished() -> list[str]:
+    """Rows that stay so."""
+    return eventually(lambda: [name for name, _, is_final in rows() if not is_final], operator.not_)
 
 
 def test_a_killed_worker_costs_its_pool_s_chunks_only(tmp_path: Path) -> None:
-    done, sizing = supervised(tmp_path, {1: ["die"]})
+    done, sizing = supervised(tmp_path, {1: ["die known"]})
     assert sorted(one.chunk.index for one in done if one.transcript) == [0, 1, 2, 3]
     assert attempts(tmp_path)[-1] == 1  # the suspect runs when all others are done
     assert attempts(tmp_path).count(1) == 2
     assert len(attempts(tmp_path)) <= 6
     assert sizing == SIZING
-    assert "Crashed" in states(chunk(1).label)
+    assert "Crashed" in eventually(lambda: states(chunk(1).label), lambda seen: "Crashed" in seen)
     assert not unfinished()
 
 
@@ -170,6 +220,92 @@ def test_a_chunk_past_its_deadline_is_ended_and_runs_again(
     assert attempts(tmp_path).count(2) == 2
     assert "Chunk 3 of 4 is past its deadline of 0:00:03" in capfd.readouterr().out
     assert not unfinished()
+
+
+def test_a_worker_stopped_while_it_waits_costs_no_chunk_its_good_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervision, "_DEATHS_OF_A_CHUNK", 2)
+    # Both are suspects, which run alone: while one does, the other worker is idle.
+    done, _ = supervised(tmp_path, {0: ["die", "halt idle"], 1: ["die", "halt idle"]})
+    assert sorted(one.chunk.index for one in done if one.transcript) == [0, 1, 2, 3]
+    assert sorted(attempts(tmp_path))[:4] == [0, 0, 1, 1]
+    assert "is stopped while it is needed: it is ended" in capfd.readouterr().out
+    assert not unfinished()
+
+
+def test_one_stopped_while_it_returns_its_result_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervision, "_DEATHS_OF_A_CHUNK", 1)
+    started_s = time.monotonic()
+    done, _ = supervised(tmp_path, {0: ["halt"], 3: ["halt"]})
+    assert time.monotonic() - started_s < 60
+    assert sorted(one.chunk.index for one in done if one.transcript) == [0, 1, 2, 3]
+    assert "lost its worker" not in capfd.readouterr().out
+    assert not unfinished()
+
+
+def test_a_stopped_fork_server_does_not_keep_new_workers_away(tmp_path: Path) -> None:
+    started_s = time.monotonic()
+    done, _ = supervised(tmp_path, {1: ["halt server"]})
+    assert time.monotonic() - started_s < 60
+    assert sorted(one.chunk.index for one in done if one.transcript) == [0, 1, 2, 3]
+
+
+def test_workers_that_have_their_model_are_not_silent_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervision, "_STOPPED_S", 600.0)
+    monkeypatch.setattr(supervision, "_SILENT_WITH_MODEL_S", 3.0)
+    done, _ = supervised(tmp_path, {0: ["halt"]})
+    assert sorted(one.chunk.index for one in done if one.transcript) == [0, 1, 2, 3]
+    assert "started again: no result came back" in capfd.readouterr().out
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from tests.tasks.test_supervision import supervised
+
+if __name__ == "__main__":
+    slow = {index: ["slow"] for index in range(4)}
+    done, _ = supervised(Path(sys.argv[1]), slow, timeout_s=8.0)
+    print(sorted(one.chunk.index for one in done if one.transcript))
+"""
+
+
+def test_a_run_that_was_stopped_as_a_whole_goes_on_with_its_workers(tmp_path: Path) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT)
+    with subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+            "PREFECT_API_URL": str(PREFECT_API_URL.value()),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as run:
+        try:
+            give_up_s = time.monotonic() + 60
+            while not (tmp_path / "attempts").exists():
+                assert time.monotonic() < give_up_s
+                time.sleep(0.1)
+            for _ in range(2):  # Ctrl-Z, then `fg`
+                os.killpg(run.pid, signal.SIGSTOP)
+                time.sleep(9)
+                os.killpg(run.pid, signal.SIGCONT)
+                time.sleep(1)
+            said, _ = run.communicate(timeout=60)
+        finally:
+            os.killpg(run.pid, signal.SIGKILL)
+    assert "[0, 1, 2, 3]" in said
+    assert "ended" not in said
+    assert sorted(attempts(tmp_path)) == [0, 1, 2, 3]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
