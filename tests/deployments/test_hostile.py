@@ -143,7 +143,7 @@ def test_refused_by_the_worker(served: Served, traps: dict[str, str], helping_ha
             message = ended["state"]["message"] or ""
             if ended["state_type"] != "FAILED" or words not in message:
                 wrong.append((what, ended["state_name"], message[:300]))
-    assert wrong == []
+    assert wrong == [], "\n".join(map(str, wrong))
     assert sorted((served.folder / "transcripts").rglob("*")) == before
     assert SECRET not in served.log.read_text() + (served.folder / "hands.log").read_text()
 
