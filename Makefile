@@ -7,7 +7,7 @@ APT_GET := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
 
 MINUTES ?= 30
 
-.PHONY: demo test test-service test-docker serve lint demo-model benchmark chaos pictures clean
+.PHONY: demo test test-service test-many test-docker serve lint demo-model benchmark chaos pictures clean
 
 demo: $(VENV)/installed
 	$(BIN)/longscribe demo/sample.opus --model demo --print
@@ -20,7 +20,11 @@ test-service: $(VENV)/installed
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,dev-service]'
 	$(BIN)/python -m pytest -m service
 
-# The same for the stack of deployments/deploy.sh, which it starts: some twenty minutes. It stays up.
+# Two hundred recordings dropped into the inbox at once: some half an hour.
+test-many: $(VENV)/installed
+	$(BIN)/python -m pytest -m many
+
+# As test-service, for the stack of deployments/deploy.sh, which it starts: some twenty minutes. It stays up.
 test-docker: $(VENV)/installed
 	$(BIN)/python -m pytest -m docker
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.settings import PREFECT_API_URL
 
 from deployments import silent_runs
@@ -19,6 +20,7 @@ from longscribe.errors import ServerError
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _ANSWERS_WITHIN_S = 300.0  # the first start makes the database
+_DEPLOYMENTS = ("transcribe/transcribe", "inbox/inbox")
 
 
 def wait_for_server(within_s: float = _ANSWERS_WITHIN_S) -> None:
@@ -55,8 +57,23 @@ def register() -> None:
     deployed = subprocess.run(command, cwd=_PROJECT, capture_output=True, text=True, check=False)
     if deployed.returncode:
         raise ServerError(f"prefect deploy failed:\n{deployed.stdout}{deployed.stderr}")
+    refuse_unknown_parameters()
     apply_automations()
     silent_runs.create()
+
+
+def refuse_unknown_parameters() -> None:
+    """Have the server refuse parameters that there are not.
+
+    Prefect's schema leaves them to the run, which then crashes without a sentence.
+    """
+    with get_client(sync_client=True) as client:
+        for name in _DEPLOYMENTS:
+            deployment = client.read_deployment_by_name(name)
+            schema = {**(deployment.parameter_openapi_schema or {}), "additionalProperties": False}
+            client.update_deployment(
+                deployment.id, DeploymentUpdate(parameter_openapi_schema=schema)
+            )
 
 
 @click.command()

@@ -138,7 +138,7 @@ def main(host: str, port: int, folder: Path) -> None:
     service = Service(environment)
     try:
         click.echo(f"Starting the server at {url} ...")
-        service.start("server", *_server_command(host, port))
+        service.start("server", "deployments.server", "--host", host, "--port", str(port))
         service.run("deployments.register")
         service.start("worker", "deployments.worker")
         service.start("inbox", "deployments.worker", "--queue", "inbox")
@@ -149,10 +149,6 @@ def main(host: str, port: int, folder: Path) -> None:
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         service.stop()
-
-
-def _server_command(host: str, port: int) -> list[str]:
-    return ["prefect", "server", "start", "--host", host, "--port", str(port)]
 
 
 def _how_to_use(url: str, inbox: Path, transcripts: Path, asks: bool) -> str:

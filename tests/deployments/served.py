@@ -50,18 +50,23 @@ class Receiver:
 class Served:
     """The processes of `deployments.serve`, and its API."""
 
-    def __init__(self, folder: Path, webhook: str) -> None:
+    def __init__(
+        self, folder: Path, webhook: str = "", host: str = "127.0.0.1", **settings: str
+    ) -> None:
         self.port = free_port()
+        self._host = host
         self.url = f"http://127.0.0.1:{self.port}"
         self.api = f"{self.url}/api"
         self.folder = folder
         self.log = folder / "log"
+        self._options = ["--port", str(self.port), "--folder", str(folder)]
         self._environment = {
             **{name: value for name, value in os.environ.items() if "PREFECT" not in name},
             "PREFECT_HOME": str(folder / "prefect"),
             "LONGSCRIBE_MODEL": "demo",
             "LONGSCRIBE_NOTIFY_WEBHOOK": webhook,
             "LONGSCRIBE_INBOX_CRON": "* * * * *",
+            **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -69,7 +74,7 @@ class Served:
         before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*SERVE, "--port", str(self.port), "--folder", str(self.folder)],
+                [*SERVE, "--host", self._host, *self._options],
                 cwd=PROJECT,
                 env=self._environment,
                 stdout=log,
@@ -94,13 +99,46 @@ class Served:
         target.write_bytes(recording.read_bytes())
         return str(target)
 
+    @property
+    def login(self) -> tuple[str, str] | None:
+        """User and password, if the server asks for them."""
+        file = self.folder / "prefect" / "api-login"
+        if not file.exists():
+            return None
+        user, password = file.read_text().split(":")
+        return user, password
+
+    def deployment(self, name: str = "transcribe/transcribe") -> str:
+        """The identifier of a deployment."""
+        url = f"{self.api}/deployments/name/{name}"
+        return str(httpx.get(url, auth=self.login, timeout=60).json()["id"])
+
+    def ask(self, path: str, **body: Any) -> Any:
+        """The answer to a POST that changes nothing."""
+        for _ in range(10):
+            answer = httpx.post(f"{self.api}/{path}", json=body, auth=self.login, timeout=60)
+            if answer.status_code != 503:
+                break
+            time.sleep(1)
+        assert answer.is_success, answer.text
+        return answer.json()
+
     def trigger(self, **parameters: Any) -> str:
-        deployment = httpx.get(f"{self.api}/deployments/name/transcribe/transcribe").json()["id"]
-        answer = httpx.post(
-            f"{self.api}/deployments/{deployment}/create_flow_run",
-            json={"parameters": {"model": "demo", **parameters}},
-            timeout=30,
-        )
+        return self.request_run({"parameters": {"model": "demo", **parameters}})
+
+    def request_run(self, body: dict[str, Any]) -> str:
+        """Start a run with any body; its identifier."""
+        for _ in range(10):
+            answer = httpx.post(
+                f"{self.api}/deployments/{self.deployment()}/create_flow_run",
+                # Not `json=`, which refuses NaN.
+                content=json.dumps(body),
+                headers={"content-type": "application/json"},
+                timeout=60,
+            )
+            if answer.status_code != 503:  # SQLite was busy for too long; nothing was done
+                break
+            time.sleep(1)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
@@ -118,6 +156,15 @@ class Served:
         answer = httpx.post(f"{self.api}/artifacts/filter", json={"artifacts": wanted}, timeout=30)
         (artifact,) = answer.json()
         return str(artifact["data"])
+
+    def worker_environment(self) -> dict[str, str]:
+        """What `deployments.serve` gives its workers, for one more."""
+        media, transcripts = self.folder / "media", self.folder / "transcripts"
+        return self._environment | {
+            "PREFECT_API_URL": self.api,
+            "LONGSCRIBE_MEDIA_ROOTS": f"{media}:{transcripts}",
+            "LONGSCRIBE_TRANSCRIPTS": str(transcripts),
+        }
 
     def _gone(self) -> bool:
         assert self._process is not None

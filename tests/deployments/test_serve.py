@@ -1,17 +1,13 @@
 """The whole service as `make serve` starts it: three ways in, restarts, a password."""
 
-import os
 import shutil
-import signal
-import subprocess
 import time
-from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.deployments.form import Form, runs_of
-from tests.deployments.served import PROJECT, SERVE, Served, free_port, wait_for
+from tests.deployments.served import Served, wait_for
 from tests.longscribe.browser import chromium, needs_chromium
 from tests.recordings import SAMPLE
 
@@ -74,31 +70,11 @@ def test_nothing_is_left_after_ctrl_c(served: Served) -> None:
     served.start()
 
 
-def test_exposed_server_asks_for_a_password(tmp_path: Path) -> None:
-    port = free_port()
-    log = (tmp_path / "log").open("wb")
-    environment = {
-        **{name: value for name, value in os.environ.items() if "PREFECT" not in name},
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-    }
-    process = subprocess.Popen(
-        [*SERVE, "--host", "0.0.0.0", "--port", str(port), "--folder", str(tmp_path)],
-        cwd=PROJECT,
-        env=environment,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    try:
-        wait_for(lambda: b"Ctrl-C stops it" in (tmp_path / "log").read_bytes(), 120)
-        login = tmp_path / "prefect" / "api-login"
-        assert login.stat().st_mode & 0o077 == 0
-        user, password = login.read_text().split(":")
-        url = f"http://127.0.0.1:{port}/api/flow_runs/count"
-        assert httpx.post(url, json={}).status_code == 401
-        assert httpx.post(url, json={}, auth=(user, password)).status_code == 200
-        assert password not in (tmp_path / "log").read_text()
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=90)
-        log.close()
+def test_exposed_server_asks_for_a_password(exposed: Served) -> None:
+    login = exposed.folder / "prefect" / "api-login"
+    assert login.stat().st_mode & 0o077 == 0
+    user, password = login.read_text().split(":")
+    url = f"{exposed.api}/flow_runs/count"
+    assert httpx.post(url, json={}).status_code == 401
+    assert httpx.post(url, json={}, auth=(user, password)).status_code == 200
+    assert password not in exposed.log.read_text()

@@ -8,13 +8,13 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
+from tests.deployments.conftest import Note
 from tests.deployments.form import Form, runs_of
 from tests.deployments.served import wait_for
 from tests.deployments.stack import MemoryWatch, Stack
@@ -27,16 +27,6 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 
 MARK = uuid.uuid4().hex[:6]  # of this run of the tests
 TWENTY = 20
-Note = Callable[[str, str], None]
-
-
-@pytest.fixture(scope="module")
-def note(request: pytest.FixtureRequest) -> Iterator[Note]:
-    """Takes figures, and prints them at the end."""
-    figures: list[str] = []
-    yield lambda what, figure: figures.append(f"{what}: {figure}")
-    with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
-        print("", *figures, sep="\n")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,9 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 @contextmanager
-def serving(answers: dict[str, Answer]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def serving(
+    answers: dict[str, Answer], host: str = "127.0.0.1"
+) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Answer GET requests by path; the server's URL, and the paths and Range headers asked for."""
     asked: list[tuple[str, str]] = []
 
@@ -21,11 +23,11 @@ def serving(answers: dict[str, Answer]) -> Iterator[tuple[str, list[tuple[str, s
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://{host}:{server.server_port}", asked
     finally:
         server.shutdown()
         thread.join()
@@ -64,3 +66,14 @@ def content(data: bytes, *, breaks_after: int | None = None, etag: str = '"1"') 
         request.close_connection = True
 
     return answer
+
+
+def endless(request: BaseHTTPRequestHandler) -> None:
+    """A file of no declared size that never ends."""
+    request.send_response(200)
+    request.end_headers()
+    try:
+        while True:
+            request.wfile.write(bytes(1 << 16))
+    except OSError:
+        pass

@@ -19,7 +19,7 @@ from longscribe.audio import probe
 from longscribe.destinations import check_destination, deliver
 from longscribe.errors import InputError, OptionError, OutputError, RecordingError, ResourceError
 from longscribe.places import name_of, shown
-from tests.longscribe.servers import Answer, content, serving, status
+from tests.longscribe.servers import Answer, content, endless, serving, status
 
 LOCAL = Access(private_hosts=("127.0.0.1",))
 DATA = bytes(range(256)) * 4000
@@ -164,16 +164,6 @@ def test_public_addresses(address: str, public: bool) -> None:
     assert is_public(ipaddress.ip_address(address)) is public
 
 
-def _endless(request: Any) -> None:
-    request.send_response(200)
-    request.end_headers()
-    try:
-        while True:
-            request.wfile.write(bytes(1 << 16))
-    except OSError:
-        pass
-
-
 HOSTILE_SERVERS: list[tuple[str, dict[str, Answer], str]] = [
     (
         "a redirect to this machine",
@@ -192,7 +182,7 @@ HOSTILE_SERVERS: list[tuple[str, dict[str, Answer], str]] = [
     ("a circle of redirects", {"/a.wav": status(302, Location="/a.wav")}, "more than 5 redirects"),
     ("a redirect to nowhere", {"/a.wav": status(302, Location="http://[/")}, "there is no host"),
     ("too much, as it says", {"/a.wav": content(bytes(2_000_000))}, "larger than the 1.5 MB"),
-    ("too much, unsaid", {"/a.wav": _endless}, "larger than the 1.5 MB"),
+    ("too much, unsaid", {"/a.wav": endless}, "larger than the 1.5 MB"),
     ("nothing", {}, "answered 404 Not Found"),
     ("no entry", {"/a.wav": status(403)}, "answered 403 Forbidden"),
     ("always busy", {"/a.wav": status(503)}, "answered 503"),
