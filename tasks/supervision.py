@@ -281,10 +281,19 @@ class Supervisor:
             )
 
     def _take_rest(self) -> Iterator[Done]:
-        """The chunks that had come back when the pool was lost."""
+        """The chunks that had come back when the pool was lost.
+
+        What failed counts as lost with it: Prefect hands a chunk to the pool on a thread, which may
+        find the pool gone (prefect 3.8, an AttributeError), and no chunk is to blame for that.
+        """
         while not self._finished.empty():
-            with suppress(BrokenExecutor, CancelledError):
-                yield from self._take()
+            future = self._finished.get()
+            try:
+                result = future.result()
+            except Exception:  # whatever it was, the chunk runs again
+                continue
+            if (chunk := self._under_way.pop(future, None)) is not None:
+                yield self._came_through(chunk, ChunkTranscript.model_validate_json(result))
 
     def _suspect(self, chunk: Chunk, how: str) -> Iterator[Done]:
         self._deaths[chunk.index] += 1

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psutil
 import pytest
@@ -126,9 +126,10 @@ def supervised(
     find_result: Callable[[Chunk], ChunkTranscript | None] = lambda _: None,
     timeout_s: float = 60.0,
     sizing: Sizing = SIZING,
+    instead: Callable[[Chunk], Any] = lambda _: None,
 ) -> tuple[list[Done], Sizing]:
     def submit(pool: Any, chunk: Chunk, batch_size: int) -> Any:
-        return pool.submit(
+        return instead(chunk) or pool.submit(
             pretend,
             {"label": chunk.label, "index": chunk.index, "folder": folder, "deeds": deeds},
         )
@@ -311,6 +312,35 @@ def test_a_run_that_was_stopped_as_a_whole_goes_on_with_its_workers(tmp_path: Pa
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_exit_that_the_executor_cannot_take_does_not_hang_the_run(tmp_path: Path) -> None:
     done, _ = supervised(tmp_path, {3: ["leave"]})
+    assert sorted(one.chunk.index for one in done if one.transcript) == [0, 1, 2, 3]
+
+
+class TooLate:
+    """Prefect's future of a chunk that its thread could not hand over: the pool was gone."""
+
+    def __init__(self) -> None:
+        self.task_run_id = uuid4()
+        self.comes_back: Callable[[], None] = lambda: None
+
+    def add_done_callback(self, callback: Callable[["TooLate"], None]) -> None:
+        self.comes_back = lambda: callback(self)
+
+    def result(self) -> str:
+        raise AttributeError("'NoneType' object has no attribute 'submit'")
+
+
+def test_a_chunk_that_found_its_pool_gone_runs_in_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    future, stop = TooLate(), Workers.stop
+
+    def stop_and_tell(workers: Workers, *, at_once: bool) -> None:
+        stop(workers, at_once=at_once)
+        future.comes_back()
+
+    monkeypatch.setattr(Workers, "stop", stop_and_tell)
+    late = {2: future}
+    done, _ = supervised(tmp_path, {0: ["die"]}, instead=lambda lost: late.pop(lost.index, None))
     assert sorted(one.chunk.index for one in done if one.transcript) == [0, 1, 2, 3]
 
 
