@@ -23,6 +23,9 @@ _ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_UI_API_URL": "/api",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # Recordings that wait for their turn are not late; and Prefect marks all of them at once, each
+    # in a transaction of its own: with two hundred, SQLite was locked so long that a start failed.
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
 }
 
 

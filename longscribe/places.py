@@ -22,6 +22,7 @@ WEB: Final = ("http", "https")
 FILE_SYSTEMS: Final = {"s3": "s3", "gs": "gs", "az": "az", "sftp": "sftp", "memory": ""}
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)(?:::.*)?://")  # fsspec chains them with ::
+_IPV6 = re.compile(r"(?<=//)\[[0-9A-Fa-f:.]+\]")  # its :: chains nothing
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 _LONGEST_NAME_BYTES = 200
 
@@ -92,7 +93,8 @@ def check_url(url: str, option: str) -> None:
         OptionError: unknown scheme, a chain of schemes, a secret in it, `..`, or no URL at all.
     """
     scheme = scheme_of(url)
-    if "::" in url.partition("?")[0] or scheme not in (*WEB, *FILE_SYSTEMS):
+    chained = "::" in _IPV6.sub("", url.partition("?")[0])
+    if chained or scheme not in (*WEB, *FILE_SYSTEMS):
         known = ", ".join(f"{known}://" for known in (*WEB, *FILE_SYSTEMS) if known != "memory")
         raise OptionError(
             f"{option}: {shown(url)} is not a kind of URL that can be used; give a path, or a URL "

@@ -37,7 +37,7 @@ _END = """
   work pool and the deployments, and with a deployment of their own run any command as the worker's
   user. The lists above bind those who may start `transcribe`; [nginx.conf](nginx.conf) has a door
   for callers who may no more than that, see their own runs and read transcripts.
-- A run may be started in a queue that nobody serves; it waits, and is shown as Late.
+- A run may be started in a queue that nobody serves; it waits for ever.
 - Names and tags of runs may be long; they take room in the database.
 """
 

@@ -1,6 +1,7 @@
 """nginx.conf as it is shipped, in front of a server with a password."""
 
 import base64
+import getpass
 import shutil
 import ssl
 import subprocess
@@ -55,7 +56,7 @@ class Proxy:
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         temporary = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
         (folder / "nginx.conf").write_text(
-            f"pid {folder}/pid; error_log stderr; events {{}}\n"
+            f"user {getpass.getuser()}; pid {folder}/pid; error_log stderr; events {{}}\n"
             f"http {{ access_log off; {temporary} include {folder}/longscribe.conf; }}\n"
         )
         self._tls = ssl.create_default_context(cafile=certificate)

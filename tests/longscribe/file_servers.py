@@ -1,21 +1,30 @@
 """Servers for the URLs of buckets and other machines: real protocols, on this machine."""
 
 import asyncio
+import shutil
+import socket
+import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
+import fsspec
 import pytest
+
+from longscribe.places import open_file_system
+
+_INSTALLED_BY = "make test-service installs it"
 
 
 @contextmanager
 def sftp_server(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[str]:
     """An SSH server for whoever has the key in HOME; the URL of `served/shared` in the folder."""
-    asyncssh = pytest.importorskip("asyncssh", reason="make test-service installs it")
-    pytest.importorskip("paramiko", reason="make test-service installs it")
+    asyncssh = pytest.importorskip("asyncssh", reason=_INSTALLED_BY)
+    pytest.importorskip("paramiko", reason=_INSTALLED_BY)
     served = folder / "served"
     keys = folder / "home" / ".ssh"
     (served / "shared").mkdir(parents=True)
@@ -67,8 +76,8 @@ def sftp_server(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[str]:
 @contextmanager
 def s3_server(environment: pytest.MonkeyPatch) -> Iterator[str]:
     """An S3 server with one bucket; the bucket's URL."""
-    moto = pytest.importorskip("moto.server", reason="make test-service installs it")
-    s3fs = pytest.importorskip("s3fs", reason="make test-service installs it")
+    moto = pytest.importorskip("moto.server", reason=_INSTALLED_BY)
+    s3fs = pytest.importorskip("s3fs", reason=_INSTALLED_BY)
     server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -88,3 +97,71 @@ def s3_server(environment: pytest.MonkeyPatch) -> Iterator[str]:
     finally:
         s3fs.S3FileSystem.clear_instance_cache()
         server.stop()
+
+
+@contextmanager
+def gs_server(environment: pytest.MonkeyPatch) -> Iterator[str]:
+    """An emulator of Google's storage with one bucket; the bucket's URL."""
+    # Before gcsfs is imported: it would ask over gRPC what kind of bucket it is, which the emulator
+    # does not speak.
+    environment.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    emulator = pytest.importorskip("gcp_storage_emulator.server", reason=_INSTALLED_BY)
+    gcsfs = pytest.importorskip("gcsfs", reason=_INSTALLED_BY)
+    port = free_port()
+    server = emulator.create_server("127.0.0.1", port, in_memory=True)
+    server.start()
+    environment.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+    environment.setitem(fsspec.config.conf, "gs", {"token": "anon"})
+    gcsfs.GCSFileSystem.clear_instance_cache()
+    try:
+        bucket = f"recordings-{uuid.uuid4().hex}"
+        gcsfs.GCSFileSystem(token="anon").mkdir(bucket)
+        yield f"gs://{bucket}"
+    finally:
+        gcsfs.GCSFileSystem.clear_instance_cache()
+        server.stop()
+
+
+@contextmanager
+def az_server(environment: pytest.MonkeyPatch) -> Iterator[str]:
+    """Azurite, Microsoft's own emulator, with one container; the container's URL."""
+    program = shutil.which("azurite-blob")
+    if program is None:
+        pytest.skip("azurite is not installed; npm install azurite")
+    adlfs = pytest.importorskip("adlfs", reason=_INSTALLED_BY)
+    port = free_port()
+    server = subprocess.Popen(
+        [
+            *(program, "--inMemoryPersistence", "--silent", "--skipApiVersionCheck"),
+            *("--disableTelemetry", "--blobHost", "127.0.0.1", "--blobPort", str(port)),
+        ]
+    )
+    environment.setenv(
+        "AZURE_STORAGE_CONNECTION_STRING",
+        # The account and the key that every Azurite has.
+        "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPL"
+        "lmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
+        f"BlobEndpoint=http://127.0.0.1:{port}/devstoreaccount1;",
+    )
+    adlfs.AzureBlobFileSystem.clear_instance_cache()
+    try:
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except ConnectionRefusedError:
+                assert server.poll() is None
+                time.sleep(0.2)
+        container = f"recordings-{uuid.uuid4().hex}"
+        open_file_system(f"az://{container}", "--recording")[0].mkdir(container)
+        yield f"az://{container}"
+    finally:
+        adlfs.AzureBlobFileSystem.clear_instance_cache()
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

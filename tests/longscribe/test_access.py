@@ -36,6 +36,7 @@ HOSTILE_PATHS = [
     {"recording": "memory://bucket/../other/a.wav"},
     {"recording": "memory://bucket/%2e%2e/other/a.wav"},
     {"recording": "s3://other/a.wav"},
+    {"recording": "https::file:///etc/passwd"},
     {"recording": "https://me:password@example.org/a.wav"},
     {"output_dir": "/etc"},
     {"output_dir": "../elsewhere"},
@@ -114,7 +115,10 @@ def test_what_is_inside_the_roots_is_allowed(media: Path) -> None:
         *("TCP/IP => TCP/IP", "pre fact => Prefect"),
         str(media / "names.txt"),
     )
-    for url in ("memory://bucket/in/a.wav", "https://example.org/a.wav"):
+    for url in (
+        *("memory://bucket/in/a.wav", "https://example.org/a.wav"),
+        "https://[2606:4700::1111]/a.wav",
+    ):
         assert access.confine(check_options(recording=url)).recording == url
     assert access.confine(check_options(recording="a.wav", model="turbo")).model == "turbo"
     # Of no one's home: a folder of that name, if there is one.

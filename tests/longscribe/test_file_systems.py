@@ -11,24 +11,28 @@ from longscribe.errors import OptionError, RecordingError
 from longscribe.inbox import Inbox
 from longscribe.places import open_file_system
 from longscribe.sources import fetch
-from tests.longscribe.file_servers import s3_server, sftp_server
+from tests.longscribe.file_servers import az_server, gs_server, s3_server, sftp_server
 
-pytestmark = pytest.mark.service
+pytestmark = [
+    pytest.mark.service,
+    # aiohttp, in gcsfs and adlfs: they give it a megabyte at once.
+    pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning"),
+]
 
 DATA = bytes(range(256)) * 12_000  # more than one block
 
 
-@pytest.fixture(params=["sftp", "s3"])
+BUCKETS = {"s3": s3_server, "gs": gs_server, "az": az_server}
+
+
+@pytest.fixture(params=["sftp", *BUCKETS])
 def root(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     """The URL of an empty folder or bucket."""
-    if request.param == "s3":
-        with s3_server(monkeypatch) as url:
-            yield url
-    else:
-        with sftp_server(tmp_path, monkeypatch) as url:
-            yield url
+    bucket = BUCKETS.get(request.param)
+    with bucket(monkeypatch) if bucket else sftp_server(tmp_path, monkeypatch) as url:
+        yield url
 
 
 def put(url: str, data: bytes) -> None:
