@@ -28,10 +28,14 @@ SECONDS_EACH = 4.0
 # What the schedule does, again and again, in a process of its own and without settling down.
 SWEEP = """
 import sys, time
+from contextlib import suppress
+from prefect.exceptions import PrefectHTTPStatusError
 from flows.inbox import inbox
 while True:
-    # A sweep that SQLite keeps waiting for too long fails; the next one does the rest.
-    inbox(sys.argv[1], sys.argv[2], settle_minutes=0.05, return_state=True)
+    # A sweep that SQLite keeps waiting for too long fails, or cannot even begin; the next one does
+    # the rest.
+    with suppress(PrefectHTTPStatusError):
+        inbox(sys.argv[1], sys.argv[2], settle_minutes=0.05, return_state=True)
     time.sleep(float(sys.argv[3]))
 """
 
