@@ -15,6 +15,7 @@ import psutil
 
 import flows
 from benchmarks.disturbance import (
+    DECODING,
     WITHIN_S,
     Bench,
     Outcome,
@@ -92,7 +93,7 @@ class Service:
             "model": "demo",
             "language": "en",
             "chunk_minutes": 0.5,
-            "batch_size": 1,
+            "decoding": DECODING,
             "formats": ["json", "txt"],
             "output_dir": str(self._bench.sandbox.outputs),
         }
