@@ -158,6 +158,7 @@ def _no_mount() -> str:
 
 def _block_outputs(bench: Bench, _: Run) -> None:
     shutil.rmtree(bench.output_folder, ignore_errors=True)
+    bench.output_folder.parent.mkdir(exist_ok=True)
     bench.output_folder.write_text("a file where the folder should be")
 
 
