@@ -158,6 +158,7 @@ def _no_mount() -> str:
 
 def _block_outputs(bench: Bench, _: Run) -> None:
     shutil.rmtree(bench.output_folder, ignore_errors=True)
+    bench.output_folder.parent.mkdir(exist_ok=True)
     bench.output_folder.write_text("a file where the folder should be")
 
 
@@ -191,15 +192,15 @@ EVENTS = [
     Event("a worker is killed (SIGKILL)", _send_to_worker(signal.SIGKILL)),
     Event("a worker crashes in native code (SIGSEGV)", _send_to_worker(signal.SIGSEGV)),
     Event(
-        "a worker hangs (SIGSTOP; deadline 12 s)",
+        "a worker hangs (SIGSTOP; deadline 24 s)",
         _send_to_worker(signal.SIGSTOP),
-        ("--chunk-timeout-minutes", "0.2"),
+        ("--chunk-timeout-minutes", "0.4"),
     ),
     Event("a worker is stopped (SIGSTOP) between two chunks", _stop_between_chunks),
     Event(
-        f"the whole run is stopped for {_OUTAGE_S:.0f} s (Ctrl-Z, `fg`; deadline 12 s)",
+        f"the whole run is stopped for {_OUTAGE_S:.0f} s (Ctrl-Z, `fg`; deadline 24 s)",
         _stop_all,
-        ("--chunk-timeout-minutes", "0.2"),
+        ("--chunk-timeout-minutes", "0.4"),
     ),
     Event("a chunk kills its worker each time", _poison),
     Event("the process that workers are forked from is killed", _kill_fork_server),

@@ -15,6 +15,7 @@ import psutil
 
 import flows
 from benchmarks.disturbance import (
+    DECODING,
     WITHIN_S,
     Bench,
     Outcome,
@@ -30,6 +31,7 @@ _MOST_RETRIES = 5
 _FORK_SERVER_S = 4.0  # the command starts it before its flow begins, a deployment's run cannot
 _TIMES_UNDISTURBED = 1.5
 _LINES_WITHIN_S = 1.0  # from a worker to the log
+_MOST_CLICKS = 5
 _CLICKED_AFTER_S = 3.0  # the worker reports a killed run a moment after others see it Crashed
 _ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 _LIMITED = """\
@@ -92,15 +94,16 @@ class Service:
             "model": "demo",
             "language": "en",
             "chunk_minutes": 0.5,
-            "batch_size": 1,
+            "decoding": DECODING,
             "formats": ["json", "txt"],
             "output_dir": str(self._bench.sandbox.outputs),
         }
-        made = httpx.post(
-            f"{self._api}/deployments/{found.raise_for_status().json()['id']}/create_flow_run",
-            json={"parameters": parameters},
-            timeout=60.0,
-        )
+        url = f"{self._api}/deployments/{found.raise_for_status().json()['id']}/create_flow_run"
+        for _ in range(_MOST_CLICKS):
+            made = httpx.post(url, json={"parameters": parameters}, timeout=60.0)
+            if made.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # its database was busy
+                break
+            time.sleep(_CLICKED_AFTER_S)
         return str(made.raise_for_status().json()["id"])
 
     def state(self, run_id: str) -> dict[str, Any]:

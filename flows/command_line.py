@@ -39,6 +39,8 @@ _PREFECT_DEFAULTS = {
     # A server that restarts, or is unreachable for some minutes, must not end a run: each retry
     # waits twice as long as the one before, at first 2 s, in all eight minutes.
     "PREFECT_CLIENT_MAX_RETRIES": "8",
+    # What a server answers while its database restarts; by itself Prefect gives up at once.
+    "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
 }
 
 _EPILOG = (
