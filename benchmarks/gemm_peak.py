@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import torch
 
+from longscribe.kernels import ZERO_CODE
+
 _ROWS = (1500, 6000)  # one window, four windows
 _WIDTHS = ((512, 2048), (768, 3072), (1280, 5120), (2048, 2048))  # inputs, outputs
 _MEASURE_S = 0.25
@@ -76,8 +78,12 @@ def int_mm(shape: Shape) -> Product:
 
 
 def onednn_linear(shape: Shape, output: torch.dtype) -> Product:
-    """The linear layer of oneDNN on signed 8-bit rows with a matrix packed ahead."""
-    rows, matrix = (_int8(tensor) for tensor in _random(shape))
+    """The linear layer of oneDNN on 8-bit rows as the engine has them, with a matrix packed ahead.
+
+    The rows are unsigned: without AMX oneDNN multiplies signed ones in a reference loop.
+    """
+    signed_rows, matrix = (_int8(tensor) for tensor in _random(shape))
+    rows = (signed_rows.to(torch.int16) + ZERO_CODE).to(torch.uint8)
     packed = torch.ops.onednn.qlinear_prepack(matrix, list(rows.shape))
     scales = torch.full((shape.outputs,), 0.01)
     zeros = torch.zeros(shape.outputs, dtype=torch.int)
@@ -85,7 +91,7 @@ def onednn_linear(shape: Shape, output: torch.dtype) -> Product:
 
     def product() -> torch.Tensor:
         result: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
-            rows, 0.01, 0, packed, scales, zeros, bias, 1.0, 0, output, "none", [], ""
+            rows, 0.01, ZERO_CODE, packed, scales, zeros, bias, 1.0, 0, output, "none", [], ""
         )
         return result
 
