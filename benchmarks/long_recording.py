@@ -3,8 +3,8 @@
 `python -m benchmarks.long_recording --seconds 4442.2` makes a held-out recording with the demo's
 generator, starts `longscribe` on it as a user would, watches its processes, and prints: time, word
 error rate, how far the last segments are off, how busy the cores were from the first chunk's start
-to the last one's end, the peak memory of parent and workers, and what came on stderr. The log is kept
-beside the recording.
+to the last one's end, the peak memory of parent and workers, and what came on stderr. The log is
+kept beside the recording.
 """
 
 import argparse
