@@ -3,20 +3,24 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import psutil
 
 from benchmarks.database import Database
 from benchmarks.sandbox import Run, Said, Sandbox, Server, same_segments
 
-# openai-whisper's own loop: a chunk takes seconds, in which something can happen to it, not tenths.
-DECODING = "sequential"
-OPTIONS = ("--chunk-minutes", "0.5", "-f", "json,txt", "--decoding", DECODING)
+# openai-whisper's own loop with wide beams: a chunk takes seconds, in which something can happen to it,
+# not tenths.
+DECODING: Final[Mapping[str, str | int]] = {"decoding": "sequential", "beam_size": 10}
+OPTIONS = (
+    *("--chunk-minutes", "0.5", "-f", "json,txt"),
+    *(word for name, value in DECODING.items() for word in (f"--{name}", str(value))),
+)
 FINISHED_BEFORE = 2
 _WELL_BEGUN_S = 0.7
 WITHIN_S = 600.0

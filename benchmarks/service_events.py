@@ -94,7 +94,7 @@ class Service:
             "model": "demo",
             "language": "en",
             "chunk_minutes": 0.5,
-            "decoding": DECODING,
+            **DECODING,
             "formats": ["json", "txt"],
             "output_dir": str(self._bench.sandbox.outputs),
         }

@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 import httpx
+from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -28,7 +29,7 @@ _UNFINISHED: Final = [StateType.PENDING, StateType.RUNNING]
 _PAGE: Final = 200
 _LOOK_AGAIN_S: Final = 0.5
 _LOOKS: Final = 3
-_SETTLED_WITHIN_S: Final = 5.0
+_SETTLED_WITHIN_S: Final = 300.0  # the run's own end waits for a server that is away even longer
 
 
 class LostTaskRuns:
@@ -82,15 +83,35 @@ def settle_rows(failed: Collection[str]) -> None:
     """At the end of a run: no row of its tasks may go on as Running, for nobody works on it.
 
     Rows are made from events. One is lost when the server or its database is away at that moment,
-    and taken for older than what the row says where the clock was set back in between.
+    and taken for older than what the row says where the clock was set back in between. A server
+    that is away just now is waited for.
 
     Args:
         failed: names of task runs that did not come through.
     """
     run = own_run()
     if run is not None:
-        flow_run_id = run.id
-        _in_background(lambda: _settle(flow_run_id, failed), _SETTLED_WITHIN_S)
+        flow_run_id, give_up_s = run.id, time.monotonic() + _SETTLED_WITHIN_S
+        _in_background(
+            lambda: _settle_when_it_answers(flow_run_id, failed, give_up_s), _SETTLED_WITHIN_S
+        )
+
+
+def _settle_when_it_answers(flow_run_id: UUID, failed: Collection[str], give_up_s: float) -> None:
+    is_waiting = False
+    while True:
+        try:
+            _settle(flow_run_id, failed)
+            return
+        except (httpx.HTTPError, PrefectHTTPStatusError):
+            if time.monotonic() > give_up_s:
+                raise
+        if not is_waiting:
+            get_run_logger().warning(
+                "The Prefect server does not answer: waiting, to show there how this run ended"
+            )
+            is_waiting = True
+        time.sleep(_LOOK_AGAIN_S)
 
 
 def _settle(flow_run_id: UUID, failed: Collection[str]) -> None:

@@ -1,8 +1,11 @@
 """Rows of runs whose process is gone: marked by the next run, unless somebody went on with them."""
 
+import time
 from pathlib import Path
+from typing import Literal
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from prefect import flow, task
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -10,6 +13,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext
 from prefect.states import AwaitingRetry, Cancelling, Completed, Running
 
+from tasks import crashed_runs
 from tasks.crashed_runs import mark_dead_runs, settle_rows
 
 
@@ -91,3 +95,32 @@ def test_rows_whose_end_did_not_reach_the_server_are_settled_at_the_end_of_the_r
             return [str(client.read_task_run(row.id).state_name) for row in rows]
 
     assert run() == ["Completed", "Crashed"]
+
+
+def test_a_server_that_is_away_at_the_end_of_the_run_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[float] = []
+
+    def away_twice(**options: Literal[True]) -> SyncPrefectClient:
+        asked.append(time.monotonic())
+        if len(asked) < 3:
+            raise httpx.ConnectError("refused")
+        return get_client(**options)
+
+    @flow
+    def run() -> str:
+        own = FlowRunContext.get()
+        assert own
+        assert own.flow_run
+        with get_client(sync_client=True) as client:
+            row = client.create_task_run(
+                chunk, flow_run_id=own.flow_run.id, name="one", dynamic_key="one", state=Running()
+            )
+            monkeypatch.setattr(crashed_runs, "get_client", away_twice)
+            settle_rows([])
+            return str(client.read_task_run(row.id).state_name)
+
+    assert run() == "Completed"
+    assert len(asked) == 3
+    assert caplog.text.count("The Prefect server does not answer") == 1
