@@ -14,8 +14,8 @@ import psutil
 from benchmarks.database import Database
 from benchmarks.sandbox import Run, Said, Sandbox, Server, same_segments
 
-# openai-whisper's own loop with wide beams: a chunk takes seconds, in which something can happen to it,
-# not tenths.
+# openai-whisper's own loop with wide beams: a chunk takes seconds, in which something can happen
+# to it, not tenths.
 DECODING: Final[Mapping[str, str | int]] = {"decoding": "sequential", "beam_size": 10}
 OPTIONS = (
     *("--chunk-minutes", "0.5", "-f", "json,txt"),
