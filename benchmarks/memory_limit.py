@@ -32,7 +32,8 @@ class MemoryGroup:
         self._folder.mkdir()
         v1 = first.is_dir()
         self._limit = self._folder / ("memory.limit_in_bytes" if v1 else "memory.max")
-        self._usage = self._folder / ("memory.usage_in_bytes" if v1 else "memory.current")
+        # Without files' pages, which the kernel takes back before it kills anybody.
+        self._kinds = ("rss", "shmem") if v1 else ("anon", "shmem")
         self._kills = self._folder / ("memory.oom_control" if v1 else "memory.events")
         self.limit(_PLENTY_BYTES)
 
@@ -47,7 +48,9 @@ class MemoryGroup:
 
     def tighten(self) -> int:
         """Allow little more than is in use; the new limit."""
-        limit_bytes = int(self._usage.read_text()) + _MORE_BYTES
+        fields = (line.split() for line in (self._folder / "memory.stat").read_text().splitlines())
+        in_use = {name: int(held_bytes) for name, held_bytes in fields}
+        limit_bytes = sum(in_use.get(kind, 0) for kind in self._kinds) + _MORE_BYTES
         self.limit(limit_bytes)
         return limit_bytes
 

@@ -4,6 +4,7 @@ from collections import Counter
 
 import click
 
+from flows.output import say
 from longscribe.cache import CACHE_VARIABLE, cache_entries, cache_folder, clean_cache
 from longscribe.errors import OptionError
 from longscribe.options import RunOptions, parse_bytes
@@ -41,15 +42,15 @@ def cache_command(clean: bool, keep_days: float, keep_size: str) -> int:
         raise OptionError(f"--keep-size: {error}.") from None
     if clean:
         removed = clean_cache(keep_days, largest_bytes, weights_too=True)
-        click.echo(f"Removed {len(removed)} file(s), {_shown(sum(e.size_bytes for e in removed))}")
+        say(f"Removed {len(removed)} file(s), {_shown(sum(e.size_bytes for e in removed))}")
     count: Counter[str] = Counter()
     size_bytes: Counter[str] = Counter()
     for entry in cache_entries():
         count[entry.kind] += 1
         size_bytes[entry.kind] += entry.size_bytes
-    click.echo(f"{cache_folder()} ({CACHE_VARIABLE} names another folder)")
+    say(f"{cache_folder()} ({CACHE_VARIABLE} names another folder)")
     for kind, words in _KINDS.items():
-        click.echo(f"{count[kind]:8d} file(s) {_shown(size_bytes[kind]):>10}  {words}")
+        say(f"{count[kind]:8d} file(s) {_shown(size_bytes[kind]):>10}  {words}")
     return 0
 
 

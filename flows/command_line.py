@@ -19,6 +19,7 @@ import click
 
 from flows.cache_command import cache_command
 from flows.embedded_server import EmbeddedServer, surely_needed
+from flows.output import say
 from longscribe.errors import InputError, LongscribeError, OptionError
 from longscribe.formats import output_name
 from longscribe.options import DEFAULT_FORMATS, FORMATS, RunOptions, check_options
@@ -301,7 +302,7 @@ def _run(options: RunOptions, show: bool) -> int:
     assert isinstance(summary, RunSummary)
     if show:
         for line in summary.lines:
-            click.echo(line)
+            say(line)
     return PARTIAL if summary.failed_chunks else OK
 
 
@@ -345,7 +346,7 @@ def _is_dashed_file(argument: str) -> bool:
 
 
 def _complain(sentence: str, code: int = BAD_INPUT) -> int:
-    click.echo(f"longscribe: {sentence}", err=True)
+    say(f"longscribe: {sentence}", error=True)
     return code
 
 

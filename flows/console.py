@@ -9,6 +9,7 @@ import prefect
 from rich.console import Console as RichConsole
 
 from flows.live_view import LiveView
+from flows.output import say
 from longscribe.live import LIVE_LOGGER
 
 _PREFECT_FOLDER = str(Path(prefect.__file__).parent)
@@ -41,11 +42,11 @@ class Console(logging.Handler):
             line = self.format(record)
             on_one_terminal = self._view is not None and sys.stderr.isatty()
             if record.levelno >= logging.ERROR and not on_one_terminal:
-                print(line, file=sys.stderr, flush=True)
+                say(line, error=True)
             elif self._out.is_terminal:
                 self._out.print(line, style=_style(record))
             else:
-                print(line, flush=True)
+                say(line)
         except Exception:  # a logging handler reports its own failure and never raises
             self.handleError(record)
 

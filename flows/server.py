@@ -3,13 +3,13 @@
 import os
 import time
 
-import click
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.context import refresh_global_settings_context
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 
 from flows.embedded_server import EmbeddedServer
+from flows.output import say
 from longscribe.errors import ServerError
 
 _START_WITHIN_S = 120.0  # the first start also makes the database
@@ -41,7 +41,7 @@ def connect(started: EmbeddedServer | None) -> None:
         return
     server = started or EmbeddedServer()
     _wait_until_it_answers(server)
-    click.echo(
+    say(
         f"No Prefect server is configured: an embedded one runs at {server.url} until this command "
         f"ends; `prefect server start` shows its runs later ({PREFECT_HOME.value()})"
     )
