@@ -18,7 +18,9 @@ from benchmarks.recordings import RESULTS_FOLDER, recording
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _PLENTY_BYTES = 8 << 30
-_MORE_BYTES = 30_000_000  # than is in use
+_MORE_BYTES = 10_000_000  # than is in use
+_STEP_BYTES = 5_000_000
+_MOST_TRIES = 100
 _ENDED_WITHIN_S = 30.0
 _TELLING = re.compile(r"worker\(s\)|Memory ran out|lost its worker|started again|Gap|Done in")
 
@@ -51,7 +53,13 @@ class MemoryGroup:
         fields = (line.split() for line in (self._folder / "memory.stat").read_text().splitlines())
         in_use = {name: int(held_bytes) for name, held_bytes in fields}
         limit_bytes = sum(in_use.get(kind, 0) for kind in self._kinds) + _MORE_BYTES
-        self.limit(limit_bytes)
+        for _ in range(_MOST_TRIES):
+            try:
+                self.limit(limit_bytes)
+            except OSError:  # version 1 refuses a limit that it cannot keep by taking back pages
+                limit_bytes += _STEP_BYTES
+            else:
+                break
         return limit_bytes
 
     def kills(self) -> int:

@@ -324,7 +324,8 @@ class Supervisor:
         little = self._available_bytes < _LITTLE_MEMORY * sizing.memory_per_worker_bytes
         scarce = kills > self._memory_kills or little
         self._memory_kills = kills
-        if -signal.SIGKILL not in killers.values() or not scarce:
+        # The kernel may take the fork server instead of one of those that it forked.
+        if not scarce or not {-signal.SIGKILL, FORK_SERVER_DIED}.intersection(killers.values()):
             return
         if sizing.workers > 1:
             update = {"workers": sizing.workers // 2}

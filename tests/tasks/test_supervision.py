@@ -358,12 +358,14 @@ def test_what_a_lost_chunk_left_behind_is_taken(tmp_path: Path) -> None:
     assert attempts(tmp_path).count(0) == 1
 
 
+@pytest.mark.parametrize("how", ["die", "orphan"])
 def test_memory_that_ran_out_means_fewer_workers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
+    """Whether the kernel took a worker, or the process that it was forked from."""
     kills = iter([0, *[1] * 99])
     monkeypatch.setattr(supervision, "out_of_memory_kills", lambda: next(kills))
-    done, sizing = supervised(tmp_path, {0: ["die"]})
+    done, sizing = supervised(tmp_path, {0: [how]})
     assert len([one for one in done if one.transcript]) == 4
     assert (sizing.workers, sizing.batch_size) == (1, 8)
 
