@@ -38,10 +38,16 @@ class Around(BaseModel):
 
 
 @pytest.fixture
-def leave_on_sigterm() -> Iterator[None]:
-    """As the command does: Prefect ends the run, and then passes the signal on."""
+def handlers() -> Iterator[None]:
+    """The command's for SIGTERM: Prefect ends the run, and then passes the signal on.
+
+    And Python's own for Ctrl-C, also where the tests are a job in the background: such a one starts
+    with SIGINT ignored.
+    """
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
+    signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, before)
 
 
@@ -50,7 +56,7 @@ def leave_on_sigterm() -> Iterator[None]:
     [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)],
 )
 def test_a_signal_within_pydantic_stops_the_run(
-    number: signal.Signals, stop: type[BaseException], leave_on_sigterm: None
+    number: signal.Signals, stop: type[BaseException], handlers: None
 ) -> None:
     ids = []
 
