@@ -24,12 +24,13 @@ from typing import Any
 
 import psutil
 
+from benchmarks.disturbance import OPTIONS
 from benchmarks.recordings import RESULTS_FOLDER, recording
 from benchmarks.sandbox import Run, Sandbox, Server, same_segments
 
 _DURATION_S = 600.0
 _SEED = 4711
-_OPTIONS = ["--chunk-minutes", "0.5", "--chunk-timeout-minutes", "0.5", "-f", "json,txt"]
+_OPTIONS = [*OPTIONS, "--chunk-timeout-minutes", "0.5"]
 _EVERY_S = (2.0, 9.0)
 _RESULTS_BYTES = 8 << 20
 _RUN_WITHIN_S = 900.0
