@@ -103,8 +103,11 @@ def _settle_when_it_answers(flow_run_id: UUID, failed: Collection[str], give_up_
         try:
             _settle(flow_run_id, failed)
             return
-        except (httpx.HTTPError, PrefectHTTPStatusError):
-            if time.monotonic() > give_up_s:
+        except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+            is_refusal = (
+                isinstance(error, httpx.HTTPStatusError) and not error.response.is_server_error
+            )
+            if is_refusal or time.monotonic() > give_up_s:
                 raise
         if not is_waiting:
             get_run_logger().warning(

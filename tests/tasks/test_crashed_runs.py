@@ -11,10 +11,19 @@ from prefect import flow, task
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import AwaitingRetry, Cancelling, Completed, Running
 
 from tasks import crashed_runs
 from tasks.crashed_runs import mark_dead_runs, settle_rows
+
+AWAY = httpx.ConnectError("refused")
+
+
+def answer(code: int) -> httpx.HTTPStatusError:
+    """What the client raises when the server answers so."""
+    request = httpx.Request("POST", "http://server/api/task_runs/filter")
+    return PrefectHTTPStatusError("", request=request, response=httpx.Response(code))
 
 
 @flow
@@ -97,15 +106,23 @@ def test_rows_whose_end_did_not_reach_the_server_are_settled_at_the_end_of_the_r
     assert run() == ["Completed", "Crashed"]
 
 
+@pytest.mark.parametrize(
+    ("failure", "asked_times", "state"),
+    [(AWAY, 3, "Completed"), (answer(500), 3, "Completed"), (answer(403), 1, "Running")],
+)
 def test_a_server_that_is_away_at_the_end_of_the_run_is_waited_for(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failure: Exception,
+    asked_times: int,
+    state: str,
 ) -> None:
     asked: list[float] = []
 
-    def away_twice(**options: Literal[True]) -> SyncPrefectClient:
+    def fails_twice(**options: Literal[True]) -> SyncPrefectClient:
         asked.append(time.monotonic())
         if len(asked) < 3:
-            raise httpx.ConnectError("refused")
+            raise failure
         return get_client(**options)
 
     @flow
@@ -117,10 +134,10 @@ def test_a_server_that_is_away_at_the_end_of_the_run_is_waited_for(
             row = client.create_task_run(
                 chunk, flow_run_id=own.flow_run.id, name="one", dynamic_key="one", state=Running()
             )
-            monkeypatch.setattr(crashed_runs, "get_client", away_twice)
+            monkeypatch.setattr(crashed_runs, "get_client", fails_twice)
             settle_rows([])
             return str(client.read_task_run(row.id).state_name)
 
-    assert run() == "Completed"
-    assert len(asked) == 3
-    assert caplog.text.count("The Prefect server does not answer") == 1
+    assert run() == state
+    assert len(asked) == asked_times
+    assert caplog.text.count("The Prefect server does not answer") == (asked_times > 1)
