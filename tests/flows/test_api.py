@@ -89,7 +89,9 @@ def test_the_same_in_python(worker: Path) -> None:
 
 
 def test_a_run_is_cancelled_and_leaves_nothing(worker: Path) -> None:
-    run = start(recording="meeting.opus", decoding="sequential", output_dir="cancelled")
+    # So slow that it is at work for a good while after the worker has learned of it.
+    slowly = {"decoding": "sequential", "beam_size": 20}
+    run = start(recording="meeting.opus", output_dir="cancelled", **slowly)
     wait_for(run, "RUNNING")
     shell(f"{START.partition('# Start.')[0]}\nRUN={run['id']}\n{CANCEL}")
     wait_for(run, "CANCELLED")
