@@ -7,6 +7,7 @@ the lines of the log that tell of it.
 """
 
 import argparse
+import errno
 import re
 import subprocess
 import sys
@@ -20,7 +21,6 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _PLENTY_BYTES = 8 << 30
 _MORE_BYTES = 10_000_000  # than is in use
 _STEP_BYTES = 5_000_000
-_MOST_TRIES = 100
 _ENDED_WITHIN_S = 30.0
 _TELLING = re.compile(r"worker\(s\)|Memory ran out|lost its worker|started again|Gap|Done in")
 
@@ -49,18 +49,19 @@ class MemoryGroup:
         self._limit.write_text(str(limit_bytes))
 
     def tighten(self) -> int:
-        """Allow little more than is in use; the new limit."""
+        """Allow little more than is in use and cannot be taken back; the new limit."""
         fields = (line.split() for line in (self._folder / "memory.stat").read_text().splitlines())
         in_use = {name: int(held_bytes) for name, held_bytes in fields}
         limit_bytes = sum(in_use.get(kind, 0) for kind in self._kinds) + _MORE_BYTES
-        for _ in range(_MOST_TRIES):
+        while True:
             try:
                 self.limit(limit_bytes)
-            except OSError:  # version 1 refuses a limit that it cannot keep by taking back pages
+                return limit_bytes
+            except OSError as error:
+                # Version 1 refuses a limit that it cannot keep by taking back pages.
+                if error.errno != errno.EBUSY:
+                    raise
                 limit_bytes += _STEP_BYTES
-            else:
-                break
-        return limit_bytes
 
     def kills(self) -> int:
         """Processes that the kernel has killed in it."""
