@@ -13,6 +13,7 @@ _DEFAULTS = RunOptions.model_fields
 _KINDS = {
     "results": "results of finished chunks",
     "plans": "where recordings were cut",
+    "digests": "digests of files of weights",
     "weights": "converted weights",
     "kernels": "compiled kernels",
 }

@@ -22,6 +22,7 @@ from flows.embedded_server import EmbeddedServer, surely_needed
 from flows.output import say
 from longscribe.errors import InputError, LongscribeError, OptionError
 from longscribe.formats import output_name
+from longscribe.importing import without_collections
 from longscribe.options import DEFAULT_FORMATS, FORMATS, RunOptions, check_options
 from longscribe.places import name_of
 from longscribe.scratch import keeping_names
@@ -233,13 +234,14 @@ def command(
     server = EmbeddedServer() if surely_needed() else None
     # Only now: importing Prefect takes seconds, which --help, bad options and the server need not
     # wait for. And with all that the run will need, while the server is on its way up.
-    import flows.transcribe  # noqa: F401
-    from flows.server import connect
-    from tasks.fork_server import start_fork_server
+    with without_collections():
+        import flows.transcribe  # noqa: F401
+        from flows.server import connected
+        from tasks.fork_server import start_fork_server
 
     start_fork_server()  # it is ready when the server is
-    connect(server)
-    return max((_run(options, show or verbose) for options in runs), key=_severity)
+    with connected(server):
+        return max((_run(options, show or verbose) for options in runs), key=_severity)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

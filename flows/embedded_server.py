@@ -36,8 +36,7 @@ class EmbeddedServer:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        self._command = [sys.executable, "-m", "prefect", "server", "start"]
-        self._command += ["--host", "127.0.0.1", "--port", str(port)]
+        self._command = [sys.executable, "-m", "flows.server_process", "127.0.0.1", str(port)]
         # Its UI otherwise looks for the API at port 4200, and finds no run.
         self._environment = {**os.environ, "PREFECT_SERVER_UI_API_URL": f"{self.url}/api"}
         self._starts = 0

@@ -2,20 +2,24 @@
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.context import refresh_global_settings_context
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from flows.embedded_server import EmbeddedServer
 from flows.output import say
 from longscribe.errors import ServerError
 
 _START_WITHIN_S = 120.0  # the first start also makes the database
+_ASK_EVERY_S = 0.02
 
 
-def connect(started: EmbeddedServer | None) -> None:
+@contextmanager
+def connected(started: EmbeddedServer | None) -> Iterator[None]:
     """Make this process, its threads and its workers talk to one Prefect server.
 
     Left to itself Prefect starts a temporary server in every process that finds none configured:
@@ -38,6 +42,7 @@ def connect(started: EmbeddedServer | None) -> None:
                 f"the Prefect server at {PREFECT_API_URL.value()} does not answer; start it, or "
                 "unset PREFECT_API_URL (or its profile) to use an embedded one."
             )
+        yield
         return
     server = started or EmbeddedServer()
     _wait_until_it_answers(server)
@@ -48,17 +53,23 @@ def connect(started: EmbeddedServer | None) -> None:
     # Not temporary_settings: those hold in one thread, and the pool's threads would start a server.
     os.environ["PREFECT_API_URL"] = f"{server.url}/api"
     refresh_global_settings_context()
+    # Heartbeats tell a server that outlives its runs of one that died. The thread that sends them
+    # sleeps for a second, and every run would wait for it at its end (`_send_heartbeats` in
+    # prefect/flow_engine.py).
+    with temporary_settings({"flows.heartbeat_frequency": None}):
+        yield
 
 
 def _wait_until_it_answers(server: EmbeddedServer) -> None:
     give_up_s = time.monotonic() + _START_WITHIN_S
-    while time.monotonic() < give_up_s and server.may_start:
-        try:
-            health = httpx.get(f"{server.url}/api/health", timeout=5.0)
-            if health.status_code == httpx.codes.OK:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
+    # One client for all tries: each new one reads the machine's certificates, some 20 ms of a core
+    # that the server needs to start.
+    with httpx.Client(timeout=5.0) as client:
+        while time.monotonic() < give_up_s and server.may_start:
+            with suppress(httpx.TransportError):
+                if client.get(f"{server.url}/api/health").status_code == httpx.codes.OK:
+                    return
+            time.sleep(_ASK_EVERY_S)
     raise ServerError(
         "the embedded Prefect server did not start; `prefect server start` shows why, or set "
         "PREFECT_API_URL to a server that runs."

@@ -11,9 +11,9 @@ from longscribe.drafts import remove_abandoned_drafts
 
 CACHE_VARIABLE: Final = "LONGSCRIBE_CACHE"
 
-Kind = Literal["results", "plans", "weights", "kernels"]
-_KINDS: Final[tuple[Kind, ...]] = ("results", "plans", "weights", "kernels")
-_RUNS_KEEP: Final[tuple[Kind, ...]] = ("results", "plans")
+Kind = Literal["results", "plans", "digests", "weights", "kernels"]
+_KINDS: Final[tuple[Kind, ...]] = ("results", "plans", "digests", "weights", "kernels")
+_RUNS_KEEP: Final[tuple[Kind, ...]] = ("results", "plans", "digests")
 
 # Half-converted weights (`.part`) of a process that was killed; a conversion takes a minute or two.
 _ABANDONED_AFTER_S = 3600.0
@@ -46,6 +46,11 @@ def plans_folder() -> Path:
     return cache_folder() / "plans"
 
 
+def digests_folder() -> Path:
+    """Where digests of files of weights are kept."""
+    return cache_folder() / "digests"
+
+
 def mark_used(path: Path) -> None:
     """Note that a file of the cache was used now: the least recently used are cleaned first."""
     with suppress(OSError):
@@ -76,7 +81,8 @@ def clean_cache(
     Returns:
         what was removed, abandoned drafts left out.
     """
-    for folder in {entry.path.parent for entry in _entries()} | {results_folder(), plans_folder()}:
+    ours = {results_folder(), plans_folder(), digests_folder()}
+    for folder in {entry.path.parent for entry in _entries()} | ours:
         remove_abandoned_drafts(folder)
     now_s = time.time()
     removed = [

@@ -15,6 +15,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 from longscribe.checkpoint import ModelDims, check_integrity, read_dims, sha256_of
+from longscribe.digests import kept_sha256
 from longscribe.errors import ModelError, OptionError
 from longscribe.languages import LANGUAGES
 
@@ -86,8 +87,7 @@ def resolve_model(
         path, sha256 = _official(name, model_dir, on_progress), OFFICIAL[name][0]
     else:
         path = _local(name)
-        check_integrity(path)
-        sha256 = sha256_of(path)
+        sha256 = kept_sha256(path, check_integrity)
     return ModelSpec(name=name, path=path, sha256=sha256, dims=read_dims(path))
 
 
@@ -151,7 +151,7 @@ def _official(name: str, model_dir: str, on_progress: OnProgress | None) -> Path
 def _complete(wanted: _Wanted) -> bool:
     if not wanted.target.is_file():
         return False
-    if sha256_of(wanted.target) == wanted.sha256:
+    if kept_sha256(wanted.target) == wanted.sha256:
         return True
     wanted.target.unlink()  # damaged, or left half-written by another tool
     return False

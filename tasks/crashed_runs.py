@@ -28,7 +28,8 @@ from tasks.own_run import own_run
 _UNFINISHED: Final = [StateType.PENDING, StateType.RUNNING]
 _PAGE: Final = 200
 _LOOK_AGAIN_S: Final = 0.5
-_LOOKS: Final = 3
+# Between looks at the end of a run for rows whose last events are on their way.
+_LATE_EVENTS_S: Final = (0.05, 0.1, 0.2, 0.4, 0.75)
 _SETTLED_WITHIN_S: Final = 300.0  # the run's own end waits for a server that is away even longer
 
 
@@ -119,11 +120,11 @@ def _settle_when_it_answers(flow_run_id: UUID, failed: Collection[str], give_up_
 
 def _settle(flow_run_id: UUID, failed: Collection[str]) -> None:
     with get_client(sync_client=True) as client:
-        for _ in range(_LOOKS):
+        for pause_s in _LATE_EVENTS_S:
             left = _unfinished(client, flow_run_id)
             if not left:
                 return
-            time.sleep(_LOOK_AGAIN_S)  # their events may be on their way
+            time.sleep(pause_s)
         for one in left:
             crashed: State[None] = Crashed(message="Its end did not reach the server.")
             state = crashed if one.name in failed else Completed()

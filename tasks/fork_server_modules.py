@@ -12,26 +12,25 @@ from tasks.fork_server import process_that_started_it
 end_with_parent(process_that_started_it())
 
 from longscribe.cache import cache_folder
+from longscribe.importing import without_collections
 from longscribe.processor import set_up_numba
 
 set_up_numba(cache_folder() / "kernels")
 
-import gc
+# A collection in a worker would write to, and so copy, the pages that all share.
+with without_collections():
+    import prefect.task_engine
+    import threadpoolctl
+    from numba.core.registry import cpu_target
 
-import prefect.task_engine
-import threadpoolctl
-from numba.core.registry import cpu_target
+    import longscribe.batched
+    import longscribe.decoding
+    import longscribe.int8_network
+    import longscribe.sequential
+    import tasks.transcribe_chunk
+    import tasks.worker
 
-import longscribe.batched
-import longscribe.decoding
-import longscribe.int8_network
-import longscribe.sequential
-import tasks.transcribe_chunk
-import tasks.worker
-
-# What numba imports with the first kernel; no kernel itself: its threads must start after a fork.
-cpu_target.typing_context.refresh()
-cpu_target.target_context.refresh()
-
-gc.collect()
-gc.freeze()  # a collection in a worker would write to, and so copy, the pages that all share
+    # What numba imports with the first kernel; no kernel itself: its threads must start after a
+    # fork.
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()

@@ -12,10 +12,10 @@ import psutil
 
 SCRIPT = """
 import os, time
-from flows.server import connect
-connect(None)
-print(os.environ["PREFECT_API_URL"], flush=True)
-time.sleep(300)
+from flows.server import connected
+with connected(None):
+    print(os.environ["PREFECT_API_URL"], flush=True)
+    time.sleep(300)
 """
 
 

@@ -96,7 +96,7 @@ def test_results_that_cannot_be_kept_are_said_once_and_used_all_the_same(
 ) -> None:
     chunks = [chunk(index, tmp_path / "none.pcm", ()) for index in range(3)]
     spec = resolve_model("demo")
-    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept").mkdir(exist_ok=True)
     (tmp_path / "kept" / "results").write_text("a file where the folder should be")
     outcome: Transcribed = transcribe_all(chunks, spec, tmp_path)
     assert len(outcome.results) == 3
