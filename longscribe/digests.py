@@ -19,8 +19,8 @@ from longscribe.cache import digests_folder, mark_used
 from longscribe.checkpoint import sha256_of
 from longscribe.drafts import replace_file
 
-# A file written to again in the same tick of the file system's clock would look unchanged (Git calls
-# it racy): the digest of one that has just changed is not kept. Some file systems count in 2 s.
+# A file written to again in the same tick of the file system's clock would look unchanged (racy, as
+# Git says): the digest of one that has just changed is not kept. Some file systems count in 2 s.
 _SETTLED_AFTER_S: Final = 3.0
 
 

@@ -11,7 +11,6 @@ from longscribe.cache import digests_folder
 from longscribe.digests import kept_sha256
 
 
-
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
     """The files that were read for their digest."""
