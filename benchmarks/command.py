@@ -14,6 +14,7 @@ _READY = re.compile(r"\bWorkers and model were ready after ([\d.]+) s")
 _SIZED = re.compile(r"\b(\d+) worker\(s\) x .* batches of (\d+) windows")
 _CHUNK_DONE = re.compile(r"\bChunk \d+ of \d+ done: .* (\d+) windows, (\d+) fell back")
 _CHUNK_STARTED = re.compile(r"\bChunk \d+ of \d+ started: \S+ ([\d.]+) s")
+_ANY_CHUNK_DONE = re.compile(r"\bChunk \d+ of \d+ done: ")
 _CHUNK_WORK = re.compile(r"\bChunk \d+ of \d+ done: .* segments, ([\d.]+) s, .*\bCPU (\d+) %")
 
 
@@ -93,6 +94,22 @@ def seconds_to_first_chunk(lines: Iterable[tuple[float, str]]) -> float:
         if _CHUNK_STARTED.search(text):
             return after_s
     raise ValueError("no chunk was started")
+
+
+def transcribing_s(lines: Sequence[tuple[float, str]]) -> float:
+    """Seconds from the first chunk's start to the last one's end.
+
+    Args:
+        lines: of its output, with the seconds after which each came.
+
+    Raises:
+        ValueError: no chunk was started, or none was done.
+    """
+    began_s = seconds_to_first_chunk(lines)
+    done_s = [after_s for after_s, text in lines if _ANY_CHUNK_DONE.search(text)]
+    if not done_s:
+        raise ValueError("no chunk was done")
+    return max(done_s) - began_s
 
 
 def sized(log: str) -> Sized:

@@ -1,14 +1,22 @@
 """What an hour of recording costs with the `longscribe` command, for short and for long recordings.
 
 `python -m benchmarks.cost` transcribes 10 minutes, 1 hour and 10 hours (the hour repeated) with the
-widened base model, and prints seconds and core-seconds per hour of recording: fixed costs show in
-the short ones, whatever grows with the length in the long ones; "chunks' core-seconds" leave the
-fixed costs out. `first chunk after s` is the time from the command's start until a chunk is under
-way. Options after -- go to the command: `python -m benchmarks.cost --minutes 10 60 -- --speed 1.0`.
+widened base model, and prints what an hour of recording took of it:
+
+- the whole command, in seconds and core-seconds: what every command needs, such as Prefect's start,
+  shows in short recordings;
+- transcribing, from the first chunk's start to the last one's end: whatever grows faster than the
+  recording, or is lost at chunks' ends, shows in one of the lengths;
+- the chunks' own core-seconds.
+
+`first chunk after s` runs from the start of the command until a chunk is under way, `ending s`
+from the end of the last one until the command is over. Medians of `--rounds`, the lengths in
+turn. Options after -- go to the command: `python -m benchmarks.cost --minutes 10 -- --speed 1.0`.
 """
 
 import argparse
 import shutil
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +26,7 @@ from benchmarks.command import (
     chunks_core_s,
     command_line,
     seconds_to_first_chunk,
+    transcribing_s,
     warm_up,
     written_transcript,
 )
@@ -28,6 +37,7 @@ from benchmarks.widen import WIDENABLE, widened
 
 _HOUR_S = 3600.0
 _WARM_UP_S = 20.0
+_MEMORY_EVERY_S = 3.0  # each look takes some 30 ms of a core that the run wants
 
 
 class Cost(NamedTuple):
@@ -51,7 +61,8 @@ def run_command(heard: Recording, model: Path, options: Sequence[str], folder: P
     """
     log = folder / "cost.log"
     output = folder / "cost"
-    watched = watch(command_line(heard.path, model, output, options), log)
+    command = command_line(heard.path, model, output, options)
+    watched = watch(command, log, memory_every_s=_MEMORY_EVERY_S)
     if watched.exit_code != 0:
         sys.exit(f"longscribe ended with {watched.exit_code}; see {log}")
     text: str = written_transcript(heard.path, output)["text"]
@@ -60,29 +71,41 @@ def run_command(heard: Recording, model: Path, options: Sequence[str], folder: P
 
 
 _HEADINGS = (
-    "minutes of recording", "seconds", "first chunk after s", "x real time", "seconds per hour",
-    "core-seconds per hour", "chunks' core-seconds per hour",
-    "cores busy", "peak memory MB", "WER %",
+    "minutes of recording", "seconds", "first chunk after s", "ending s", "x real time",
+    "seconds per hour", "transcribing, seconds per hour", "core-seconds per hour",
+    "chunks' core-seconds per hour", "cores busy", "peak memory MB", "WER %",
 )  # fmt: skip
 
 
-def table_line(cost: Cost) -> str:
-    """A run as a line of the table."""
+def table_line(costs: Sequence[Cost]) -> str:
+    """The medians of runs on one recording as a line of the table."""
+    rows = [_figures(cost) for cost in costs]
+    medians = [statistics.median(figures) for figures in zip(*rows, strict=True)]
+    cells = [f"{costs[0].duration_s / 60:g}"]
+    cells += [f"{median:.{digits}f}" for median, digits in zip(medians, _DIGITS, strict=True)]
+    return "| " + " | ".join(cells) + " |"
+
+
+_DIGITS = (1, 1, 1, 1, 1, 2, 1, 1, 2, 0, 2)
+
+
+def _figures(cost: Cost) -> tuple[float, ...]:
     watched = cost.watched
     log = "\n".join(text for _, text in watched.lines)
-    cells = (
-        f"{cost.duration_s / 60:g}",
-        f"{watched.wall_s:.1f}",
-        f"{seconds_to_first_chunk(watched.lines):.1f}",
-        f"{cost.duration_s / watched.wall_s:.1f}",
-        f"{watched.wall_s / cost.hours:.1f}",
-        f"{watched.cpu_s / cost.hours:.1f}",
-        f"{chunks_core_s(log) / cost.hours:.1f}",
-        f"{watched.cores_busy:.2f}",
-        f"{watched.peak_pss_bytes / 1e6:.0f}",
-        f"{100 * cost.word_error_rate:.2f}",
+    before_s, chunks_s = seconds_to_first_chunk(watched.lines), transcribing_s(watched.lines)
+    return (
+        watched.wall_s,
+        before_s,
+        watched.wall_s - before_s - chunks_s,
+        cost.duration_s / watched.wall_s,
+        watched.wall_s / cost.hours,
+        chunks_s / cost.hours,
+        watched.cpu_s / cost.hours,
+        chunks_core_s(log) / cost.hours,
+        watched.cores_busy,
+        watched.peak_pss_bytes / 1e6,
+        100 * cost.word_error_rate,
     )
-    return "| " + " | ".join(cells) + " |"
 
 
 def _recording(duration_s: float, seed: int, folder: Path) -> Recording:
@@ -97,6 +120,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, nargs="+", default=[10.0, 60.0, 600.0])
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--size", choices=WIDENABLE, default="base")
     parser.add_argument("--seed", type=int, default=4242)
     parser.add_argument("--folder", type=Path, default=RESULTS_FOLDER)
@@ -110,9 +134,13 @@ def main() -> None:
     warm_up(short.path, model, arguments.folder, arguments.options)
     print(f"{describe_machine()}\nlongscribe --model {model} {' '.join(arguments.options)}\n")
     print("| " + " | ".join(_HEADINGS) + " |\n" + "|---:" * len(_HEADINGS) + "|", flush=True)
-    for heard in recordings:
-        cost = run_command(heard, model, arguments.options, arguments.folder)
-        print(table_line(cost), flush=True)
+    costs: list[list[Cost]] = [[] for _ in recordings]
+    for _ in range(arguments.rounds):
+        for heard, of_it in zip(recordings, costs, strict=True):
+            of_it.append(run_command(heard, model, arguments.options, arguments.folder))
+            print(table_line(of_it[-1:]), flush=True)
+    if arguments.rounds > 1:
+        print(f"\nMedians of {arguments.rounds} rounds:\n\n" + "\n".join(map(table_line, costs)))
 
 
 if __name__ == "__main__":

@@ -46,6 +46,11 @@ class ModelDims(BaseModel):
         return encoder + decoder + self.n_audio_ctx * audio
 
     @property
+    def shallow(self) -> "ModelDims":
+        """Those of the first layers alone."""
+        return self.model_copy(update={"n_audio_layer": 1, "n_text_layer": 1})
+
+    @property
     def is_multilingual(self) -> bool:
         """False for the .en models, told by their vocabulary as whisper/model.py does."""
         return self.n_vocab >= 51865

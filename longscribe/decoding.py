@@ -98,13 +98,13 @@ def prepare(spec: ModelSpec, options: DecodingOptions) -> None:
     chosen = arithmetic(options)
     if options.decoding == "batched":
         with torch.no_grad():
-            _rehearse(load(spec, chosen), options)
+            _rehearse(load(spec, chosen).shallow(), options)
     else:
         load_upstream(spec, chosen.device)
 
 
 def _rehearse(network: Network, options: DecodingOptions) -> None:
-    """Hear one silent window: the first one compiles or loads the kernels and reads all weights.
+    """Hear one silent window: the first one compiles or loads the kernels.
 
     In the first chunk that would be a second or two of its time, from which the run learns its
     pace; here the recording is still being prepared.

@@ -4,6 +4,7 @@ On a CPU it is the exact one that int8 is measured against; on a GPU it is the o
 """
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -83,6 +84,13 @@ class FloatNetwork:
             for i in range(dims.n_text_layer)
         ]
         self.cross: list[tuple[Tensor, Tensor]] = []
+
+    def shallow(self) -> "FloatNetwork":
+        """The first layers alone; see `Network.shallow`."""
+        first = copy(self)
+        first.dims = self.dims.shallow
+        first._encoder, first.decoder, first.cross = self._encoder[:1], self.decoder[:1], []
+        return first
 
     def encode(self, mels: Sequence[Tensor]) -> None:
         """Listen to windows; see `Network.encode`."""

@@ -7,6 +7,7 @@ way is in benchmarks/NOTES.md.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,13 @@ class Int8Network:
         self._decoder_norm = _Norm(weights, "decoder.ln")
         self._logits: PackedLinear = weights["logits"]
         self._cross: list[CrossCache] = []
+
+    def shallow(self) -> "Int8Network":
+        """The first layers alone; see `Network.shallow`."""
+        first = copy(self)
+        first.dims = self.dims.shallow
+        first._encoder, first._decoder, first._cross = self._encoder[:1], self._decoder[:1], []
+        return first
 
     def encode(self, mels: Sequence[Tensor]) -> None:
         """Listen to windows; see `Network.encode`."""

@@ -81,6 +81,7 @@ def mapped(spec: ModelSpec, stored: Stored) -> dict[str, Any]:
             if content is None:
                 _convert(spec, stored, path)
                 content = torch.load(path, mmap=True, weights_only=True)
+        _read_ahead(path)
     except OSError as error:
         raise ModelError(
             f"the converted weights cannot be kept in {path.parent}: {error.strerror or error}; "
@@ -128,6 +129,12 @@ def _open(path: Path) -> dict[str, Any] | None:
         path.unlink(missing_ok=True)  # cut short by a full disk or a crash of the machine
         return None
     return content
+
+
+def _read_ahead(path: Path) -> None:
+    """Have the kernel read a file into its memory meanwhile: the first window needs all of it."""
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def _convert(spec: ModelSpec, stored: Stored, path: Path) -> None:

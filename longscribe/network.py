@@ -42,6 +42,9 @@ class Network(Protocol):
 
     dims: ModelDims
 
+    def shallow(self) -> "Network":
+        """The first layers alone: all the kernels of the whole, in a fraction of its time."""
+
     def encode(self, mels: Sequence[Tensor]) -> None:
         """Listen to windows, each a log-mel spectrogram (n_mels, 3000) float32."""
 

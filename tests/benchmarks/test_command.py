@@ -9,6 +9,7 @@ from benchmarks.command import (
     command_line,
     seconds_to_first_chunk,
     sized,
+    transcribing_s,
     windows_and_fallbacks,
     working_s,
     written_transcript,
@@ -52,6 +53,14 @@ def test_windows_of_all_chunks() -> None:
 
 def test_work_of_the_chunks_themselves() -> None:
     assert chunks_core_s(LOG) == pytest.approx(0.99 * (18.5 + 19.1))
+
+
+def test_from_the_first_chunk_to_the_last() -> None:
+    lines = list(enumerate(LOG.splitlines(), start=1))
+    assert transcribing_s(lines) == 10 - 5
+    for missing in ("started", "done:"):
+        with pytest.raises(ValueError, match="no chunk"):
+            transcribing_s(list(enumerate(without(missing).splitlines())))
 
 
 def test_the_first_chunk_under_way() -> None:
