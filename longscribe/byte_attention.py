@@ -6,9 +6,6 @@ SageAttention, arXiv:2410.02367), weights are bytes relative to the largest of t
 and their sum is taken before they are rounded. Scores never leave the core's first cache: each part
 of them is weighed and multiplied with the values before the next is computed (FlashAttention,
 arXiv:2205.14135).
-
-numba has no words for `vpdpbusd` (Intel's intrinsics guide, AVX512_VNNI), which adds products of
-four unsigned and four signed bytes to each of 16 sums, so it is given to LLVM.
 """
 
 from typing import Any
@@ -20,6 +17,7 @@ from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from longscribe.byte_products import GROUP, Rows, sums_of_products
 from longscribe.kernels import (
     CONTEXT,
     HEAD_DIM,
@@ -39,11 +37,6 @@ _ACROSS = 4
 _TILE = _ACROSS * LANES  # positions, or channels of values, whose sums are in registers
 _PART = 256  # positions whose scores are weighed together
 POSITIONS = -(-CONTEXT // _PART) * _PART  # with those that fill up the last part
-_GROUP = 4  # bytes that one instruction multiplies and adds up
-
-_TILE_BYTES = _TILE * HEAD_DIM
-_PART_BYTES = _PART * HEAD_DIM
-_GROUP_BYTES = _GROUP * _TILE
 
 _LOG2_E = np.float32(1.4426950408889634)
 _LN_2 = np.float32(0.6931471805599453)
@@ -52,40 +45,11 @@ _LARGEST_CODE = 255.0
 _LOG2_LARGEST_CODE = 7.994353436858858
 
 
-def _products(vectors: Vectors, rows: int, row_bytes: int, columns: int, groups: int) -> Any:
-    """Sums of products of unsigned rows and signed columns: `_ROWS` x `_ACROSS` vectors.
-
-    Args:
-        vectors: writes into the function.
-        rows: address of the first row's bytes.
-        row_bytes: from one row to the next.
-        columns: address of the columns, group by group, a group's columns side by side.
-        groups: of four bytes.
-    """
-    builder = vectors.builder
-    zero = ir.Constant(INTS, [0] * LANES)
-    sums = [[vectors.variable(zero) for _ in range(_ACROSS)] for _ in range(_ROWS)]
-    number = ir.IntType(32)
-    with cgutils.for_range(builder, size(groups)) as loop:
-        column = builder.gep(columns, [builder.mul(loop.index, size(_GROUP_BYTES))])
-        row = builder.gep(rows, [builder.mul(loop.index, size(_GROUP))])
-        right = [
-            vectors.load(INTS, builder.gep(column, [size(4 * LANES * i)])) for i in range(_ACROSS)
-        ]
-        for i in range(_ROWS):
-            left = vectors.all(vectors.load(number, builder.gep(row, [size(i * row_bytes)])))
-            for j in range(_ACROSS):
-                added = vectors.call(
-                    "x86.avx512.vpdpbusd.512", INTS, builder.load(sums[i][j]), left, right[j]
-                )
-                builder.store(added, sums[i][j])
-    return [[builder.load(place) for place in line] for line in sums]
-
-
 def _emit_scores(context: Any, builder: Any, signature: Any, values: Any) -> Any:
     vectors = Vectors(context, builder, signature.args, values)
     first_row, first_position = values[1], values[4]
-    rows = vectors.at(0, builder.mul(first_row, size(HEAD_DIM)))
+    start = vectors.at(0, builder.mul(first_row, size(HEAD_DIM)))
+    rows = Rows(start, _ROWS, row_bytes=HEAD_DIM, group_bytes=GROUP)
     scales = [
         vectors.all(vectors.load(ir.FloatType(), vectors.at(2, offset)))
         for offset in (builder.mul(builder.add(first_row, size(i)), size(4)) for i in range(_ROWS))
@@ -94,7 +58,7 @@ def _emit_scores(context: Any, builder: Any, signature: Any, values: Any) -> Any
     with cgutils.for_range_slice(builder, size(0), size(_PART), size(_TILE)) as (tile, _):
         position = builder.add(first_position, tile)
         columns = vectors.at(3, builder.mul(position, size(HEAD_DIM)))
-        sums = _products(vectors, rows, HEAD_DIM, columns, HEAD_DIM // _GROUP)
+        sums = sums_of_products(vectors, rows, columns, size(HEAD_DIM // GROUP), _ACROSS)
         for j in range(_ACROSS):
             place_bytes = builder.mul(builder.add(position, size(j * LANES)), size(4))
             key_scale, key_start, value_log2 = (
@@ -143,7 +107,8 @@ def _emit_weights(context: Any, builder: Any, signature: Any, values: Any) -> An
 def _emit_values(context: Any, builder: Any, signature: Any, values: Any) -> Any:
     vectors = Vectors(context, builder, signature.args, values)
     columns = vectors.at(1, builder.mul(values[2], size(HEAD_DIM)))
-    sums = _products(vectors, vectors.at(0), _PART, columns, _PART // _GROUP)
+    rows = Rows(vectors.at(0), _ROWS, row_bytes=_PART, group_bytes=GROUP)
+    sums = sums_of_products(vectors, rows, columns, size(_PART // GROUP), _ACROSS)
     for i in range(_ROWS):
         before, now = (
             vectors.all(vectors.load(ir.FloatType(), vectors.at(array, size(4 * i))))
@@ -211,7 +176,7 @@ def _pack_keys(keys: Any, mean: Any, packed: Any, scales: Any, starts: Any) -> N
         if t >= CONTEXT:
             scales[t] = starts[t] = np.float32(0.0)
             for j in range(HEAD_DIM):
-                packed[tile, j // _GROUP, place, j % _GROUP] = 0
+                packed[tile, j // GROUP, place, j % GROUP] = 0
             continue
         for j in range(HEAD_DIM):
             row[j] = keys[t, j] - mean[j]
@@ -222,7 +187,7 @@ def _pack_keys(keys: Any, mean: Any, packed: Any, scales: Any, starts: Any) -> N
         for j in range(HEAD_DIM):
             code = rounded(row[j] * inverse)
             total += np.int32(code)
-            packed[tile, j // _GROUP, place, j % _GROUP] = code
+            packed[tile, j // GROUP, place, j % GROUP] = code
         # The queries' codes stand around ZERO_CODE.
         starts[t] = -np.float32(ZERO_CODE) * np.float32(total) * scales[t]
 
@@ -231,7 +196,7 @@ def _pack_keys(keys: Any, mean: Any, packed: Any, scales: Any, starts: Any) -> N
 def _pack_values(values: Any, packed: Any, log2s: Any, inverses: Any) -> None:
     """Values as signed bytes, those of four positions side by side, and their scales."""
     for t in range(POSITIONS):
-        group, place = t // _GROUP, t % _GROUP
+        group, place = t // GROUP, t % GROUP
         if t >= CONTEXT:
             log2s[t], inverses[t] = _LOWEST, np.float32(0.0)
             for j in range(HEAD_DIM):
@@ -263,10 +228,10 @@ def attention(heads: Any, out: Any) -> None:
                 mean[j] += heads[1, h, t, j]
         for j in range(HEAD_DIM):
             mean[j] /= np.float32(CONTEXT)
-        keys = np.empty((POSITIONS // _TILE, HEAD_DIM // _GROUP, _TILE, _GROUP), np.int8)
+        keys = np.empty((POSITIONS // _TILE, HEAD_DIM // GROUP, _TILE, GROUP), np.int8)
         key_scales, key_starts = np.empty(POSITIONS, np.float32), np.empty(POSITIONS, np.float32)
         _pack_keys(heads[1, h], mean, keys, key_scales, key_starts)
-        values = np.empty((POSITIONS // _GROUP, HEAD_DIM, _GROUP), np.int8)
+        values = np.empty((POSITIONS // GROUP, HEAD_DIM, GROUP), np.int8)
         value_log2s = np.empty(POSITIONS, np.float32)
         value_inverses = np.empty(POSITIONS, np.float32)
         _pack_values(heads[2, h], values, value_log2s, value_inverses)

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
 from numba import prange, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from longscribe.kernels import (
@@ -23,6 +21,7 @@ from longscribe.kernels import (
     largest_size,
     rounded,
 )
+from longscribe.vectors import Vectors
 
 BLOCK = 64  # positions whose keys lie together, transposed
 BLOCKS = -(-CONTEXT // BLOCK)
@@ -61,15 +60,8 @@ def _fetch_ahead(typing_context: Any, array: Any, offset_bytes: Any) -> Any:
     signature = types.void(array, offset_bytes)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = context.make_array(signature.args[0])(context, builder, arguments[0])
-        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        pointer = builder.gep(builder.bitcast(view.data, byte), [arguments[1]])
-        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
-        function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-            builder.module, kind, "llvm.prefetch.p0"
-        )
-        read, keep_in_l2, data = number(0), number(2), number(1)
-        builder.call(function, [pointer, read, keep_in_l2, data])
+        vectors = Vectors(context, builder, signature.args, arguments)
+        vectors.fetch(vectors.at(0, arguments[1]))
         return context.get_dummy_value()
 
     return signature, generate

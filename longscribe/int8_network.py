@@ -22,7 +22,7 @@ from longscribe.checkpoint import ModelDims
 from longscribe.cross_attention import BLOCK, CrossCache
 from longscribe.int8_session import Int8Session, SelfCaches
 from longscribe.kernels import CONTEXT, HEAD_DIM
-from longscribe.mapped_weights import PackedLinear, mapped
+from longscribe.mapped_weights import PackedLinear, TiledLinear, mapped
 from longscribe.matrix_unit import MatrixUnitAttention
 from longscribe.network import Attention, Heads, Session
 from longscribe.processor import has_bfloat16_products, has_byte_products, has_matrix_unit
@@ -46,7 +46,7 @@ class _Codes:
 class _Linear:
     """A packed layer: `raw(codes)` is the product that `raw * scales + bias` completes."""
 
-    def __init__(self, packed: PackedLinear) -> None:
+    def __init__(self, packed: PackedLinear | TiledLinear) -> None:
         self._packed = packed
         self.bias: _Floats = packed.bias.numpy()
 
@@ -105,7 +105,7 @@ class Int8Network:
             for i in range(self.dims.n_text_layer)
         ]
         self._decoder_norm = _Norm(weights, "decoder.ln")
-        self._logits: PackedLinear = weights["logits"]
+        self._logits: PackedLinear | TiledLinear = weights["logits"]
         self._cross: list[CrossCache] = []
 
     def shallow(self) -> "Int8Network":

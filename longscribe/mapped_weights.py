@@ -19,11 +19,17 @@ import torch
 from torch import Tensor
 from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
 
+from longscribe.byte_products import Tiles, multiplied, tiled
 from longscribe.cache import CACHE_VARIABLE, cache_folder
 from longscribe.checkpoint import ModelDims
 from longscribe.errors import ModelError
 from longscribe.kernels import ZERO_CODE
-from longscribe.processor import instructions, integer_range
+from longscribe.processor import (
+    has_byte_products,
+    has_matrix_unit,
+    instructions,
+    integer_range,
+)
 from longscribe.weights import ModelSpec
 
 Stored = Literal["float32", "int8"]
@@ -56,6 +62,22 @@ class PackedLinear(NamedTuple):
             *(1.0, 0, torch.float32, "none", [], ""),
         )
         return product
+
+
+class TiledLinear(NamedTuple):
+    """An int8 linear layer of the decoder, as `byte_products` reads it; `product` as above.
+
+    Attributes:
+        tiles: of its weights.
+        bias: (out,) float32; not added by `product`.
+    """
+
+    tiles: Tiles
+    bias: Tensor
+
+    def product(self, codes: Tensor) -> Tensor:
+        """The product without bias, times the outputs' scales; codes stand around `ZERO_CODE`."""
+        return torch.from_numpy(multiplied(codes.numpy(), self.tiles, len(self.bias)))
 
 
 def mapped(spec: ModelSpec, stored: Stored) -> dict[str, Any]:
@@ -96,6 +118,7 @@ def cache_file(spec: ModelSpec, stored: Stored) -> Path:
     if stored == "int8":
         # oneDNN's layout is its own affair: it may differ between versions and instruction sets.
         parts += [f"torch{torch.__version__}", instructions()]
+        parts += ["tiled"] if _tiles_pay() else []
     return cache_folder() / "weights" / ("-".join(parts).replace("+", "-") + ".pt")
 
 
@@ -204,7 +227,9 @@ def _int8(weights: Mapping[str, Tensor]) -> dict[str, Any]:
         ]
         if sources[0].endswith("query"):  # the 1 / sqrt(64) of attention: a power of two, so exact
             parts[0], biases[0] = parts[0] / 8, biases[0] / 8
-        content[target] = _packed(torch.cat(parts), torch.cat(biases))
+        is_of_a_step = target.startswith(("decoder", "logits")) and not target.endswith("kv")
+        form = _tiled if is_of_a_step and _tiles_pay() else _packed
+        content[target] = form(torch.cat(parts), torch.cat(biases))
         taken.update(f"{source}.{what}" for source in sources for what in ("weight", "bias"))
 
     prefixes = sorted({name.rsplit(".attn.", 1)[0] for name in weights if ".attn." in name})
@@ -229,9 +254,24 @@ def _int8(weights: Mapping[str, Tensor]) -> dict[str, Any]:
     return content
 
 
-def _packed(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+def _tiles_pay() -> bool:
+    """Whether the decoder's steps go by `byte_products`: measured without a matrix unit only."""
+    return has_byte_products() and not has_matrix_unit()
+
+
+def _quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
     scales = weight.abs().amax(dim=1).clamp_min(1e-12) / integer_range()
-    codes = torch.round(weight / scales[:, None]).to(torch.int8)
+    return torch.round(weight / scales[:, None]).to(torch.int8), scales
+
+
+def _tiled(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+    codes, scales = _quantized(weight)
+    tiles = tiled(codes.numpy(), scales.numpy())._asdict()
+    return {**{name: torch.from_numpy(part) for name, part in tiles.items()}, "bias": bias}
+
+
+def _packed(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+    codes, scales = _quantized(weight)
     packed = torch.ops.onednn.qlinear_prepack(codes, None)
     size_bytes = torch.ops.mkldnn._nbytes(packed)
     content = ctypes.string_at(torch.ops.mkldnn.data_ptr(packed), size_bytes)
@@ -247,6 +287,9 @@ def _packed(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
 def _restored(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value
+    if "packed" not in value:
+        tiles = Tiles(*(value[name].numpy() for name in Tiles._fields))
+        return TiledLinear(tiles, value["bias"])
     weight = _opaque_tensor(value["packed"], value["layout"], value["shape"].tolist())
     scales = value["scales"]
     zeros = torch.zeros(len(scales), dtype=torch.int32)

@@ -11,7 +11,8 @@ import torch
 from longscribe.cache import mark_used
 
 _KERNEL_FILES = (
-    *("kernels", "byte_attention", "cross_attention", "matrix_unit", "token_rules", "vectors"),
+    *("kernels", "byte_attention", "byte_products", "cross_attention", "matrix_unit"),
+    *("token_rules", "vectors"),
 )
 
 

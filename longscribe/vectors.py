@@ -54,6 +54,16 @@ class Vectors:
         pointer = self.builder.bitcast(address, value.type.as_pointer())
         self.builder.store(value, pointer, align=1)
 
+    def fetch(self, address: Any) -> None:
+        """Fetch a cache line ahead of its use; past the end of the memory it does nothing."""
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+            self.builder.module, kind, "llvm.prefetch.p0"
+        )
+        read, keep_in_l2, data = number(0), number(2), number(1)
+        self.builder.call(function, [address, read, keep_in_l2, data])
+
     def all(self, number: Any) -> Any:
         """A vector of one number; a Python float becomes a constant."""
         if isinstance(number, float):

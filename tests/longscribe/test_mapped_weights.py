@@ -15,10 +15,12 @@ from longscribe.kernels import ZERO_CODE
 from longscribe.mapped_weights import (
     PackedLinear,
     Stored,
+    TiledLinear,
     cache_file,
     can_pack,
     mapped,
 )
+from longscribe.processor import has_byte_products
 from longscribe.weights import ModelSpec
 
 needs_int8 = pytest.mark.skipif(not can_pack(), reason="no int8 products on this processor")
@@ -65,7 +67,7 @@ def test_int8_products_are_those_of_rounded_weights(demo: ModelSpec, name: str, 
         biases.append(bias / share)
     weight = torch.cat(weights)
     layer = mapped(demo, "int8")[name]
-    assert isinstance(layer, PackedLinear)
+    assert isinstance(layer, (PackedLinear, TiledLinear))
     assert torch.equal(layer.bias, torch.cat(biases))
     codes = torch.randint(1, 256, (rows, weight.shape[1]), generator=torch.manual_seed(0))
     found = layer.product(codes.to(torch.uint8))
@@ -77,6 +79,34 @@ def test_int8_products_are_those_of_rounded_weights(demo: ModelSpec, name: str, 
     bound = 0.5 * codes.abs().float().sum(dim=1, keepdim=True) * steps
     assert torch.all((found - wanted).abs() <= bound)
     assert (found - wanted).norm() <= 0.03 * wanted.norm()
+
+
+@needs_int8
+@pytest.mark.skipif(not has_byte_products(), reason="no VNNI on this processor")
+@pytest.mark.parametrize("rows", [1, 5, 24])
+def test_both_layouts_give_the_same_product(rows: int) -> None:
+    weight, bias = torch.randn(200, 512, generator=torch.manual_seed(0)), torch.zeros(200)
+    codes = torch.randint(1, 256, (rows, 512), generator=torch.manual_seed(1)).to(torch.uint8)
+    products = [
+        mapped_weights._restored(form(weight, bias)).product(codes)
+        for form in (mapped_weights._tiled, mapped_weights._packed)
+    ]
+    assert torch.equal(*products)
+
+
+@needs_int8
+@pytest.mark.parametrize("pays", [True, False])
+def test_only_what_a_step_multiplies_is_in_tiles_and_only_where_that_pays(
+    demo: ModelSpec, cache: Path, monkeypatch: pytest.MonkeyPatch, pays: bool
+) -> None:
+    monkeypatch.setattr(mapped_weights, "_tiles_pay", lambda: pays)
+    layers = mapped(demo, "int8")
+    in_tiles = {name for name, layer in layers.items() if isinstance(layer, TiledLinear)}
+    block = ("attn.qkv", "attn.out", "cross_attn.query", "cross_attn.out", "mlp.0", "mlp.2")
+    wanted = {f"decoder.blocks.{i}.{part}" for i in range(demo.dims.n_text_layer) for part in block}
+    assert in_tiles == ({*wanted, "logits"} if pays else set())
+    assert isinstance(layers["decoder.blocks.0.cross_attn.kv"], PackedLinear)
+    assert ("tiled" in cache_file(demo, "int8").name) == pays
 
 
 @needs_int8
