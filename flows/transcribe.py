@@ -212,10 +212,9 @@ def transcribe(
             )
         if not transcribed.results:
             raise TranscriptionError("all chunks failed; the log says why")
-        merged = merge(source.path, audio, pieces, transcribed)
+        merged = merge(source.path, options, audio, pieces, transcribed)
         original_sound = pieces.sound * (audio.original_samples / audio.samples)
-        improved = postprocess(merged, original_sound, spellings)
-        transcript = improved.model_copy(update={"model": options.model, "speed": options.speed})
+        transcript = postprocess(merged, original_sound, spellings)
         folder = writing_folder(options.output_dir, name, folder_of_run)
         written = write(transcript, folder, name, options, source, audio, transcribed.record)
         publish(written)

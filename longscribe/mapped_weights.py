@@ -227,7 +227,9 @@ def _int8(weights: Mapping[str, Tensor]) -> dict[str, Any]:
         ]
         if sources[0].endswith("query"):  # the 1 / sqrt(64) of attention: a power of two, so exact
             parts[0], biases[0] = parts[0] / 8, biases[0] / 8
-        is_of_a_step = target.startswith(("decoder", "logits")) and not target.endswith("kv")
+        is_of_a_step = target.startswith(("decoder", "logits")) and not target.endswith(
+            "cross_attn.kv"
+        )
         form = _tiled if is_of_a_step and _tiles_pay() else _packed
         content[target] = form(torch.cat(parts), torch.cat(biases))
         taken.update(f"{source}.{what}" for source in sources for what in ("weight", "bias"))

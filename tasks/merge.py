@@ -6,6 +6,7 @@ from prefect.logging import get_run_logger
 
 from longscribe.audio import AcceleratedAudio
 from longscribe.merge import merge as merge_transcripts
+from longscribe.options import RunOptions
 from longscribe.timeline import Timeline
 from longscribe.transcript import ChunkTranscript, Transcript, format_time
 from tasks.split import SplitAudio
@@ -15,12 +16,17 @@ from tasks.transcribe_chunk import Transcribed
 
 @stage("merge")
 def merge(
-    recording: Path, audio: AcceleratedAudio, pieces: SplitAudio, transcribed: Transcribed
+    recording: Path,
+    options: RunOptions,
+    audio: AcceleratedAudio,
+    pieces: SplitAudio,
+    transcribed: Transcribed,
 ) -> Transcript:
     """Merge what the workers returned and account for every second.
 
     Args:
         recording: the recording's path.
+        options: of the run.
         audio: what it was turned into.
         pieces: its chunks.
         transcribed: what became of the chunks; those without a result become gaps.
@@ -53,4 +59,4 @@ def merge(
             gap.duration_s,
             gap.reason,
         )
-    return transcript
+    return transcript.model_copy(update={"model": options.model, "speed": options.speed})
