@@ -294,6 +294,9 @@ def test_weights_stay_in_the_file_s_pages(demo: ModelSpec, cache: Path, stored: 
     for weight in weights.values():
         if isinstance(weight, PackedLinear):
             weight.product(torch.ones(1, len(weight.weight), dtype=torch.uint8))
+        elif isinstance(weight, TiledLinear):
+            inputs = 4 * weight.tiles.weights.shape[1]
+            weight.product(torch.ones(1, inputs, dtype=torch.uint8))
         else:
             weight.float().sum()
     read = Mapping(path)
