@@ -46,22 +46,42 @@ def test_an_older_processor_s_logits_are_near_upstream_s_too(
     mels: Sequence[torch.Tensor],
     lacks: str,
 ) -> None:
-    """Attention in bytes, or by torch in float32; weights of half the range."""
+    """Attention and the decoder in bytes, or by torch and oneDNN; weights of half the range."""
     close = 2 * MEAN_CLOSE if lacks == "VNNI" else MEAN_CLOSE
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     if lacks == "VNNI":
-        monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
         monkeypatch.setattr(mapped_weights, "integer_range", lambda: 63)
-    else:
-        monkeypatch.setattr(int8_network, "has_matrix_unit", lambda: False)
-        if lacks == "AVX-512 VNNI":
-            monkeypatch.setattr(int8_network, "has_byte_products", lambda: False)
-            monkeypatch.setattr(int8_network, "has_bfloat16_products", lambda: False)
+    for module in (int8_network, mapped_weights):
+        monkeypatch.setattr(module, "has_matrix_unit", lambda: False)
+        if lacks != "matrix unit":
+            monkeypatch.setattr(module, "has_byte_products", lambda: False)
+    if lacks != "matrix unit":
+        monkeypatch.setattr(int8_network, "has_bfloat16_products", lambda: False)
     network = Int8Network(demo)
     network.encode(mels[:1])
     first = network.start([0], tokenizer.sot_sequence, 0, 1).first
     theirs = upstream(mels[0][None], torch.tensor([tokenizer.sot_sequence]))[0]
     assert (first.logits - theirs[-1]).abs().mean() < close
     assert (first.at_start - theirs[0]).abs().mean() < close
+
+
+def test_the_first_layers_alone_leave_the_whole_as_it_was(
+    int8: Network, float32: Network, tokenizer: Tokenizer, mels: Sequence[torch.Tensor]
+) -> None:
+    """What workers try the kernels with before their first chunk."""
+    for network in (int8, float32):
+        network.encode(mels[:2])
+        before = network.start([1], tokenizer.sot_sequence, 0, 1).first.logits
+        shallow = network.shallow()
+        shallow.encode(mels[2:])
+        alone = shallow.start([0], tokenizer.sot_sequence, 0, 1).first.logits
+        assert alone.shape == before.shape
+        assert torch.isfinite(alone).all()
+        assert (shallow.dims.n_audio_layer, shallow.dims.n_text_layer) == (1, 1)
+        assert network.dims.n_text_layer > 1
+        again = network.start([1], tokenizer.sot_sequence, 0, 1).first.logits
+        assert torch.equal(again, before)
+        assert not torch.allclose(alone, before, atol=0.1)
 
 
 def test_fewer_windows_after_more(
