@@ -29,20 +29,22 @@ def use(found: list[Opened], *, how: str) -> tuple[Any, str]:
     return found, how
 
 
-@flow
-def both() -> tuple[UUID, Any, tuple[Any, str]]:
-    found = find()
-    return UUID(str(flow_run.id)), found, use(found, how="well")
-
-
 def test_parameters_arrive_as_they_are_and_the_ui_draws_where_they_came_from() -> None:
-    run_id, found, (arrived, how) = both()
+    seen: list[Any] = []
+
+    @flow
+    def both() -> None:
+        found = find()
+        seen.extend((UUID(str(flow_run.id)), found, use(found, how="well")))
+
+    both()
+    run_id, found, (arrived, how) = seen
     assert arrived is found
     assert how == "well"
     of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
     with get_client(sync_client=True) as client:
         rows = eventually(
-            lambda: client.read_task_runs(flow_run_filter=of_run), lambda seen: len(seen) == 2
+            lambda: client.read_task_runs(flow_run_filter=of_run), lambda rows: len(rows) == 2
         )
     by_name = {row.name: row for row in rows}
     assert set(by_name) == {"find", "use it well"}
