@@ -11,7 +11,7 @@ def without_collections() -> Iterator[None]:
 
     Classes and functions by the hundred thousand come into being while Prefect or torch are
     imported, and live as long as the process; collections that look for garbage among them take a
-    tenth to a fifth of the time (measured in benchmarks/NOTES.md).
+    tenth to a quarter of the time (measured in benchmarks/NOTES.md).
     """
     gc.disable()
     try:

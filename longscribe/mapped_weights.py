@@ -10,7 +10,7 @@ import fcntl
 import os
 import platform
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -156,7 +156,8 @@ def _open(path: Path) -> dict[str, Any] | None:
 
 def _read_ahead(path: Path) -> None:
     """Have the kernel read a file into its memory meanwhile: the first window needs all of it."""
-    with path.open("rb") as file:
+    # A hint: where it cannot be given, or the cache is being cleaned, reading goes on without.
+    with suppress(OSError), path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 

@@ -12,8 +12,10 @@ import psutil
 
 SCRIPT = """
 import os, time
+from prefect.settings import get_current_settings
 from flows.server import connected
 with connected(None):
+    print("heartbeat", get_current_settings().flows.heartbeat_frequency, flush=True)
     print(os.environ["PREFECT_API_URL"], flush=True)
     time.sleep(300)
 """
@@ -33,7 +35,10 @@ def test_it_comes_back_and_does_not_outlive_a_killed_command(tmp_path: Path) -> 
     ) as command:
         try:
             assert command.stdout is not None
-            url = next(line for line in command.stdout if line.startswith("http"))
+            said = iter(command.stdout)
+            # Its thread would hold up every run's end for up to a second.
+            assert next(line for line in said if line.startswith("heartbeat")).split()[1] == "None"
+            url = next(line for line in said if line.startswith("http"))
             (server,) = psutil.Process(command.pid).children()
             server.kill()
             server.wait(10)
