@@ -18,10 +18,11 @@ from whisper.tokenizer import get_tokenizer
 
 from longscribe import mapped_weights
 from longscribe.audio import read_samples, to_float
-from longscribe.batched import transcribe_batched
+from longscribe.batched import Batched, transcribe_batched
 from longscribe.chunks import Chunk
-from longscribe.errors import OptionError
+from longscribe.errors import OptionError, ResourceError
 from longscribe.float_network import FloatNetwork
+from longscribe.gpu import BatchesOnGpu
 from longscribe.int8_network import Int8Network
 from longscribe.network import Heads, Network
 from longscribe.options import DecodingOptions, Precision
@@ -35,6 +36,8 @@ from longscribe.weights import ModelSpec
 # How far a time may be moved to the beginning or end of sound.
 _SNAP_REACH_S = 0.5
 _NEIGHBOUR_S = 2 * PAD_S  # sound of the segment before or after that a time may still touch
+
+_BATCHES = BatchesOnGpu()  # of this process, as the network is
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -82,10 +85,17 @@ def load(spec: ModelSpec, chosen: Arithmetic) -> Network:
 
     Raises:
         ModelError: the checkpoint cannot be loaded or its converted copy not be kept.
+        ResourceError: the GPU's memory does not hold it.
     """
     if chosen.precision == "int8":
         return Int8Network(spec)
-    return FloatNetwork(spec, chosen.device, _DTYPES[chosen.precision])
+    try:
+        return FloatNetwork(spec, chosen.device, _DTYPES[chosen.precision])
+    except torch.OutOfMemoryError as error:
+        raise ResourceError(
+            f"the memory of the GPU does not hold the model {spec.name} beside what else is in it; "
+            "use a smaller model, or --device cpu."
+        ) from error
 
 
 def prepare(spec: ModelSpec, options: DecodingOptions) -> None:
@@ -150,6 +160,7 @@ def transcribe_chunk(
     Raises:
         ModelError: the checkpoint cannot be loaded.
         OptionError: a device or precision that this machine does not have.
+        ResourceError: the GPU's memory does not hold the model.
     """
     started_s = time.perf_counter()
     torch.set_grad_enabled(False)
@@ -165,11 +176,14 @@ def transcribe_chunk(
         if options.decoding == "batched":
             network = load(spec, chosen)
             loaded_s, cpu_started_s = time.perf_counter(), time.process_time()
-            batched = transcribe_batched(
-                *(network, alignment_heads(spec), samples, sound, options),
-                batch_size=batch_size,
-                seed=seed,
-            )
+            heads = alignment_heads(spec)
+
+            def decode(size: int) -> Batched:
+                return transcribe_batched(
+                    *(network, heads, samples, sound, options), batch_size=size, seed=seed
+                )
+
+            batched = _BATCHES.within_memory(batch_size, decode)
             segments, language, probability, windows, fallbacks = batched
         else:
             load_upstream(spec, chosen.device)

@@ -95,21 +95,23 @@ class FloatNetwork:
     def encode(self, mels: Sequence[Tensor]) -> None:
         """Listen to windows; see `Network.encode`."""
         self.cross = []  # the old ones go before the new ones come
+        shape = (len(mels), self.dims.n_text_head, self.dims.n_audio_ctx, _HEAD_DIM)
+        # Filled in place: put together from parts, they would take twice the memory.
+        cross = [
+            (
+                torch.empty(shape, device=self.device, dtype=self.dtype),
+                torch.empty(shape, device=self.device, dtype=self.dtype),
+            )
+            for _ in self.decoder
+        ]
         at_once = _ENCODED_AT_ONCE[self.device.type]
-        parts: list[list[tuple[Tensor, Tensor]]] = []
         for first in range(0, len(mels), at_once):
             batch = torch.stack(list(mels[first : first + at_once])).to(self.device, self.dtype)
             sound = self._encode(batch)
-            parts.append(
-                [
-                    (block.heads(sound, "cross_attn.key"), block.heads(sound, "cross_attn.value"))
-                    for block in self.decoder
-                ]
-            )
-        self.cross = [
-            (torch.cat([part[i][0] for part in parts]), torch.cat([part[i][1] for part in parts]))
-            for i in range(len(self.decoder))
-        ]
+            for block, (keys, values) in zip(self.decoder, cross, strict=True):
+                keys[first : first + at_once] = block.heads(sound, "cross_attn.key")
+                values[first : first + at_once] = block.heads(sound, "cross_attn.value")
+        self.cross = cross
 
     def start(
         self, windows: Sequence[int], prompt: Sequence[int], start_at: int, rows_per_window: int

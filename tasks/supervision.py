@@ -29,6 +29,7 @@ from tasks.pool import FORK_SERVER_DIED, Workers
 from tasks.sightings import Sightings
 from tasks.stopping import server_answers
 from tasks.whereabouts import forget_workers, workers_at_work
+from tasks.worker import GPU_LOST
 
 _DEATHS_OF_A_CHUNK: Final = 3  # of its own worker; then it is given up
 _LOSSES_IN_A_ROW: Final = 10  # of pools, with nothing finished in between; then everything is
@@ -354,8 +355,14 @@ def _shown(exit_codes: dict[int, int]) -> str:
         return "no result came back"
     if set(exit_codes.values()) == {FORK_SERVER_DIED}:
         return "the process that workers are forked from died"
-    ends = {
-        f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        for code in exit_codes.values()
-    }
-    return ", ".join(sorted(ends))
+    return ", ".join(sorted({_end_shown(code) for code in exit_codes.values()}))
+
+
+def _end_shown(exit_code: int) -> str:
+    if exit_code == GPU_LOST:
+        return "the GPU failed"
+    return (
+        f"killed by {signal.Signals(-exit_code).name}"
+        if exit_code < 0
+        else f"exit code {exit_code}"
+    )

@@ -39,6 +39,7 @@ from tasks.pool import CHUNK_LOGGER, Workers
 from tasks.report import Report
 from tasks.supervision import Supervisor
 from tasks.whereabouts import at_work
+from tasks.worker import GPU_LOST, leave_pool
 
 _AT_WORK = "at-work"  # in the scratch folder
 
@@ -105,6 +106,7 @@ def transcribe_chunk(
     # Here, not above: only workers load torch. And from its own module, because Prefect pickles a
     # task's body by value: a model cached in this module's globals would be loaded for every chunk.
     from longscribe.decoding import transcribe_chunk as transcribe
+    from longscribe.gpu import is_lost
 
     logger = get_run_logger().getChild(CHUNK_LOGGER)  # type: ignore[union-attr]  # Prefect's has it
     with at_work(whereabouts, chunk.index):
@@ -121,6 +123,12 @@ def transcribe_chunk(
             # It would end the executor's manager thread in the parent and hang the run
             # (concurrent.futures takes only Exception back from a child; prefect 3.8).
             raise RuntimeError(f"the decoder asked to exit with {error.code}") from error
+        except RuntimeError as error:
+            if is_lost(error):
+                # This process would fail every chunk from now on; a new one may find the GPU well.
+                logger.warning("Chunk %s failed on the GPU: %s", chunk.number, error)
+                leave_pool(GPU_LOST)
+            raise
     result = result.model_copy(update={"attempts": task_run.run_count or 1})
     logger.info(
         "Chunk %s done: %s, %d segments, %.1f s, %.1f x real time, %s, %d windows, %d fell back, "

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing import util
+from typing import Final, NoReturn
 
 from prefect.context import refresh_global_settings_context
 from prefect.events.worker import EventsWorker
@@ -14,6 +15,11 @@ from prefect.events.worker import EventsWorker
 from longscribe.options import DecodingOptions
 from longscribe.weights import ModelSpec
 from tasks.fork_server import thread_variables
+
+GPU_LOST: Final = 75  # exit code of a worker whose GPU failed (EX_TEMPFAIL of sysexits.h)
+
+# Priorities of what is done when a worker ends.
+_BEFORE_THE_END, _THE_END = -999, -1000
 
 
 def start_worker(
@@ -77,7 +83,13 @@ def _leave_at_once() -> None:
     # In this order: the last states and logs into the queue; multiprocessing's own finalizers,
     # which empty the queue into the pipe (priority -5); the end.
     util.Finalize(None, EventsWorker.drain_all, kwargs={"timeout": 5.0}, exitpriority=1000)
-    util.Finalize(None, os._exit, args=(0,), exitpriority=-1000)
+    util.Finalize(None, os._exit, args=(0,), exitpriority=_THE_END)
+
+
+def leave_pool(exit_code: int) -> NoReturn:
+    """End this worker in the midst of its chunk, after what it said has reached the run."""
+    util._run_finalizers(_BEFORE_THE_END)  # type: ignore[attr-defined]  # not in typeshed
+    os._exit(exit_code)
 
 
 def _die_with_parent() -> None:

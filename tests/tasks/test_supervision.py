@@ -17,6 +17,7 @@ import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
+from prefect.logging import get_run_logger
 from prefect.runtime import task_run
 from prefect.settings import PREFECT_API_URL
 
@@ -26,9 +27,10 @@ from longscribe.machine import Sizing
 from longscribe.transcript import ChunkTranscript
 from tasks import supervision
 from tasks.crashed_runs import settle_rows
-from tasks.pool import Workers
+from tasks.pool import CHUNK_LOGGER, Workers
 from tasks.supervision import Done, Supervisor
 from tasks.whereabouts import at_work
+from tasks.worker import GPU_LOST, leave_pool
 from tests.eventually import eventually
 
 SIZING = Sizing(workers=2, threads_per_worker=1, memory_per_worker_bytes=1, batch_size=8)
@@ -88,6 +90,9 @@ def pretend(label: str, index: int, folder: Path, deeds: dict[int, list[str]]) -
         elif deed == "hang":
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
             time.sleep(120)
+        elif deed == "lose gpu":
+            get_run_logger().getChild(CHUNK_LOGGER).warning("Chunk %d lost its GPU", index)
+            leave_pool(GPU_LOST)
         elif deed == "fail":
             raise ValueError("broken\tand\nbent")
     if deed == "halt":
@@ -313,6 +318,16 @@ def test_a_run_that_was_stopped_as_a_whole_goes_on_with_its_workers(tmp_path: Pa
 def test_an_exit_that_the_executor_cannot_take_does_not_hang_the_run(tmp_path: Path) -> None:
     done, _ = supervised(tmp_path, {3: ["leave"]})
     assert sorted(one.chunk.index for one in done if one.transcript) == [0, 1, 2, 3]
+
+
+def test_a_worker_that_lost_its_gpu_is_replaced_and_says_so(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    done, _ = supervised(tmp_path, {1: ["lose gpu"]})
+    assert sorted(one.chunk.index for one in done if one.transcript) == [0, 1, 2, 3]
+    said = capfd.readouterr().out
+    assert "Chunk 1 lost its GPU" in said
+    assert "lost its worker (the GPU failed): it runs again" in said
 
 
 class TooLate:

@@ -14,7 +14,8 @@ from longscribe.machine import Sizing
 from longscribe.options import Decoding, DecodingOptions
 from longscribe.weights import ModelSpec, resolve_model
 from tasks.pool import Workers
-from tasks.transcribe_chunk import Transcribed, transcribe_chunks
+from tasks.transcribe_chunk import Transcribed, transcribe_chunk, transcribe_chunks
+from tasks.worker import GPU_LOST
 from tests.eventually import eventually
 from tests.sounds import bursts, write_pcm
 
@@ -107,3 +108,34 @@ def test_results_that_cannot_be_kept_are_said_once_and_used_all_the_same(
     transcribe_all(chunks, spec, tmp_path)
     outcome = transcribe_all([chunks[2]], spec, tmp_path)
     assert (outcome.kept, json.loads(outcome.results[0])["index"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("message", "leaves"),
+    [("CUDA error: an illegal memory access was encountered", True), ("shape mismatch", False)],
+)
+def test_a_worker_leaves_when_its_gpu_can_do_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str, leaves: bool
+) -> None:
+    class Left(BaseException):
+        pass
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError(message)
+
+    def leave(exit_code: int) -> None:
+        assert exit_code == GPU_LOST
+        raise Left
+
+    monkeypatch.setattr("longscribe.decoding.transcribe_chunk", fail)
+    monkeypatch.setitem(transcribe_chunk.fn.__globals__, "leave_pool", leave)
+
+    @flow
+    def one_chunk() -> None:
+        transcribe_chunk.with_options(retries=0, persist_result=False)(
+            *(chunk(0, tmp_path / "a.pcm", ()), resolve_model("demo"), DecodingOptions(), 8),
+            *("ab" * 32, tmp_path),
+        )
+
+    with pytest.raises(Left if leaves else RuntimeError):
+        one_chunk()
