@@ -20,7 +20,6 @@ from numba.extending import intrinsic
 from longscribe.byte_products import GROUP, Rows, sums_of_products
 from longscribe.kernels import (
     CONTEXT,
-    HEAD_DIM,
     ZERO_CODE,
     compiled,
     exp,
@@ -30,6 +29,7 @@ from longscribe.kernels import (
     rounded,
     split_heads,
 )
+from longscribe.network import HEAD_DIM
 from longscribe.vectors import FLOATS, INTS, LANES, Vectors, power_of_two, size
 
 _ROWS = 6  # queries worked on together: with four vectors of sums each, all but 8 registers

@@ -13,7 +13,6 @@ from numba.extending import intrinsic
 
 from longscribe.kernels import (
     CONTEXT,
-    HEAD_DIM,
     Kernel,
     compiled,
     exp,
@@ -21,6 +20,7 @@ from longscribe.kernels import (
     largest_size,
     rounded,
 )
+from longscribe.network import HEAD_DIM
 from longscribe.vectors import Vectors
 
 BLOCK = 64  # positions whose keys lie together, transposed

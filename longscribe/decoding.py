@@ -174,16 +174,18 @@ def transcribe_chunk(
         samples = to_float(read_samples(chunk.pcm_path, chunk.start_sample, chunk.stop_sample))
         seed = int(chunk.sha256[:15], 16)
         if options.decoding == "batched":
-            network = load(spec, chosen)
+            load(spec, chosen)
             loaded_s, cpu_started_s = time.perf_counter(), time.process_time()
             heads = alignment_heads(spec)
 
             def decode(size: int) -> Batched:
                 return transcribe_batched(
-                    *(network, heads, samples, sound, options), batch_size=size, seed=seed
+                    *(load(spec, chosen), heads, samples, sound, options),
+                    batch_size=size,
+                    seed=seed,
                 )
 
-            batched = _BATCHES.within_memory(batch_size, decode)
+            batched = _BATCHES.within_memory(batch_size, decode, forget=load.cache_clear)
             segments, language, probability, windows, fallbacks = batched
         else:
             load_upstream(spec, chosen.device)

@@ -12,11 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from longscribe.checkpoint import ModelDims
+from longscribe.gpu_session import GpuSession, Steps
 from longscribe.mapped_weights import mapped
-from longscribe.network import Attention, First, Heads, Session
+from longscribe.network import HEAD_DIM, Attention, Caches, First, Heads, Session
 from longscribe.weights import ModelSpec
-
-_HEAD_DIM = 64  # of every Whisper model
 
 # Windows encoded side by side: a CPU is busy with one, a GPU wants several.
 _ENCODED_AT_ONCE = {"cpu": 1, "cuda": 8}
@@ -34,7 +33,7 @@ class _Block:
         self._heads = heads
 
     def norm(self, x: Tensor, which: str) -> Tensor:
-        """LayerNorm, in float32 as whisper/model.py does it."""
+        """LayerNorm."""
         return _norm(self._weights, f"{self._name}.{which}", x)
 
     def linear(self, x: Tensor, which: str) -> Tensor:
@@ -83,19 +82,21 @@ class FloatNetwork:
             _Block(self.weights, f"decoder.blocks.{i}", dims.n_text_head)
             for i in range(dims.n_text_layer)
         ]
-        self.cross: list[tuple[Tensor, Tensor]] = []
+        self.cross: Caches = []
+        self._steps: dict[int, Steps] = {}  # by their width
 
     def shallow(self) -> "FloatNetwork":
         """The first layers alone; see `Network.shallow`."""
         first = copy(self)
         first.dims = self.dims.shallow
-        first._encoder, first.decoder, first.cross = self._encoder[:1], self.decoder[:1], []
+        first._encoder, first.decoder = self._encoder[:1], self.decoder[:1]
+        first.cross, first._steps = [], {}
         return first
 
     def encode(self, mels: Sequence[Tensor]) -> None:
         """Listen to windows; see `Network.encode`."""
         self.cross = []  # the old ones go before the new ones come
-        shape = (len(mels), self.dims.n_text_head, self.dims.n_audio_ctx, _HEAD_DIM)
+        shape = (len(mels), self.dims.n_text_head, self.dims.n_audio_ctx, HEAD_DIM)
         # Filled in place: put together from parts, they would take twice the memory.
         cross = [
             (
@@ -117,7 +118,54 @@ class FloatNetwork:
         self, windows: Sequence[int], prompt: Sequence[int], start_at: int, rows_per_window: int
     ) -> Session:
         """Begin to decode; see `Network.start`."""
-        return _FloatSession(self, windows, prompt, start_at, rows_per_window)
+        if self.device.type == "cuda":
+            return GpuSession(self, windows, prompt, start_at, rows_per_window)
+        return _CpuSession(self, windows, prompt, start_at, rows_per_window)
+
+    def steps(self, windows: int, width: int, capacity: int) -> Steps:
+        """Steps with room for so many windows, rows of each and positions; there is one of a width.
+
+        What recorded it took time, so it is kept for later sessions.
+        """
+        steps = self._steps.get(width)
+        if steps is None or steps.windows < windows or steps.capacity < capacity:
+            self._steps.pop(width, None)
+            steps = self._steps[width] = Steps(self, windows, width, capacity)
+        return steps
+
+    def cross_of(self, windows: Sequence[int]) -> Caches:
+        """Keys and values of cross-attention for these windows of the last `encode`."""
+        if list(windows) == list(range(len(self.cross[0][0]))):
+            return self.cross
+        places = torch.tensor(list(windows), device=self.device)
+        return [(keys[places], values[places]) for keys, values in self.cross]
+
+    def hear(self, cross: Caches, prompt: Sequence[int], start_at: int) -> tuple[Caches, First]:
+        """Give windows a prompt.
+
+        Args:
+            cross: of the windows.
+            prompt: tokens, the same for all of them.
+            start_at: place of `<|startoftranscript|>` in the prompt.
+
+        Returns:
+            the prompt's keys and values of self-attention, (windows, heads, tokens, 64); what comes
+            next.
+        """
+        count = len(cross[0][0])
+        x = self.embed(torch.tensor([list(prompt)], device=self.device).expand(count, -1), 0)
+        heard: Caches = []
+        for block, (keys, values) in zip(self.decoder, cross, strict=True):
+            normed = block.norm(x, "attn_ln")
+            q, k, v = (block.heads(normed, f"attn.{part}") for part in ("query", "key", "value"))
+            heard.append((k, v))
+            attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + block.joined(attended, "attn.out")
+            query = block.heads(block.norm(x, "cross_attn_ln"), "cross_attn.query")
+            attended = functional.scaled_dot_product_attention(query, keys, values)
+            x = block.mlp(x + block.joined(attended, "cross_attn.out"))
+        logits = self.logits(x[:, [-1, start_at]]).cpu()
+        return heard, First(logits[:, 0].contiguous(), logits[:, 1].contiguous())
 
     def attention(
         self, window: int, tokens: Sequence[int], heads: Heads
@@ -134,11 +182,11 @@ class FloatNetwork:
             keys, values = (part[window : window + 1] for part in self.cross[layer])
             for place, (watched_layer, head) in enumerate(heads):
                 if watched_layer == layer:
-                    scores = (query[0, head] @ keys[0, head].T).float() / _HEAD_DIM**0.5
+                    scores = (query[0, head] @ keys[0, head].T).float() / HEAD_DIM**0.5
                     taken[place] = scores.cpu().numpy()
             attended = functional.scaled_dot_product_attention(query, keys, values)
             x = block.mlp(x + block.joined(attended, "cross_attn.out"))
-        return taken, self.logits(x)[0]
+        return taken, self.logits(x)[0].cpu()
 
     def embed(self, tokens: Tensor, position: int) -> Tensor:
         """Tokens (n, length) from a position on, as (n, length, d)."""
@@ -146,11 +194,15 @@ class FloatNetwork:
         positions = self.weights["decoder.positional_embedding"][position : position + length]
         return self.weights["decoder.token_embedding.weight"][tokens] + positions
 
+    def embed_at(self, tokens: Tensor, position: Tensor) -> Tensor:
+        """Tokens (n, 1) at a position (1,) that is on the device, as (n, 1, d)."""
+        places = self.weights["decoder.positional_embedding"][position]
+        return self.weights["decoder.token_embedding.weight"][tokens] + places
+
     def logits(self, x: Tensor) -> Tensor:
-        """The vocabulary's logits, float32 on the CPU."""
+        """The vocabulary's logits, float32 on the device."""
         normed = _norm(self.weights, "decoder.ln", x)
-        product = functional.linear(normed, self.weights["decoder.token_embedding.weight"])
-        return product.float().cpu()
+        return functional.linear(normed, self.weights["decoder.token_embedding.weight"]).float()
 
     def _encode(self, mels: Tensor) -> Tensor:
         weights = self.weights
@@ -167,8 +219,8 @@ class FloatNetwork:
         return _norm(weights, "encoder.ln_post", x)
 
 
-class _FloatSession:
-    """Rows under way; see `network.Session`."""
+class _CpuSession:
+    """Rows under way on a CPU; see `network.Session`."""
 
     def __init__(
         self,
@@ -183,51 +235,39 @@ class _FloatSession:
         count, dims = len(windows), network.dims
         # Whisper decodes at most half its context (whisper/decoding.py, `sample_len`).
         capacity = self._length + dims.n_text_ctx // 2 + 1
-        shape = (count * rows_per_window, dims.n_text_head, capacity, _HEAD_DIM)
+        shape = (count * rows_per_window, dims.n_text_head, capacity, HEAD_DIM)
         self._caches = [
-            tuple(torch.empty(shape, device=network.device, dtype=network.dtype) for _ in range(2))
+            tuple(torch.empty(shape, dtype=network.dtype) for _ in range(2))
             for _ in network.decoder
         ]
-        self._cross = network.cross
-        if list(windows) != list(range(len(network.cross[0][0]))):
-            self._take(torch.tensor(list(windows), device=network.device))
+        self._cross = network.cross_of(windows)
         self._held = count  # windows in self._cross
         self._places = torch.arange(count)  # each row's window, as its place in self._cross
-        tokens = torch.tensor([list(prompt)], device=network.device).expand(count, -1)
-        x = network.embed(tokens, 0)
-        for layer, block in enumerate(network.decoder):
-            normed = block.norm(x, "attn_ln")
-            q, k, v = (block.heads(normed, f"attn.{part}") for part in ("query", "key", "value"))
-            keys, values = self._caches[layer]
-            keys[:count, :, : self._length], values[:count, :, : self._length] = k, v
-            attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-            x = x + block.joined(attended, "attn.out")
-            query = block.heads(block.norm(x, "cross_attn_ln"), "cross_attn.query")
-            attended = functional.scaled_dot_product_attention(query, *self._cross[layer])
-            x = block.mlp(x + block.joined(attended, "cross_attn.out"))
-        logits = network.logits(x[:, [-1, start_at]])
-        self.first = First(logits[:, 0].contiguous(), logits[:, 1].contiguous())
+        heard, self.first = network.hear(self._cross, prompt, start_at)
+        for caches, parts in zip(self._caches, heard, strict=True):
+            for cache, part in zip(caches, parts, strict=True):
+                cache[:count, :, : self._length] = part
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows; see `Session.keep`."""
-        kept = torch.tensor(list(rows), device=self._network.device)
+        kept = torch.tensor(list(rows))
         for caches in self._caches:
             for cache in caches:
                 cache[: len(rows), :, : self._length] = cache[kept, :, : self._length]
         self._places = self._places[list(rows)]
         present = torch.unique(self._places)
         if len(present) <= _COMPACT_BELOW * self._held:
-            self._take(present.to(self._network.device))
+            self._cross = [(keys[present], values[present]) for keys, values in self._cross]
             self._places = torch.searchsorted(present, self._places)
             self._held = len(present)
 
     def step(self, tokens: Sequence[int]) -> Tensor:
         """Give every row its next token; see `Session.step`."""
         network, count, length = self._network, len(tokens), self._length + 1
-        x = network.embed(torch.tensor(tokens, device=network.device)[:, None], self._length)
+        x = network.embed(torch.tensor(tokens)[:, None], self._length)
         starts = torch.searchsorted(self._places, self._places)
         nth = torch.arange(count) - starts  # of its window's rows
-        where = (self._places.to(network.device), nth.to(network.device))
+        where = (self._places, nth)
         widest = int(nth.max()) + 1
         for layer, block in enumerate(network.decoder):
             normed = block.norm(x, "attn_ln")
@@ -249,11 +289,8 @@ class _FloatSession:
         self._length = length
         return network.logits(x)[:, 0]
 
-    def _take(self, places: Tensor) -> None:
-        self._cross = [(keys[places], values[places]) for keys, values in self._cross]
-
 
 def _norm(weights: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
+    # In half precision too torch adds up in float32, as whisper/model.py wants it.
     weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
-    normed = functional.layer_norm(x.float(), x.shape[-1:], weight.float(), bias.float())
-    return normed.to(x.dtype)
+    return functional.layer_norm(x, x.shape[-1:], weight, bias)

@@ -23,12 +23,15 @@ class BatchesOnGpu:
     def __init__(self) -> None:
         self._most: int | None = None
 
-    def within_memory(self, batch_size: int, work: Callable[[int], _Result]) -> _Result:
+    def within_memory(
+        self, batch_size: int, work: Callable[[int], _Result], forget: Callable[[], None]
+    ) -> _Result:
         """Do some work with so many windows side by side, or with half as many until they fit.
 
         Args:
             batch_size: to begin with, unless fewer did not fit before.
             work: given how many; it begins anew each time.
+            forget: gives up what the work has left on the GPU.
 
         Raises:
             torch.OutOfMemoryError: not even one window fits.
@@ -42,6 +45,7 @@ class BatchesOnGpu:
                     raise
             # Out here: the error's frames hold on to the tensors of the batch.
             self._most = size = size // 2
+            forget()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 

@@ -21,10 +21,10 @@ from longscribe.byte_attention import ByteAttention
 from longscribe.checkpoint import ModelDims
 from longscribe.cross_attention import BLOCK, CrossCache
 from longscribe.int8_session import Int8Session, SelfCaches
-from longscribe.kernels import CONTEXT, HEAD_DIM
+from longscribe.kernels import CONTEXT
 from longscribe.mapped_weights import PackedLinear, TiledLinear, mapped
 from longscribe.matrix_unit import MatrixUnitAttention
-from longscribe.network import Attention, Heads, Session
+from longscribe.network import HEAD_DIM, Attention, Heads, Session
 from longscribe.processor import has_bfloat16_products, has_byte_products, has_matrix_unit
 from longscribe.weights import ModelSpec
 

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from longscribe import kernels
 from longscribe.checkpoint import ModelDims
-from longscribe.kernels import HEAD_DIM
-from longscribe.network import First
+from longscribe.network import HEAD_DIM, First
 
 if TYPE_CHECKING:
     from longscribe.int8_network import Int8Network

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-HEAD_DIM = 64  # of every Whisper model
+from longscribe.network import HEAD_DIM
+
 CONTEXT = 1500  # encoder positions of a 30 s window
 _EPSILON = np.float32(1e-5)  # torch.nn.LayerNorm's
 

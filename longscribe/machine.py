@@ -24,7 +24,7 @@ _SAFETY = 1.1
 # values in memory. Workers share the memory for these, so that a second one costs little of it.
 _WINDOWS_BYTES = 900_000_000
 _SMALLEST_BATCH, _LARGEST_BATCH = 6, 24
-_BATCH_OF_GPU = 16
+_BATCH_OF_GPU = 24
 
 _FALLING_BACK = 4  # windows sampled at once at higher temperatures, as far as memory is planned for
 

@@ -19,7 +19,8 @@ from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from longscribe.kernels import CONTEXT, HEAD_DIM, compiled, inlined, to_bfloat16
+from longscribe.kernels import CONTEXT, compiled, inlined, to_bfloat16
+from longscribe.network import HEAD_DIM
 from longscribe.vectors import exponentials, largest_float
 
 _TILE = 16

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from longscribe.checkpoint import ModelDims
 
+HEAD_DIM = 64  # of every Whisper model
+
+Caches = list[tuple[Tensor, Tensor]]  # of each decoder layer: keys and values
 Heads = tuple[tuple[int, int], ...]  # (decoder layer, head), as in whisper's alignment heads
 Attention = npt.NDArray[np.float32]
 

@@ -119,7 +119,7 @@ def detect_language(model: Whisper, samples: Samples, clips: Spans) -> tuple[str
     for count, start_s in enumerate(_window_starts(clips), start=1):
         start = round(start_s * SAMPLE_RATE)
         window = whisper.pad_or_trim(samples[start : start + N_FRAMES * HOP_LENGTH])
-        mel = whisper.log_mel_spectrogram(window, model.dims.n_mels)
+        mel = whisper.log_mel_spectrogram(window, model.dims.n_mels).to(model.device)
         _, probabilities = model.detect_language(mel)
         for language, probability in probabilities.items():
             votes[language] = votes.get(language, 0.0) + probability

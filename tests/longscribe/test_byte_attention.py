@@ -6,7 +6,8 @@ import torch
 from torch.nn import functional
 
 from longscribe.byte_attention import ByteAttention
-from longscribe.kernels import CONTEXT, HEAD_DIM
+from longscribe.kernels import CONTEXT
+from longscribe.network import HEAD_DIM
 from longscribe.processor import has_byte_products
 
 pytestmark = pytest.mark.skipif(not has_byte_products(), reason="no VNNI on this processor")

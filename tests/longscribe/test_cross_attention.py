@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional
 
 from longscribe.cross_attention import BLOCK, BLOCKS, CrossCache, cross_attention, store_cross
-from longscribe.kernels import CONTEXT, HEAD_DIM
+from longscribe.kernels import CONTEXT
+from longscribe.network import HEAD_DIM
 
 Floats = npt.NDArray[np.float32]
 

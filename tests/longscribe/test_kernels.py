@@ -10,7 +10,8 @@ from numba import njit
 from torch.nn import functional
 
 from longscribe import kernels
-from longscribe.kernels import HEAD_DIM, ZERO_CODE
+from longscribe.kernels import ZERO_CODE
+from longscribe.network import HEAD_DIM
 
 Floats = npt.NDArray[np.float32]
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from longscribe.kernels import CONTEXT, HEAD_DIM
+from longscribe.kernels import CONTEXT
 from longscribe.matrix_unit import MatrixUnitAttention
+from longscribe.network import HEAD_DIM
 from longscribe.processor import has_matrix_unit
 
 pytestmark = pytest.mark.skipif(not has_matrix_unit(), reason="no AMX on this processor")
