@@ -69,7 +69,9 @@ def test_a_doubtful_beginning_is_outvoted() -> None:
     """Windows of two minutes: the first, from the middle and from the last third."""
     votes = iter([{"en": 0.55, "pt": 0.45}, {"en": 0.1, "pt": 0.9}, {"en": 0.2, "pt": 0.8}])
     model = SimpleNamespace(
-        dims=SimpleNamespace(n_mels=80), detect_language=lambda _: (None, next(votes))
+        dims=SimpleNamespace(n_mels=80),
+        device=torch.device("cpu"),
+        detect_language=lambda _: (None, next(votes)),
     )
     samples = np.zeros(120 * RATE_HZ, np.float32)
     found = sequential.detect_language(model, samples, np.array([[0.0, 120.0]]))
