@@ -258,16 +258,17 @@ def _size(declared_s: float | None, spec: ModelSpec, options: RunOptions) -> Siz
     duration_s = (declared_s or _LONG_S) / options.speed
     chunk_s = min(60.0 * options.chunk_minutes, duration_s)
     batched = options.decoding == "batched"
+    machine = this_machine()
+    if options.device == "cpu":
+        machine = machine.model_copy(update={"gpus": 0})
     demand = memory_demand(
         spec.dims,
         chunk_s,
         max(options.best_of, options.beam_size or 1),
         int8=batched and options.precision in ("auto", "int8"),
         batched=batched,
+        gpu=machine.gpus > 0,
     )
-    machine = this_machine()
-    if options.device == "cpu":
-        machine = machine.model_copy(update={"gpus": 0})
     sizing = size_run(
         machine,
         most_chunks(duration_s, chunk_s),

@@ -89,6 +89,8 @@ def load(spec: ModelSpec, chosen: Arithmetic) -> Network:
     """
     if chosen.precision == "int8":
         return Int8Network(spec)
+    if chosen.device != "cpu":
+        torch.cuda.set_device(chosen.device)  # where streams and recorded steps are made
     try:
         return FloatNetwork(spec, chosen.device, _DTYPES[chosen.precision])
     except torch.OutOfMemoryError as error:

@@ -9,6 +9,7 @@ attention reaches over the whole cache behind a mask.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -48,34 +49,30 @@ class Steps:
     def __init__(self, network: "FloatNetwork", windows: int, width: int, capacity: int) -> None:
         capacity = -(-capacity // _CAPACITY_STEP) * _CAPACITY_STEP
         self.windows, self.width, self.capacity = windows, width, capacity
-        self._network = network
+        # The network itself is not kept: it has these steps, and what refers to each other stays in
+        # the GPU's memory until Python looks for such circles.
         dims = network.dims
-        self.caches = self._zeros(windows * width, dims.n_text_head, capacity, HEAD_DIM)
-        self.cross = self._zeros(windows, dims.n_text_head, dims.n_audio_ctx, HEAD_DIM)
+        self.caches = _zeros(network, windows * width, dims.n_text_head, capacity, HEAD_DIM)
+        self.cross = _zeros(network, windows, dims.n_text_head, dims.n_audio_ctx, HEAD_DIM)
         self._tokens = torch.zeros(windows * width, dtype=torch.int64, device=network.device)
         self._position = torch.zeros(1, dtype=torch.int64, device=network.device)
         self._places = torch.arange(capacity, device=network.device)
         self._recorded: dict[int, _Recorded] = {}
         self._memory = torch.cuda.graph_pool_handle() if network.device.type == "cuda" else None
 
-    def _zeros(self, *shape: int) -> Caches:
-        device, dtype = self._network.device, self._network.dtype
-        keys, values = (
-            [torch.zeros(shape, device=device, dtype=dtype) for _ in self._network.decoder]
-            for _ in range(2)
-        )
-        return list(zip(keys, values, strict=True))
-
     def clear(self) -> None:
         """Forget the last session's rows: what is not a number would outlive the mask."""
-        for cache in self.caches:
-            for part in cache:
+        for pair in self.caches:
+            for part in pair:
                 part.zero_()
 
-    def take(self, windows: int, tokens: Sequence[int], position: int) -> Tensor:
+    def take(
+        self, network: "FloatNetwork", windows: int, tokens: Sequence[int], position: int
+    ) -> Tensor:
         """One step of the first windows' slots.
 
         Args:
+            network: whose steps these are.
             windows: one of `_SIZES`.
             tokens: of each of their slots.
             position: of these tokens.
@@ -85,36 +82,34 @@ class Steps:
         """
         self._tokens[: len(tokens)] = torch.tensor(tokens)
         self._position.fill_(position)
-        if self._network.device.type != "cuda":
-            return self._step(windows)
+        if network.device.type != "cuda":
+            return self._step(network, windows)
         if windows not in self._recorded:
-            self._recorded[windows] = self._record(windows)
+            self._recorded[windows] = self._record(network, windows)
         recorded = self._recorded[windows]
         recorded.graph.replay()
         return recorded.logits
 
-    def _record(self, windows: int) -> _Recorded:
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            self._step(
-                windows
-            )  # libraries choose their kernels now, as they may not while recording
-        torch.cuda.current_stream().wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._memory):
-            logits = self._step(windows)
+    def _record(self, network: "FloatNetwork", windows: int) -> _Recorded:
+        stream, graph = _recording_stream(), torch.cuda.CUDAGraph()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            # Libraries choose their kernels now, as they may not while it is recorded.
+            self._step(network, windows)
+        with torch.cuda.graph(graph, pool=self._memory, stream=stream):
+            logits = self._step(network, windows)
+        torch.cuda.current_stream().wait_stream(stream)
         return _Recorded(graph, logits)
 
-    def _step(self, windows: int) -> Tensor:
-        network, slots = self._network, windows * self.width
+    def _step(self, network: "FloatNetwork", windows: int) -> Tensor:
+        slots = windows * self.width
         x = network.embed_at(self._tokens[:slots, None], self._position)
         seen = torch.zeros(self.capacity, device=x.device, dtype=x.dtype)
         seen = seen.masked_fill(self._places > self._position, float("-inf"))
         mask = seen.expand(slots, 1, 1, self.capacity)
         for layer, block in enumerate(network.decoder):
             normed = block.norm(x, "attn_ln")
-            keys, values = (cache[:slots] for cache in self.caches[layer])
+            keys, values = (part[:slots] for part in self.caches[layer])
             keys.index_copy_(2, self._position, block.heads(normed, "attn.key"))
             values.index_copy_(2, self._position, block.heads(normed, "attn.value"))
             query = block.heads(normed, "attn.query")
@@ -177,7 +172,7 @@ class GpuSession:
         of_slots = [0] * (self._size * self._width)
         for slot, token in zip(self._slots, tokens, strict=True):
             of_slots[slot] = token
-        logits = steps.take(self._size, of_slots, self._length)
+        logits = steps.take(self._network, self._size, of_slots, self._length)
         self._length += 1
         if self._slots == list(range(len(of_slots))):
             return logits.cpu()
@@ -194,14 +189,28 @@ class GpuSession:
             self._slots = [place * self._width for place in range(count)]
             rows = torch.tensor(self._slots, device=network.device)
             for layer, heard in enumerate(self._heard):
-                for cache, prompt in zip(steps.caches[layer], heard, strict=True):
-                    cache[rows, :, : self._length] = prompt
+                for part, prompt in zip(steps.caches[layer], heard, strict=True):
+                    part[rows, :, : self._length] = prompt
             for held, sound in zip(steps.cross, network.cross_of(self._windows), strict=True):
                 for part, source in zip(held, sound, strict=True):
                     part[:count] = source
             self._heard = []
             self._steps = steps
         return self._steps
+
+
+@cache
+def _recording_stream() -> torch.cuda.Stream:
+    """Of the process: cuBLAS keeps 32 MB for every stream that it has ever worked on."""
+    return torch.cuda.Stream()  # type: ignore[no-untyped-call]
+
+
+def _zeros(network: "FloatNetwork", *shape: int) -> Caches:
+    keys, values = (
+        [torch.zeros(shape, device=network.device, dtype=network.dtype) for _ in network.decoder]
+        for _ in range(2)
+    )
+    return list(zip(keys, values, strict=True))
 
 
 def _size(windows: int) -> int:

@@ -17,6 +17,7 @@ _GB = 1e9
 # before its model (Python, Prefect, torch, whisper), then a chunk's samples, as int16 and float32,
 # and, in sequential decoding, its spectrogram.
 _BARE_WORKER_BYTES = 560_000_000
+_BARE_GPU_WORKER_BYTES = 1_300_000_000  # with CUDA's libraries at work; seen on an H200, torch 2.11
 _CHUNK_BYTES_PER_S = 450_000
 _SAFETY = 1.1
 
@@ -93,9 +94,15 @@ def out_of_memory_kills() -> int:
 
 
 def memory_demand(
-    dims: ModelDims, chunk_s: float, candidates: int, *, int8: bool, batched: bool
+    dims: ModelDims,
+    chunk_s: float,
+    candidates: int,
+    *,
+    int8: bool,
+    batched: bool,
+    gpu: bool = False,
 ) -> Demand:
-    """The memory a model wants for work on a CPU.
+    """The memory of the machine that a model wants; a GPU's own is not part of it.
 
     Args:
         dims: of the model.
@@ -103,7 +110,12 @@ def memory_demand(
         candidates: hypotheses of a window that falls back, side by side (best_of or beam_size).
         int8: its linear layers and cross-attention are int8, otherwise float32.
         batched: decoding in batches, otherwise openai-whisper's loop.
+        gpu: it works on a GPU, whose memory then holds its windows and its weights: what was read
+            of the file that they come from, the kernel takes back when memory is wanted.
     """
+    if gpu:
+        worker_bytes = _SAFETY * (_BARE_GPU_WORKER_BYTES + _CHUNK_BYTES_PER_S * chunk_s)
+        return Demand(shared_bytes=0, worker_bytes=int(worker_bytes), window_bytes=0)
     width = dims.n_text_layer * dims.n_text_state
     embedding = dims.n_vocab * dims.n_text_state
     shared_bytes = dims.parameters + 2 * embedding if int8 else 4 * dims.parameters

@@ -1,5 +1,7 @@
 """The exact network: openai-whisper's own numbers, whatever becomes of the rows."""
 
+import gc
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -59,6 +61,23 @@ def test_sessions_take_the_same_slots_one_after_the_other(
     for step in compared(with_slots, upstream, tokenizer, mels):
         assert step.difference.max() < CLOSE
     assert with_slots._steps == before
+
+
+def test_a_network_that_is_given_up_leaves_no_memory_taken(
+    demo: ModelSpec, tokenizer: Tokenizer, mels: Sequence[torch.Tensor]
+) -> None:
+    """At once, not when Python happens to look for circles: a GPU's memory is wanted again."""
+    network = WithSlots(demo, "cpu", torch.float32)
+    network.encode(mels[:1])
+    network.start([0], tokenizer.sot_sequence, 0, 1).step([tokenizer.no_timestamps])
+    keys = weakref.ref(network.steps(1, 1, 1).caches[0][0])
+    assert keys() is not None
+    gc.disable()
+    try:
+        del network
+        assert keys() is None
+    finally:
+        gc.enable()
 
 
 def test_a_window_takes_more_rows_than_it_had_and_another_prompt_more_places(

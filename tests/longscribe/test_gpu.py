@@ -83,9 +83,12 @@ def test_a_model_that_the_gpu_s_memory_does_not_hold_is_refused_in_a_sentence(
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(decoding, "FloatNetwork", full)
+    chosen = list[str]()
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     decoding.load.cache_clear()
     with pytest.raises(ResourceError, match=r"GPU does not hold the model demo .*--device cpu\.$"):
-        decoding.load(demo, Arithmetic("cuda:0", "float16"))
+        decoding.load(demo, Arithmetic("cuda:1", "float16"))
+    assert chosen == ["cuda:1"]
 
 
 @needs_gpu

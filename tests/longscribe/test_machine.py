@@ -96,6 +96,17 @@ def test_a_gpu_is_a_worker_s_own() -> None:
     )
 
 
+def test_on_a_gpu_a_worker_takes_no_memory_for_windows_and_weights() -> None:
+    large, base = (
+        memory_demand(dims, 600.0, 5, int8=False, batched=True, gpu=True)
+        for dims in (LARGE_V3, LARGE_V3.model_copy(update={"n_text_layer": 6}))
+    )
+    assert large == base
+    machine = Machine(cores=8, available_bytes=4 * GB, gpus=1)
+    assert size_run(machine, 20, large).batch_size == 24
+    assert 1.46 * GB < large.per_worker_bytes(24) < 2 * GB  # seen on an H200: 1.46
+
+
 def test_a_batch_that_is_asked_for_is_used_and_counted() -> None:
     sizing = size_run(EIGHT_CORES, 20, demand(1, window_gb=0.5), batch_size=4)
     assert sizing.batch_size == 4
