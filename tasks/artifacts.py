@@ -12,6 +12,7 @@ import threading
 import time
 import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -147,7 +148,7 @@ class RunArtifacts:
                 self._latest[kind] = self._changed[kind] = artifact
 
     def _send_all(self) -> None:
-        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}):
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}), _OneClient() as client:
             give_up_s = float("inf")
             while True:
                 over = self._stop.wait(_SEND_EVERY_S)
@@ -156,25 +157,22 @@ class RunArtifacts:
                 with self._lock:
                     changed, self._changed = self._changed, {}
                 if changed:
-                    self._send(changed)
+                    self._send(client, changed)
                 with self._lock:
                     left = bool(self._changed)
                 if over and (not left or self._failed or time.monotonic() > give_up_s):
                     return
 
-    def _send(self, changed: dict[str, ArtifactCreate]) -> None:
+    def _send(self, client: "_OneClient", changed: dict[str, ArtifactCreate]) -> None:
         """Send artifacts; those that did not get through are sent again with the next."""
         try:
-            # With settings of its own it is a client of its own: the flow's belongs to its thread.
-            with get_client(
-                sync_client=True, httpx_settings={"timeout": _ANSWER_WITHIN_S}
-            ) as client:
-                while changed:
-                    kind, artifact = next(iter(changed.items()))
-                    self._send_one(client, kind, artifact)
-                    del changed[kind]
+            while changed:
+                kind, artifact = next(iter(changed.items()))
+                self._send_one(client.opened(), kind, artifact)
+                del changed[kind]
             self._failed = False
         except Exception as error:  # whatever it is: the run matters more than its picture
+            client.close()
             if not self._failed:
                 get_run_logger().warning(
                     "Artifacts cannot be shown at the moment (%s): the run goes on",
@@ -191,6 +189,36 @@ class RunArtifacts:
         else:
             update = ArtifactUpdate(data=artifact.data, description=artifact.description)
             client.update_artifact(known, update)
+
+
+class _OneClient:
+    """A client of a thread's own, the flow's being its thread's, made when it is first wanted.
+
+    One for the whole run: making it reads all certificates of the system, which took more of the
+    processor than whatever is sent.
+    """
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._client: SyncPrefectClient | None = None
+
+    def __enter__(self) -> "_OneClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def opened(self) -> SyncPrefectClient:
+        """The client; a new one after `close`."""
+        if self._client is None:
+            client = get_client(sync_client=True, httpx_settings={"timeout": _ANSWER_WITHIN_S})
+            self._client = self._stack.enter_context(client)
+        return self._client
+
+    def close(self) -> None:
+        """Let go of it, as after an error: the next one connects anew."""
+        self._client = None
+        self._stack.close()
 
 
 def slug(name: str) -> str:
