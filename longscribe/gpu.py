@@ -12,6 +12,10 @@ _Result = TypeVar("_Result")
 # process must be terminated and relaunched").
 _FAILURES = ("CUDA error", "CUDA driver error", "cuDNN error")
 
+# Memory that is wanted past torch's own allocator, for a recorded step or for cuBLAS: the process
+# can go on.
+_NO_MEMORY = ("CUDA error: out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED")
+
 
 class BatchesOnGpu:
     """How many windows a process's GPU holds side by side, learned from those that it did not.
@@ -34,14 +38,14 @@ class BatchesOnGpu:
             forget: gives up what the work has left on the GPU.
 
         Raises:
-            torch.OutOfMemoryError: not even one window fits.
+            RuntimeError: not even one window fits; mostly torch.OutOfMemoryError.
         """
         size = min(batch_size, self._most or batch_size)
         while True:
             try:
                 return work(size)
-            except torch.OutOfMemoryError:
-                if size == 1:
+            except RuntimeError as error:
+                if size == 1 or not _lacks_memory(error):
                     raise
             # Out here: the error's frames hold on to the tensors of the batch.
             self._most = size = size // 2
@@ -53,3 +57,12 @@ class BatchesOnGpu:
 def is_lost(error: BaseException) -> bool:
     """Whether an error says that the GPU can do nothing more for this process."""
     return isinstance(error, RuntimeError) and str(error).startswith(_FAILURES)
+
+
+def _lacks_memory(error: BaseException | None) -> bool:
+    """Whether it was memory, also where that ended a recording, whose own error then hides it."""
+    while error is not None:
+        if isinstance(error, torch.OutOfMemoryError) or str(error).startswith(_NO_MEMORY):
+            return True
+        error = error.__context__
+    return False

@@ -20,11 +20,15 @@ from tests.recordings import beginning, sound_in, word_error_rate
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
 class Memory:
     """Work that fits with so many windows, and what it was asked for."""
 
-    def __init__(self, holds: int) -> None:
+    def __init__(self, holds: int, error: Exception = FULL) -> None:
         self.holds = holds
+        self.error = error
         self.asked: list[int] = []
         self.forgotten = 0
 
@@ -34,7 +38,7 @@ class Memory:
     def work(self, size: int) -> str:
         self.asked.append(size)
         if size > self.holds:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+            raise self.error
         return f"{size} at once"
 
 
@@ -45,6 +49,29 @@ def test_a_batch_is_halved_until_it_fits_and_stays_so() -> None:
     assert batches.within_memory(4, memory.work, memory.forget) == "4 at once"
     assert memory.asked == [24, 12, 6, 6, 4]
     assert memory.forgotten == 2
+
+
+def hidden_by_a_recording() -> Exception:
+    try:
+        try:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
+        finally:
+            raise RuntimeError("CUDA error: operation failed due to a previous error")
+    except RuntimeError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        hidden_by_a_recording(),
+    ],
+)
+def test_memory_that_torch_s_allocator_did_not_miss_halves_the_batch_too(error: Exception) -> None:
+    memory = Memory(holds=2, error=error)
+    assert BatchesOnGpu().within_memory(8, memory.work, memory.forget) == "2 at once"
 
 
 def test_where_not_even_one_window_fits_the_error_is_torch_s() -> None:

@@ -1,6 +1,5 @@
 """Workers that die, hang or ask to exit: what was lost runs again, and only that."""
 
-import operator
 import os
 import signal
 import subprocess
@@ -32,6 +31,7 @@ from tasks.supervision import Done, Supervisor
 from tasks.whereabouts import at_work
 from tasks.worker import GPU_LOST, leave_pool
 from tests.eventually import eventually
+from tests.tasks.chunk_rows import states, unfinished
 
 SIZING = Sizing(workers=2, threads_per_worker=1, memory_per_worker_bytes=1, batch_size=8)
 
@@ -159,26 +159,6 @@ def supervised(
 
 def attempts(folder: Path) -> list[int]:
     return [int(index) for index in (folder / "attempts").read_text().split()]
-
-
-def rows() -> list[tuple[str, str, bool]]:
-    with get_client(sync_client=True) as client:
-        runs = client.read_task_runs(limit=200)
-    # Tests of the pool and of crashed runs leave tasks of their own behind.
-    ours = [run for run in runs if run.name.startswith("chunk ")]
-    return [
-        (run.name, str(run.state_name), run.state is not None and run.state.is_final())
-        for run in ours
-    ]
-
-
-def states(label: str) -> list[str]:
-    return sorted(state for name, state, _ in rows() if name == label)
-
-
-def unfinished() -> list[str]:
-    """Rows that stay so."""
-    return eventually(lambda: [name for name, _, is_final in rows() if not is_final], operator.not_)
 
 
 def test_a_killed_worker_costs_its_pool_s_chunks_only(tmp_path: Path) -> None:

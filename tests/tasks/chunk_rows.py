@@ -1,0 +1,27 @@
+"""Chunks' rows as the Prefect API has them."""
+
+import operator
+
+from prefect.client.orchestration import get_client
+
+from tests.eventually import eventually
+
+
+def rows() -> list[tuple[str, str, bool]]:
+    with get_client(sync_client=True) as client:
+        runs = client.read_task_runs(limit=200)
+    # Tests of the pool and of crashed runs leave tasks of their own behind.
+    ours = [run for run in runs if run.name.startswith("chunk ")]
+    return [
+        (run.name, str(run.state_name), run.state is not None and run.state.is_final())
+        for run in ours
+    ]
+
+
+def states(label: str) -> list[str]:
+    return sorted(state for name, state, _ in rows() if name == label)
+
+
+def unfinished() -> list[str]:
+    """Rows that stay so."""
+    return eventually(lambda: [name for name, _, is_final in rows() if not is_final], operator.not_)
