@@ -187,9 +187,13 @@ def worker_pool(
             spawning._initializer,
             spawning._initargs,
         )
+        # All at once, before the thread that watches them: until Python 3.12 that thread, when one
+        # dies, closes the pipes that others are just being started with, and takes the fork server
+        # along (https://github.com/python/cpython/issues/109047).
+        forking._safe_to_dynamically_spawn_children = False  # type: ignore[attr-defined]
         pool._executor = forking
         # On a thread: they wait for the fork server, which may not be ready yet.
-        threading.Thread(target=_start_all, args=(forking, sizing.workers), daemon=True).start()
+        threading.Thread(target=_start_all, args=(forking,), daemon=True).start()
         messages = pool._subprocess_message_queue
         try:
             yield pool
@@ -204,11 +208,10 @@ def worker_pool(
                 messages.cancel_join_thread()
 
 
-def _start_all(executor: ProcessPoolExecutor, workers: int) -> None:
-    """Start a pool's processes now; by itself it starts one with each chunk."""
+def _start_all(executor: ProcessPoolExecutor) -> None:
+    """Start a pool's processes now; by itself it starts them with the first chunk."""
     with suppress(RuntimeError, OSError, EOFError):  # the pool, or the fork server, is gone already
-        for _ in range(workers):
-            executor.submit(os.getpid)
+        executor.submit(os.getpid)
 
 
 class _WorkerLines:

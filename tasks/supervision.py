@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple
 
-from prefect.futures import PrefectFuture
+from prefect.futures import PrefectConcurrentFuture
 from prefect.logging import get_run_logger
 from prefect.task_runners import ProcessPoolTaskRunner
 
@@ -44,7 +44,7 @@ _LITTLE_MEMORY: Final = 0.25  # of what a worker needs
 _MARK_WITHIN_S: Final = 3.0
 _MARK_ALL_WITHIN_S: Final = 10.0
 
-Submit = Callable[[ProcessPoolTaskRunner, Chunk, int], PrefectFuture[Any]]
+Submit = Callable[[ProcessPoolTaskRunner, Chunk, int], PrefectConcurrentFuture[Any]]
 FindResult = Callable[[Chunk], ChunkTranscript | None]
 
 
@@ -54,6 +54,16 @@ class Done(NamedTuple):
     chunk: Chunk
     transcript: ChunkTranscript | None
     reason: str = ""
+
+
+class _NotHandedOver(BrokenExecutor):
+    """A chunk did not reach a worker, or what became of it did not come back: it is not to blame.
+
+    Prefect hands chunks to the pool on threads, which may find it gone (prefect 3.8, an
+    AttributeError) or breaking: until Python 3.12 an executor closes its queue's pipe while
+    `submit` starts a worker with it, an OSError that can take the fork server along
+    (https://github.com/python/cpython/issues/109047).
+    """
 
 
 class Supervisor:
@@ -85,8 +95,8 @@ class Supervisor:
         self._chunks = {chunk.index: chunk for chunk in chunks}
         self._waiting = deque(chunks)
         self._suspects: deque[Chunk] = deque()
-        self._under_way: dict[PrefectFuture[Any], Chunk] = {}
-        self._finished: SimpleQueue[PrefectFuture[Any]] = SimpleQueue()
+        self._under_way: dict[PrefectConcurrentFuture[Any], Chunk] = {}
+        self._finished: SimpleQueue[Any] = SimpleQueue()  # of those under way, and lost
         self._submit = submit
         self._find_result = find_result
         self._deadlines = deadlines
@@ -114,8 +124,8 @@ class Supervisor:
                     self._start()
                     yield from self._take()
                     self._watch()
-                except (BrokenExecutor, CancelledError):
-                    yield from self._replace_pool()
+                except (BrokenExecutor, CancelledError) as loss:
+                    yield from self._replace_pool(loss)
         except BaseException:
             # Stopped, or the model cannot be used: nothing that is under way will be wanted.
             at_work = self._at_work()
@@ -158,7 +168,10 @@ class Supervisor:
             del self._under_way[future]
             yield done
 
-    def _outcome(self, chunk: Chunk, future: PrefectFuture[Any]) -> Done:
+    def _outcome(self, chunk: Chunk, future: PrefectConcurrentFuture[Any]) -> Done:
+        error = future.wrapped_future.exception()  # what fails within a worker comes as a state
+        if error is not None and not isinstance(error, BrokenExecutor):
+            raise _NotHandedOver(f"{type(error).__name__}: {error}") from error
         try:
             result = future.result()
         except (InputError, BrokenExecutor, CancelledError):
@@ -240,7 +253,7 @@ class Supervisor:
             worker for worker in workers_at_work(self._folder) if worker.chunk_index in expected
         ]
 
-    def _replace_pool(self) -> Iterator[Done]:
+    def _replace_pool(self, loss: BrokenExecutor | CancelledError) -> Iterator[Done]:
         """The pool is lost: sort out what that cost, and make another."""
         at_work = self._at_work()
         died = self._workers.died()
@@ -251,9 +264,10 @@ class Supervisor:
         suspects = {worker.chunk_index for worker in at_work if worker.pid in killers}
         if not killers:
             suspects = {worker.chunk_index for worker in at_work}
-        if set(killers.values()) == {FORK_SERVER_DIED} or (self._ended_idle and not killers):
+        innocent = self._ended_idle or isinstance(loss, _NotHandedOver)
+        if set(killers.values()) == {FORK_SERVER_DIED} or (innocent and not killers):
             suspects.clear()  # no chunk is to blame
-        how = _shown(died)
+        how = _shown(died) if died or not isinstance(loss, _NotHandedOver) else str(loss)
         self._losses_in_a_row += 1
         for chunk in self._note_lost(f"The worker was lost: {how}.", at_work):
             transcript = self._find_result(chunk)
@@ -284,8 +298,7 @@ class Supervisor:
     def _take_rest(self) -> Iterator[Done]:
         """The chunks that had come back when the pool was lost.
 
-        What failed counts as lost with it: Prefect hands a chunk to the pool on a thread, which may
-        find the pool gone (prefect 3.8, an AttributeError), and no chunk is to blame for that.
+        What failed counts as lost with it, whether it reached a worker or not.
         """
         while not self._finished.empty():
             future = self._finished.get()

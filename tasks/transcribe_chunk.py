@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from prefect import Task, task
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.futures import PrefectFuture
+from prefect.futures import PrefectConcurrentFuture
 from prefect.logging import get_run_logger
 from prefect.runtime import task_run
 from prefect.settings import (
@@ -192,7 +192,9 @@ def transcribe_chunks(
             )
             return None
 
-    def submit(pool: ProcessPoolTaskRunner, chunk: Chunk, batch_size: int) -> PrefectFuture[Any]:
+    def submit(
+        pool: ProcessPoolTaskRunner, chunk: Chunk, batch_size: int
+    ) -> PrefectConcurrentFuture[Any]:
         parameters = {
             "chunk": chunk,
             "spec": spec,

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ from prefect import flow, task
 
 from benchmarks.process_tree import is_worker
 from longscribe.machine import Sizing
+from tasks.fork_server import fork_server_pid
 from tasks.pool import Workers, worker_pool
 
 
@@ -90,6 +92,37 @@ def test_workers_whose_fork_server_died_are_ended_and_others_come() -> None:
             return int(workers.start().submit(threads_in_use, {}).result()[0])
 
     assert run() == 1
+
+
+def test_workers_that_die_while_others_start_leave_their_fork_server_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tasks.pool.start_worker", sys.exit)
+
+    @flow
+    def run() -> set[int | None]:
+        servers = set()
+        for _ in range(10):
+            with worker_pool(sizing(4, 1)) as pool:
+                with pytest.raises(BrokenProcessPool):
+                    pool.submit(sleep_long, {}).result()
+                servers.add(fork_server_pid())
+        return servers
+
+    (server,) = run()
+    assert psutil.Process(server).status() != psutil.STATUS_ZOMBIE
+
+
+def test_all_workers_are_started_before_there_is_a_chunk() -> None:
+    @flow
+    def run() -> bool:
+        with worker_pool(sizing(3, 1)):
+            give_up_s = time.monotonic() + 30
+            while len(multiprocessing.active_children()) < 3 and time.monotonic() < give_up_s:
+                time.sleep(0.05)
+            return len(multiprocessing.active_children()) == 3
+
+    assert run()
 
 
 @pytest.mark.parametrize("threads", [1, 2])

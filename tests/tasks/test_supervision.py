@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
+from prefect.futures import PrefectConcurrentFuture
 from prefect.logging import get_run_logger
 from prefect.runtime import task_run
 from prefect.settings import PREFECT_API_URL
@@ -310,33 +312,48 @@ def test_a_worker_that_lost_its_gpu_is_replaced_and_says_so(
     assert "lost its worker (the GPU failed): it runs again" in said
 
 
-class TooLate:
-    """Prefect's future of a chunk that its thread could not hand over: the pool was gone."""
+class NotSent(PrefectConcurrentFuture[Any]):
+    """Prefect's future of a chunk that its thread has not handed to the pool yet."""
 
     def __init__(self) -> None:
-        self.task_run_id = uuid4()
-        self.comes_back: Callable[[], None] = lambda: None
+        super().__init__(uuid4(), Future())
 
-    def add_done_callback(self, callback: Callable[["TooLate"], None]) -> None:
-        self.comes_back = lambda: callback(self)
-
-    def result(self) -> str:
-        raise AttributeError("'NoneType' object has no attribute 'submit'")
+    def __reduce__(self) -> Any:  # a flow is pickled with its chunks, and all that it refers to
+        return NotSent, ()
 
 
 def test_a_chunk_that_found_its_pool_gone_runs_in_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    future, stop = TooLate(), Workers.stop
+    future, stop = NotSent(), Workers.stop
 
     def stop_and_tell(workers: Workers, *, at_once: bool) -> None:
         stop(workers, at_once=at_once)
-        future.comes_back()
+        if not future.wrapped_future.done():
+            gone = AttributeError("'NoneType' object has no attribute 'submit'")
+            future.wrapped_future.set_exception(gone)
 
     monkeypatch.setattr(Workers, "stop", stop_and_tell)
     late = {2: future}
     done, _ = supervised(tmp_path, {0: ["die"]}, instead=lambda lost: late.pop(lost.index, None))
     assert sorted(one.chunk.index for one in done if one.transcript) == [0, 1, 2, 3]
+
+
+def test_a_chunk_that_no_worker_could_be_given_runs_in_the_next_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No chunk is to blame, neither the one nor those that were under way."""
+    monkeypatch.setattr(supervision, "_DEATHS_OF_A_CHUNK", 1)
+    future = NotSent()
+    future.wrapped_future.set_exception(OSError("handle is closed"))
+    refused = {1: future}
+    done, _ = supervised(
+        tmp_path, {0: ["slow"]}, instead=lambda lost: refused.pop(lost.index, None)
+    )
+    assert sorted(one.chunk.index for one in done if one.transcript) == [0, 1, 2, 3]
+    out, err = capfd.readouterr()
+    assert "Workers are started again: OSError: handle is closed;" in out
+    assert err == ""
 
 
 def test_a_chunk_that_fails_is_given_up_in_one_line(tmp_path: Path) -> None:
