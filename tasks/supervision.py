@@ -32,6 +32,7 @@ from tasks.whereabouts import forget_workers, workers_at_work
 from tasks.worker import GPU_LOST
 
 _DEATHS_OF_A_CHUNK: Final = 3  # of its own worker; then it is given up
+_REFUSALS_OF_A_CHUNK: Final = 3  # by pools; then it is given up
 _LOSSES_IN_A_ROW: Final = 10  # of pools, with nothing finished in between; then everything is
 _LOOK_EVERY_S: Final = 1.0
 _SILENT_S: Final = (
@@ -57,13 +58,18 @@ class Done(NamedTuple):
 
 
 class _NotHandedOver(BrokenExecutor):
-    """A chunk did not reach a worker, or what became of it did not come back: it is not to blame.
+    """A chunk did not reach a worker, or what became of it could not be read when it came back.
 
-    Prefect hands chunks to the pool on threads, which may find it gone (prefect 3.8, an
-    AttributeError) or breaking: until Python 3.12 an executor closes its queue's pipe while
-    `submit` starts a worker with it, an OSError that can take the fork server along
+    It runs again alone, like one whose worker died: it may be the chunk after all. Prefect hands
+    chunks to the pool on threads, which may find it gone (prefect 3.8, an AttributeError) or
+    breaking: until Python 3.12 an executor closes its queue's pipe while `submit` starts a worker
+    with it, an OSError that can take the fork server along
     (https://github.com/python/cpython/issues/109047).
     """
+
+    def __init__(self, chunk: Chunk, reason: str) -> None:
+        super().__init__(reason)
+        self.chunk = chunk
 
 
 class Supervisor:
@@ -102,6 +108,7 @@ class Supervisor:
         self._deadlines = deadlines
         self._lost = LostTaskRuns()
         self._deaths: Counter[int] = Counter()
+        self._refusals: Counter[int] = Counter()
         self._overdue: set[int] = set()
         self._losses_in_a_row = 0
         self._sightings = Sightings()
@@ -171,7 +178,11 @@ class Supervisor:
     def _outcome(self, chunk: Chunk, future: PrefectConcurrentFuture[Any]) -> Done:
         error = future.wrapped_future.exception()  # what fails within a worker comes as a state
         if error is not None and not isinstance(error, BrokenExecutor):
-            raise _NotHandedOver(f"{type(error).__name__}: {error}") from error
+            reason = f"{type(error).__name__}: {error}"
+            self._refusals[chunk.index] += 1
+            if self._refusals[chunk.index] >= _REFUSALS_OF_A_CHUNK:
+                return self._given_up(chunk, reason)
+            raise _NotHandedOver(chunk, reason) from error
         try:
             result = future.result()
         except (InputError, BrokenExecutor, CancelledError):
@@ -264,10 +275,11 @@ class Supervisor:
         suspects = {worker.chunk_index for worker in at_work if worker.pid in killers}
         if not killers:
             suspects = {worker.chunk_index for worker in at_work}
-        innocent = self._ended_idle or isinstance(loss, _NotHandedOver)
+        refused = loss.chunk if isinstance(loss, _NotHandedOver) else None
+        innocent = self._ended_idle or refused
         if set(killers.values()) == {FORK_SERVER_DIED} or (innocent and not killers):
             suspects.clear()  # no chunk is to blame
-        how = _shown(died) if died or not isinstance(loss, _NotHandedOver) else str(loss)
+        how = str(loss) if refused and not died else _shown(died)
         self._losses_in_a_row += 1
         for chunk in self._note_lost(f"The worker was lost: {how}.", at_work):
             transcript = self._find_result(chunk)
@@ -275,6 +287,8 @@ class Supervisor:
                 yield self._came_through(chunk, transcript)
             elif chunk.index in suspects:
                 yield from self._suspect(chunk, how)
+            elif chunk is refused:
+                self._suspects.append(chunk)
             else:
                 self._waiting.append(chunk)
         self._waiting = deque(sorted(self._waiting, key=lambda chunk: chunk.index))

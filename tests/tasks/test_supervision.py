@@ -356,6 +356,17 @@ def test_a_chunk_that_no_worker_could_be_given_runs_in_the_next_pool(
     assert err == ""
 
 
+def test_a_chunk_that_no_pool_takes_is_given_up_and_the_others_are_not(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    future = NotSent()
+    future.wrapped_future.set_exception(TypeError("cannot pickle it"))
+    done, _ = supervised(tmp_path, {}, instead=lambda lost: future if lost.index == 1 else None)
+    assert [one.reason for one in done if one.transcript is None] == ["TypeError: cannot pickle it"]
+    assert sorted(one.chunk.index for one in done if one.transcript) == [0, 2, 3]
+    assert capfd.readouterr().out.count("Workers are started again") == 2
+
+
 def test_a_chunk_that_fails_is_given_up_in_one_line(tmp_path: Path) -> None:
     done, _ = supervised(tmp_path, {1: ["fail"]})
     assert [one.reason for one in done if one.transcript is None] == ["ValueError: broken and bent"]
