@@ -1,8 +1,13 @@
 """Chunks' rows as the Prefect API has them."""
 
 import operator
+import time
+from contextlib import suppress
+from uuid import UUID
 
 from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
+from prefect.runtime import task_run
 
 from tests.eventually import eventually
 
@@ -25,3 +30,13 @@ def states(label: str) -> list[str]:
 def unfinished() -> list[str]:
     """Rows that stay so."""
     return eventually(lambda: [name for name, _, is_final in rows() if not is_final], operator.not_)
+
+
+def wait_for_own_row() -> None:
+    """In a worker: until the server knows of its task run; events are sent by a thread."""
+    with get_client(sync_client=True) as client:
+        for _ in range(200):
+            with suppress(ObjectNotFound):
+                client.read_task_run(UUID(task_run.id))
+                return
+            time.sleep(0.1)

@@ -7,19 +7,15 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psutil
 import pytest
 from prefect import flow, task
-from prefect.client.orchestration import get_client
-from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectConcurrentFuture
 from prefect.logging import get_run_logger
-from prefect.runtime import task_run
 from prefect.settings import PREFECT_API_URL
 
 from longscribe.chunks import Chunk
@@ -33,7 +29,7 @@ from tasks.supervision import Done, Supervisor
 from tasks.whereabouts import at_work
 from tasks.worker import GPU_LOST, leave_pool
 from tests.eventually import eventually
-from tests.tasks.chunk_rows import states, unfinished
+from tests.tasks.chunk_rows import states, unfinished, wait_for_own_row
 
 SIZING = Sizing(workers=2, threads_per_worker=1, memory_per_worker_bytes=1, batch_size=8)
 
@@ -102,16 +98,6 @@ def pretend(label: str, index: int, folder: Path, deeds: dict[int, list[str]]) -
     if deed == "leave":  # what Prefect makes of an error outside a task's body
         raise SystemExit(3)
     return transcript(index).model_dump_json()
-
-
-def wait_for_own_row() -> None:
-    """In a worker: until the server knows of its task run; events are sent by a thread."""
-    with get_client(sync_client=True) as client:
-        for _ in range(200):
-            with suppress(ObjectNotFound):
-                client.read_task_run(UUID(task_run.id))
-                return
-            time.sleep(0.1)
 
 
 def halt_idle_workers(once: Path) -> None:
