@@ -26,6 +26,7 @@ from longscribe.importing import without_collections
 from longscribe.options import DEFAULT_FORMATS, FORMATS, RunOptions, check_options
 from longscribe.places import name_of
 from longscribe.scratch import keeping_names
+from longscribe.weights import check_model
 
 OK, FAILED, BAD_INPUT, PARTIAL, STOPPED, TERMINATED = 0, 1, 2, 3, 130, 143
 
@@ -117,7 +118,7 @@ _NUMBER = _FloatOrNone()
     },
 )
 @click.argument("recordings", metavar="RECORDING...", nargs=-1, required=True)
-@_option("-m", "--model", "model", help="Model name, demo, or checkpoint path.  [turbo]")
+@_option("-m", "--model", "model", help="Name, path or hub repository of a model.  [turbo]")
 @_option("-l", "--language", "language", help="Spoken language; auto detects it.  [auto]")
 @_option(
     "--task",
@@ -229,6 +230,7 @@ def command(
     """Transcribe recordings to text, subtitles and a page, in DIR/RECORDING/."""
     runs = [check_options(recording=recording, **values) for recording in recordings]
     _refuse_same_outputs(runs)
+    check_model(runs[0].model, runs[0].model_dir)
     for name, value in _PREFECT_DEFAULTS.items():
         os.environ.setdefault(name, value)
     server = EmbeddedServer() if surely_needed() else None

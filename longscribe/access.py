@@ -16,14 +16,14 @@ from pydantic import BaseModel, ConfigDict
 from longscribe.errors import OptionError
 from longscribe.options import RunOptions, parse_bytes
 from longscribe.places import check_url, is_url, is_web, scheme_of, shown
-from longscribe.weights import OFFICIAL
+from longscribe.weights import DISTILLED, OFFICIAL
 
 ROOTS_VARIABLE: Final = "LONGSCRIBE_MEDIA_ROOTS"
 PRIVATE_HOSTS_VARIABLE: Final = "LONGSCRIBE_PRIVATE_HOSTS"
 LARGEST_DOWNLOAD_VARIABLE: Final = "LONGSCRIBE_LARGEST_DOWNLOAD"
 
 _LARGEST_DOWNLOAD: Final = "20GB"
-_MODELS: Final = (*OFFICIAL, "demo")
+_MODELS: Final = (*OFFICIAL, *DISTILLED, "demo")
 
 
 class Access(BaseModel):

@@ -42,6 +42,8 @@ def decoding_digest(spec: ModelSpec, options: DecodingOptions, precision: Precis
             "weights": spec.sha256,
             # The heads that follow the words are known by an official model's name.
             "name": spec.name if spec.name in OFFICIAL else "",
+            "heads": spec.alignment_heads,
+            "suppressed": spec.suppress_tokens,
             "precision": precision,
             "options": values,
         }

@@ -132,11 +132,26 @@ def _rehearse(network: Network, options: DecodingOptions) -> None:
     TokenRules.of(tokenizer, options).apply(logits.numpy(), [[]])
 
 
-def alignment_heads(spec: ModelSpec) -> Heads:
-    """The heads whose attention follows the words, known for official models (whisper/__init__.py).
+def with_own_suppression(spec: ModelSpec, options: DecodingOptions) -> DecodingOptions:
+    """The options with the model's own list of suppressed tokens in the place of -1, if it has one.
 
-    For others the upper half of the decoder, as whisper/model.py takes it.
+    A fine-tune may have been taught the very symbols that Whisper is kept from.
     """
+    asked = [part.strip() for part in options.suppress_tokens.split(",")]
+    if spec.suppress_tokens is None or "-1" not in asked:
+        return options
+    tokens = [*(part for part in asked if part != "-1"), *map(str, spec.suppress_tokens)]
+    return options.model_copy(update={"suppress_tokens": ",".join(tokens)})
+
+
+def alignment_heads(spec: ModelSpec) -> Heads:
+    """The heads whose attention follows the words: as the model's own files list them.
+
+    Else as known for official models (whisper/__init__.py), and for others the upper half of the
+    decoder, as whisper/model.py takes it.
+    """
+    if spec.alignment_heads is not None:
+        return spec.alignment_heads
     layers, heads = spec.dims.n_text_layer, spec.dims.n_text_head
     marked = whisper._ALIGNMENT_HEADS.get(spec.name)
     if marked is None:
@@ -168,6 +183,7 @@ def transcribe_chunk(
     torch.set_grad_enabled(False)
     sound = np.asarray(chunk.sound, dtype=np.float64).reshape(-1, 2)
     chosen = arithmetic(options)
+    options = with_own_suppression(spec, options)
     language, probability = "" if options.language == "auto" else options.language, None
     segments: tuple[Segment, ...] = ()
     windows = fallbacks = 0

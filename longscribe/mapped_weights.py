@@ -24,6 +24,7 @@ from longscribe.cache import CACHE_VARIABLE, cache_folder
 from longscribe.checkpoint import ModelDims
 from longscribe.errors import ModelError
 from longscribe.kernels import ZERO_CODE
+from longscribe.models import forms
 from longscribe.processor import (
     has_byte_products,
     has_matrix_unit,
@@ -163,8 +164,7 @@ def _read_ahead(path: Path) -> None:
 
 def _convert(spec: ModelSpec, stored: Stored, path: Path) -> None:
     try:
-        checkpoint = torch.load(spec.path, mmap=True, weights_only=True, map_location="cpu")
-        weights: dict[str, Tensor] = checkpoint["model_state_dict"]
+        weights = forms.read(spec)
         _check_complete(spec, weights)
         content = _float32(weights) if stored == "float32" else _int8(weights)
     except (RuntimeError, KeyError, OSError) as error:

