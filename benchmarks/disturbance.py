@@ -24,7 +24,7 @@ OPTIONS = (
 FINISHED_BEFORE = 2
 _WELL_BEGUN_S = 0.7
 WITHIN_S = 600.0
-_RECORDING = Path("demo/sample.opus")
+_RECORDING = Path("demo/synthetic.opus")
 _MOST_STARTS = 4
 
 

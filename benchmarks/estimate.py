@@ -1,6 +1,6 @@
 """How true the time left is that a run tells: three recordings of different length and density.
 
-`python -m benchmarks.estimate` transcribes the demo's sample again and again (an hour, even), a
+`python -m benchmarks.estimate` transcribes the synthetic sample again and again (an hour, even), a
 rough hour (half of it silence, noise and tones in between) and three dense hours, and compares what
 the log said after each finished chunk with when the run was over. A run that was measured is kept
 in benchmarks/results/estimate.jsonl and not measured again, so a stopped benchmark goes on where it

@@ -18,7 +18,7 @@ from whisper.normalizers import BasicTextNormalizer
 from longscribe.audio import decode, probe
 
 RATE_HZ = 16_000
-SAMPLE = Path("demo/sample.opus")
+SYNTHETIC = Path("demo/synthetic.opus")
 RESULTS_FOLDER = Path("benchmarks/results")
 _BLOCK_S = 10
 
@@ -96,10 +96,10 @@ def repeated(source: Recording, duration_s: float) -> Recording:
 
 
 def repeated_sample(path: Path, duration_s: float) -> Recording:
-    """The demo's sample again and again, without what is said beside it."""
+    """The synthetic sample again and again, without what is said beside it."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        whole = np.concatenate(list(decode(probe(SAMPLE))))
+        whole = np.concatenate(list(decode(probe(SYNTHETIC))))
         samples = np.round(np.clip(whole, -1.0, 1.0) * 32767).astype(np.int16)
         write_flac(path, _wrapped(samples, round(duration_s * RATE_HZ)))
     return Recording(path, duration_s)

@@ -1,6 +1,6 @@
 """`python -m benchmarks.reliability`: provokes each event once and prints what it cost.
 
-A run of the bundled sample, in chunks of half a minute, is disturbed when two of its chunks are
+A run of the synthetic sample, in chunks of half a minute, is disturbed when two of its chunks are
 finished and another is under way; where it ends, it is started again. Rows are kept: it goes on
 where it stopped, `--only WORD` measures the events that hold the word, and the table has all.
 """

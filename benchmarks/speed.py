@@ -97,7 +97,7 @@ def run_trial(trial: Trial, folder: Path) -> Result:
         round(outcome["load_s"], 3),
         round(outcome["transcribe_s"], 3),
         round(heard.word_error_rate(outcome["text"]), 5),
-        outcome["segments"],
+        len(outcome["segments"]),
         watched.peak_pss_bytes,
         round(watched.cpu_s, 2),
         outcome["about"],

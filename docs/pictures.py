@@ -1,6 +1,6 @@
 """Takes the pictures in this folder anew, unattended: `make pictures`, some minutes.
 
-Everything in them is real: a two-hour recording (the demo's sample again and again) goes through
+Everything in them is real: a two-hour recording (the synthetic sample again and again) goes through
 the command with the widened base model, and the terminal, the Prefect UI and the transcript's page
 are looked at meanwhile and afterwards. It all happens in a folder of its own with a home of its
 own, so that no path of the machine is seen. What else the machine does is seen: keep it quiet.
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from playwright.sync_api import Browser, Page
 
-from benchmarks.recordings import SAMPLE, repeated_sample
+from benchmarks.recordings import SYNTHETIC, repeated_sample
 from benchmarks.widen import widened
 from docs.photographer import PICTURE_VARIABLE, TITLE_VARIABLE
 from flows.work_pool import WORK_POOL
@@ -58,7 +58,7 @@ def main() -> None:
     os.chdir(_PROJECT)
     model = widened("base").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(SAMPLE, folder / "sample.opus")
+    shutil.copy(SYNTHETIC, folder / "synthetic.opus")
     shutil.copy(model, folder / "base.pt")
     repeated_sample(folder / f"{_NAME}.flac", 60 * arguments.minutes)
     for name in [n for n in os.environ if n.startswith(("LONGSCRIBE_", "PREFECT_", "XDG_"))]:
@@ -68,8 +68,8 @@ def main() -> None:
     os.environ["PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT"] = "false"
     with prefect_ui(folder) as ui:
         _form(ui, pictures)
-        _transcribe(ui, folder, "sample.opus", "--model", "demo", "--word_timestamps", "True")
-        _page(ui.browser, folder / "transcripts" / "sample" / "sample.html", pictures)
+        _transcribe(ui, folder, "synthetic.opus", "--model", "demo", "--word_timestamps", "True")
+        _page(ui.browser, folder / "transcripts" / "synthetic" / "synthetic.html", pictures)
         _run(ui, folder, pictures)
 
 

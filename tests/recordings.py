@@ -1,4 +1,4 @@
-"""The demo's recordings as tests need them: their sound, and how well they were understood."""
+"""The synthetic recordings as tests need them: their sound, and how well they were understood."""
 
 import json
 import tempfile
@@ -14,13 +14,13 @@ from longscribe import audio
 from longscribe.speech import Spans, levels_db, sound_spans
 from tests.sounds import RATE_HZ, write_pcm
 
-SAMPLE = Path(__file__).resolve().parent.parent / "demo" / "sample.opus"
-SAMPLE_PT = SAMPLE.with_name("sample-pt.opus")
+SYNTHETIC = Path(__file__).resolve().parent.parent / "demo" / "synthetic.opus"
+SYNTHETIC_PT = SYNTHETIC.with_name("synthetic-pt.opus")
 PART_S = 72.0  # of the sample, to the middle of a pause: what most tests listen to
 
 
 @cache
-def beginning(recording: Path = SAMPLE, duration_s: float = PART_S) -> audio.Samples:
+def beginning(recording: Path = SYNTHETIC, duration_s: float = PART_S) -> audio.Samples:
     """A recording's first seconds as samples."""
     with tempfile.TemporaryDirectory() as folder:
         whole = audio.accelerate(audio.probe(recording), 1.0, Path(folder) / "samples.pcm")
@@ -34,7 +34,9 @@ def sound_in(samples: np.ndarray) -> Spans:
     return sound_spans(levels, len(samples) / RATE_HZ)
 
 
-def word_error_rate(texts: Iterable[str], recording: Path = SAMPLE, end_s: float = PART_S) -> float:
+def word_error_rate(
+    texts: Iterable[str], recording: Path = SYNTHETIC, end_s: float = PART_S
+) -> float:
     """Of a transcript's texts against what was said until `end_s`."""
     normalize = BasicTextNormalizer()
     said = [

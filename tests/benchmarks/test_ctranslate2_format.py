@@ -57,6 +57,6 @@ def test_faster_whisper_hears_the_sample(tmp_path: Path) -> None:
     assert len(config["lang_ids"]) == 99
     model = faster_whisper.WhisperModel(str(tmp_path / "demo"), compute_type="int8")
     segments, _ = model.transcribe(
-        "demo/sample.opus", language="en", clip_timestamps="0,9", beam_size=1
+        "demo/synthetic.opus", language="en", clip_timestamps="0,9", beam_size=1
     )
     assert next(segments).text == " We will paint the heavy report on Monday afternoon."

@@ -56,5 +56,5 @@ def test_whisper_cpp_hears_the_sample(tmp_path: Path, precision: str) -> None:
     model = pywhispercpp.Model(
         str(path), n_threads=2, print_progress=False, redirect_whispercpp_logs_to=None
     )
-    segments = model.transcribe("demo/sample.opus", language="en", duration_ms=9_000)
+    segments = model.transcribe("demo/synthetic.opus", language="en", duration_ms=9_000)
     assert segments[0].text == "We will paint the heavy report on Monday afternoon."

@@ -25,7 +25,7 @@ from tests.deployments.hostile import (
 from tests.deployments.hostile_list import DOCUMENT, document
 from tests.deployments.served import PROJECT, Served
 from tests.longscribe.servers import serving
-from tests.recordings import SAMPLE
+from tests.recordings import SYNTHETIC
 
 SECRET = "what nobody may read"
 
@@ -96,7 +96,7 @@ def traps(served: Served) -> dict[str, str]:
     """What the worker's media folder and its neighbourhood hold; the places in the requests."""
     media, outside = served.folder / "media", served.folder
     (media / "sub").mkdir()
-    (media / "a.wav").write_bytes(SAMPLE.read_bytes())
+    (media / "a.wav").write_bytes(SYNTHETIC.read_bytes())
     (media / "playlist.wav").write_text("ffconcat version 1.0\nfile '../secret.wav'\n")
     (served.folder / "media-other").mkdir()
     for folder in (outside, served.folder / "media-other"):

@@ -15,7 +15,7 @@ import pytest
 
 from tests.deployments.conftest import Note
 from tests.deployments.served import PROJECT, Served
-from tests.recordings import SAMPLE, beginning
+from tests.recordings import SYNTHETIC, beginning
 from tests.sounds import RATE_HZ, write_sound
 
 pytestmark = [pytest.mark.many, pytest.mark.timeout(5400)]
@@ -70,7 +70,7 @@ def running(served: Served, name: str, *command: str) -> Iterator[None]:
 
 def drop(inbox: Path, count: int) -> list[str]:
     """Recordings of a few seconds, no two alike; their names."""
-    sound = beginning(SAMPLE, 200.0)
+    sound = beginning(SYNTHETIC, 200.0)
     length = round(SECONDS_EACH * RATE_HZ)
     ready = inbox.parent / "ready"
     ready.mkdir()

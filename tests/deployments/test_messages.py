@@ -13,7 +13,7 @@ from prefect.blocks.core import Block
 
 from deployments.automations import apply_automations
 from tests.deployments.served import Receiver, Served, free_port, wait_for
-from tests.recordings import SAMPLE
+from tests.recordings import SYNTHETIC
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(400)]
 
@@ -30,7 +30,7 @@ def the_message(receiver: Receiver, served: Served, run_id: str, state_name: str
 
 
 def test_completed(served: Served, receiver: Receiver) -> None:
-    run_id = served.trigger(recording=served.put(SAMPLE, "good.opus"))
+    run_id = served.trigger(recording=served.put(SYNTHETIC, "good.opus"))
     the_message(receiver, served, run_id, "Completed")
 
 
@@ -45,7 +45,7 @@ def test_partial(served: Served, receiver: Receiver) -> None:
     """The worker of the first chunk is killed each time it takes it."""
     before = served.log.stat().st_size
     run_id = served.trigger(
-        recording=served.put(SAMPLE, "partly.opus"),
+        recording=served.put(SYNTHETIC, "partly.opus"),
         decoding="sequential",
         chunk_minutes=1,
         workers=1,
@@ -68,7 +68,7 @@ def test_partial(served: Served, receiver: Receiver) -> None:
 
 def test_crashed(served: Served, receiver: Receiver) -> None:
     run_id = served.trigger(
-        recording=served.put(SAMPLE, "killed.opus"), decoding="sequential", fresh=True
+        recording=served.put(SYNTHETIC, "killed.opus"), decoding="sequential", fresh=True
     )
     wait_for(lambda: served.run(run_id)["state_type"] == "RUNNING", 120)
     for process in psutil.process_iter():

@@ -9,7 +9,7 @@ import pytest
 from tests.deployments.form import Form, runs_of
 from tests.deployments.served import Served, wait_for
 from tests.longscribe.browser import chromium, needs_chromium
-from tests.recordings import SAMPLE
+from tests.recordings import SYNTHETIC
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(400)]
 
@@ -17,16 +17,16 @@ pytestmark = [pytest.mark.service, pytest.mark.timeout(400)]
 @needs_chromium
 def test_three_ways_in_end_in_transcripts(served: Served) -> None:
     """Dropped into the inbox, started over HTTP, and by clicking through the form."""
-    shutil.copy(SAMPLE, served.folder / "media" / "inbox" / "dropped.opus")
+    shutil.copy(SYNTHETIC, served.folder / "media" / "inbox" / "dropped.opus")
 
-    over_the_api = served.end_of(served.trigger(recording=served.put(SAMPLE, "talk.opus")))
+    over_the_api = served.end_of(served.trigger(recording=served.put(SYNTHETIC, "talk.opus")))
     assert over_the_api["state_type"] == "COMPLETED", over_the_api["state"]
     text = served.transcript(over_the_api["id"])
     assert "heavy report on Monday" in text
     written = served.folder / "transcripts" / "talk" / "talk.txt"
     assert text == written.read_text(encoding="utf-8")
 
-    recording = served.put(SAMPLE, "clicked.opus")
+    recording = served.put(SYNTHETIC, "clicked.opus")
     with chromium() as browser:
         form = Form(browser, served.url)
         form.fill("speed", "9")
@@ -48,7 +48,9 @@ def test_three_ways_in_end_in_transcripts(served: Served) -> None:
 
 
 def test_goes_on_after_a_restart_in_the_middle(served: Served) -> None:
-    run_id = served.trigger(recording=served.put(SAMPLE, "restarted.opus"), decoding="sequential")
+    run_id = served.trigger(
+        recording=served.put(SYNTHETIC, "restarted.opus"), decoding="sequential"
+    )
     wait_for(lambda: served.run(run_id)["state_type"] == "RUNNING", 120)
     time.sleep(5)
     assert served.stop() < 45

@@ -20,7 +20,7 @@ from tests.deployments.served import wait_for
 from tests.deployments.stack import MemoryWatch, Stack
 from tests.flows.over_the_api import START
 from tests.longscribe.browser import chromium, needs_chromium
-from tests.recordings import PART_S, SAMPLE, beginning
+from tests.recordings import PART_S, SYNTHETIC, beginning
 from tests.sounds import write_sound
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
@@ -44,7 +44,7 @@ def stack(note: Note) -> Stack:
 def long_recording(folder: Path, times: int) -> Path:
     """The sample over and over, like no other recording: nothing of it is kept."""
     chance = np.random.default_rng(uuid.uuid4().int)
-    once = beginning(SAMPLE, 240.0)
+    once = beginning(SYNTHETIC, 240.0)
     sound = np.tile(once, times) + chance.normal(0.0, 1e-4, times * len(once)).astype(np.float32)
     return write_sound(folder / "long.wav", sound.astype(np.float32))
 
@@ -63,7 +63,7 @@ def slowly(recording: str) -> dict[str, object]:
 def test_dropped_into_the_inbox(stack: Stack, note: Note) -> None:
     name = f"stack-{MARK}-dropped"
     inbox = stack.home / "media" / "inbox"
-    shutil.copyfile(SAMPLE, stack.home / "media" / "part")
+    shutil.copyfile(SYNTHETIC, stack.home / "media" / "part")
     (stack.home / "media" / "part").chmod(0o644)
     # Like no other: the inbox knows recordings by their content.
     with (stack.home / "media" / "part").open("ab") as file:
@@ -78,7 +78,7 @@ def test_dropped_into_the_inbox(stack: Stack, note: Note) -> None:
 
 
 def test_transcript_with_curl_alone(stack: Stack, note: Note) -> None:
-    stack.put(SAMPLE, f"stack-{MARK}.opus")
+    stack.put(SYNTHETIC, f"stack-{MARK}.opus")
     script = (
         START.replace("http://127.0.0.1:4200/api", stack.api)
         .replace('"meeting.opus"', f'"stack-{MARK}.opus"')
@@ -95,7 +95,7 @@ def test_transcript_with_curl_alone(stack: Stack, note: Note) -> None:
 
 @needs_chromium
 def test_form_is_clicked(stack: Stack, note: Note, tmp_path: Path) -> None:
-    recording = stack.put(SAMPLE, f"stack-{MARK}-clicked.opus")
+    recording = stack.put(SYNTHETIC, f"stack-{MARK}-clicked.opus")
     with chromium() as browser:
         form = Form(browser, stack.url)
         form.fill("recording", recording)
@@ -166,7 +166,7 @@ def test_database_and_redis_restart_in_the_middle(stack: Stack, note: Note, tmp_
 
 
 def test_twenty_with_one_key_are_one_run(stack: Stack) -> None:
-    recording = stack.put(SAMPLE, f"stack-{MARK}-once.opus")
+    recording = stack.put(SYNTHETIC, f"stack-{MARK}-once.opus")
     keys = [f"stack-{MARK}-once"] * TWENTY
     (run_id,) = set(stack.trigger_all(keys, recording=recording, model="demo"))
     assert stack.end_of(run_id)["state_type"] == "COMPLETED"
@@ -174,7 +174,7 @@ def test_twenty_with_one_key_are_one_run(stack: Stack) -> None:
 
 
 def test_twenty_at_once_queue_within_the_memory(stack: Stack, note: Note, tmp_path: Path) -> None:
-    part = write_sound(tmp_path / "part.wav", beginning(SAMPLE, PART_S))
+    part = write_sound(tmp_path / "part.wav", beginning(SYNTHETIC, PART_S))
     recording = stack.put(part, f"stack-{MARK}-many.wav")
     keys = [f"stack-{MARK}-{number}" for number in range(TWENTY)]
     most_at_once = 0

@@ -46,7 +46,7 @@ def worker(server: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     from flows.work_pool import prepare_work_pool
 
     media = tmp_path_factory.mktemp("media")
-    shutil.copy(PROJECT / "demo" / "sample.opus", media / "meeting.opus")
+    shutil.copy(PROJECT / "demo" / "synthetic.opus", media / "meeting.opus")
     prepare_work_pool()
     deploy(LONGSCRIBE_MODEL="demo", LONGSCRIBE_TRANSCRIPTS=str(media / "transcripts"))
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "longscribe"]

@@ -16,13 +16,13 @@ from tests.flows.conftest import PROJECT
 from tests.longscribe.file_servers import s3_server, sftp_server
 from tests.longscribe.servers import content, serving
 
-SAMPLE = PROJECT / "demo" / "sample.opus"
+SYNTHETIC = PROJECT / "demo" / "synthetic.opus"
 
 
 def test_from_the_web_into_a_bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LONGSCRIBE_PRIVATE_HOSTS", "127.0.0.1")
     # Named as the run's own file in its scratch folder.
-    with serving({"/talks/samples.pcm": content(SAMPLE.read_bytes())}) as (url, _):
+    with serving({"/talks/samples.pcm": content(SYNTHETIC.read_bytes())}) as (url, _):
         summary: Any = transcribe(
             recording=f"{url}/talks/samples.pcm?signature=1",
             model="demo",
@@ -47,7 +47,7 @@ def test_from_a_bucket_to_another_machine(monkeypatch: pytest.MonkeyPatch, tmp_p
         sftp_server(tmp_path, monkeypatch) as machine,
     ):
         s3 = fsspec.filesystem("s3")
-        s3.put_file(str(SAMPLE), f"{bucket}/in/talk.opus")
+        s3.put_file(str(SYNTHETIC), f"{bucket}/in/talk.opus")
         summary: Any = transcribe(
             recording=f"{bucket}/in/talk.opus",
             model="demo",
@@ -69,8 +69,8 @@ def test_from_a_bucket_to_another_machine(monkeypatch: pytest.MonkeyPatch, tmp_p
         (["http://127.0.0.1:1/a.wav"], "is not a public address"),
         (["http://[/a.wav"], "is not a valid URL"),
         (["file:///etc/passwd"], "is not a kind of URL that can be used"),
-        ([str(SAMPLE), "-o", "https://example.org/"], "is a web address"),
-        ([str(SAMPLE), "-o", "az://bucket/out"], "pip install 'longscribe[az]'"),
+        ([str(SYNTHETIC), "-o", "https://example.org/"], "is a web address"),
+        ([str(SYNTHETIC), "-o", "az://bucket/out"], "pip install 'longscribe[az]'"),
     ],
 )
 def test_bad_places_are_refused_with_one_sentence(
@@ -99,4 +99,4 @@ def test_bad_places_are_refused_with_one_sentence(
 def test_a_worker_without_media_roots_runs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.access.is_deployment_s", lambda: True)
     with pytest.raises(OptionError, match="LONGSCRIBE_MEDIA_ROOTS is not set"):
-        transcribe(recording=str(SAMPLE), model="demo")
+        transcribe(recording=str(SYNTHETIC), model="demo")

@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_URL
 from longscribe.cache import results_folder
 from tests.eventually import eventually
 
-SAMPLE = Path(__file__).resolve().parents[2] / "demo" / "sample.opus"
+SYNTHETIC = Path(__file__).resolve().parents[2] / "demo" / "synthetic.opus"
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def own_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def started(folder: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "flows.command_line", str(SAMPLE), "--model", "demo"]
+    command = [sys.executable, "-m", "flows.command_line", str(SYNTHETIC), "--model", "demo"]
     command += ["--workers", "1", "--chunk-minutes", "0.5", "--batch-size", "1", *options]
     return subprocess.Popen(
         command,
@@ -42,7 +42,7 @@ def started(folder: Path, *options: str) -> subprocess.Popen[str]:
         env={
             **os.environ,
             "PREFECT_API_URL": str(PREFECT_API_URL.value()),
-            "PYTHONPATH": str(SAMPLE.parents[1]),
+            "PYTHONPATH": str(SYNTHETIC.parents[1]),
         },
         text=True,
         stdout=subprocess.PIPE,
@@ -76,7 +76,7 @@ def until_chunks_are_done(run: subprocess.Popen[str], count: int) -> int:
 
 def run_states() -> list[tuple[str, str]]:
     with get_client(sync_client=True) as client:
-        flows = [run for run in client.read_flow_runs() if run.name == SAMPLE.stem]
+        flows = [run for run in client.read_flow_runs() if run.name == SYNTHETIC.stem]
         ours = {run.id for run in flows}
         tasks = [run for run in client.read_task_runs(limit=200) if run.flow_run_id in ours]
     return [(run.name, str(run.state_name)) for run in [*flows, *tasks]]
@@ -87,7 +87,7 @@ def nothing_runs(states: list[tuple[str, str]]) -> bool:
 
 
 def written(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "transcripts/sample/sample.json").read_text(encoding="utf-8"))
+    return json.loads((folder / "transcripts/synthetic/synthetic.json").read_text(encoding="utf-8"))
 
 
 def test_a_killed_run_is_gone_at_once_and_the_next_does_the_rest(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_killed_run_is_gone_at_once_and_the_next_does_the_rest(tmp_path: Path)
     assert not list(tmp_path.glob("longscribe-*"))
     states = eventually(run_states, nothing_runs)
     assert nothing_runs(states), states
-    assert ("sample", "Crashed") in states
+    assert ("synthetic", "Crashed") in states
     whole = written(tmp_path)
 
     # Another format, another number of workers: nothing to do, and so no worker.

@@ -16,7 +16,7 @@ import pytest
 
 from tests.flows.ui import UI, prefect_ui, wait_for
 from tests.longscribe.browser import needs_chromium
-from tests.recordings import SAMPLE, beginning
+from tests.recordings import SYNTHETIC, beginning
 from tests.sounds import write_sound
 
 pytestmark = [needs_chromium, pytest.mark.timeout(600)]
@@ -49,7 +49,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Two workers of one thread each, in the slow way of decoding, with two chunks behind them."""
     folder = tmp_path_factory.mktemp("running")
     recording = write_sound(
-        folder / "Town hall.flac", np.tile(beginning(SAMPLE, 240.0), _REPEATS), "flac"
+        folder / "Town hall.flac", np.tile(beginning(SYNTHETIC, 240.0), _REPEATS), "flac"
     )
     with prefect_ui(folder) as ui:
         command = subprocess.Popen(

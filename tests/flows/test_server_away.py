@@ -13,7 +13,7 @@ import pytest
 from benchmarks.sandbox import Run, Sandbox, Server
 from tests.flows.conftest import PROJECT
 
-SAMPLE = PROJECT / "demo" / "sample.opus"
+SYNTHETIC = PROJECT / "demo" / "synthetic.opus"
 OPTIONS = ("--workers", "1", "--chunk-minutes", "0.5", "--batch-size", "1")
 GONE_WITHIN_S = 5.0
 
@@ -74,7 +74,7 @@ def test_it_ends_at_once_and_the_next_run_marks_its_rows(
     sandbox: Sandbox, away: Server, how: signal.Signals, code: int, server_hangs: bool
 ) -> None:
     sandbox.forget_results()
-    run = sandbox.start(SAMPLE, server_url=away.url)
+    run = sandbox.start(SYNTHETIC, server_url=away.url)
     wait_for(run, r"progress \d+ % \(1/")
     if server_hangs:
         away.suspend()
@@ -85,7 +85,7 @@ def test_it_ends_at_once_and_the_next_run_marks_its_rows(
     assert ended_at_once(run, processes) == code
     said = [one.text for one in run.lines]
     assert [text for text in said if text.startswith("longscribe: ")] == [
-        f"longscribe: '{SAMPLE}': stopped; the Prefect server does not answer, so the run stays "
+        f"longscribe: '{SYNTHETIC}': stopped; the Prefect server does not answer, so the run stays "
         "Running there until the next one on this machine."
     ]
     assert not any("Traceback" in text for text in said)
@@ -96,7 +96,7 @@ def test_it_ends_at_once_and_the_next_run_marks_its_rows(
     else:
         away.start()
     assert names_of_states(away)[0] == "Running"
-    following = sandbox.start(SAMPLE, server_url=away.url)
+    following = sandbox.start(SYNTHETIC, server_url=away.url)
     assert following.wait(200.0) == 0
     assert following.kept()
     assert names_of_states(away)[:2] == ["Completed", "Crashed"]
@@ -107,7 +107,7 @@ def test_it_ends_at_once_and_the_next_run_marks_its_rows(
 def test_one_that_waits_for_the_server_at_its_end_can_be_stopped(
     sandbox: Sandbox, away: Server
 ) -> None:
-    run = sandbox.start(SAMPLE, server_url=away.url)
+    run = sandbox.start(SYNTHETIC, server_url=away.url)
     wait_for(run, "Merged ")
     away.suspend()
     time.sleep(2.0)
@@ -115,5 +115,5 @@ def test_one_that_waits_for_the_server_at_its_end_can_be_stopped(
     run.process.terminate()
     assert ended_at_once(run, processes) == 143
     away.resume()
-    assert sandbox.start(SAMPLE, server_url=away.url).wait(200.0) == 0
+    assert sandbox.start(SYNTHETIC, server_url=away.url).wait(200.0) == 0
     assert sandbox.unfinished_rows(away.url) == 0

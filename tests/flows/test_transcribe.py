@@ -1,4 +1,4 @@
-"""The whole chain on the bundled samples, with real worker processes."""
+"""The whole chain on the synthetic samples, with real worker processes."""
 
 import inspect
 import json
@@ -22,7 +22,7 @@ from longscribe.options import DEFAULT_FORMATS, RunOptions
 from tasks.merge import merge
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
-SAMPLE, SAMPLE_PT = DEMO / "sample.opus", DEMO / "sample-pt.opus"
+SYNTHETIC, SYNTHETIC_PT = DEMO / "synthetic.opus", DEMO / "synthetic-pt.opus"
 
 
 def word_error_rate(summary: RunSummary, recording: Path) -> float:
@@ -39,20 +39,22 @@ def word_error_rate(summary: RunSummary, recording: Path) -> float:
 def english(
     prefect_server: None, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[RunSummary, dict[str, Any]]:
-    """The English sample at the default speed, in chunks of a minute on two workers."""
+    """The synthetic English sample at the default speed, in chunks of a minute on two workers."""
     folder = tmp_path_factory.mktemp("english")
     summary: Any = transcribe(
-        recording=str(SAMPLE), model="demo", chunk_minutes=1.0, output_dir=str(folder)
+        recording=str(SYNTHETIC), model="demo", chunk_minutes=1.0, output_dir=str(folder)
     )
-    return summary, json.loads((folder / "sample" / "sample.json").read_text(encoding="utf-8"))
+    return summary, json.loads(
+        (folder / "synthetic" / "synthetic.json").read_text(encoding="utf-8")
+    )
 
 
 def test_the_sample_is_understood(english: tuple[RunSummary, dict[str, Any]]) -> None:
     summary, _ = english
-    assert word_error_rate(summary, SAMPLE) <= 0.10
+    assert word_error_rate(summary, SYNTHETIC) <= 0.10
     assert summary.language == "en"
     suffixes = [*DEFAULT_FORMATS[:-1], "report.svg"]
-    assert [file.name for file in summary.files] == [f"sample.{suffix}" for suffix in suffixes]
+    assert [file.name for file in summary.files] == [f"synthetic.{suffix}" for suffix in suffixes]
     assert summary.chunks >= 3
     assert summary.failed_chunks == 0
 
@@ -64,7 +66,7 @@ def test_segments_are_sorted_apart_and_where_they_were_said(
     segments = written["segments"]
     assert [s["id"] for s in segments] == list(range(len(segments)))
     assert all(a["end"] <= b["start"] for a, b in pairwise(segments))
-    reference = json.loads(SAMPLE.with_suffix(".json").read_text(encoding="utf-8"))
+    reference = json.loads(SYNTHETIC.with_suffix(".json").read_text(encoding="utf-8"))
     starts = [item["start"] for item in reference]
     near = [min(abs(s["start"] - start) for start in starts) for s in segments]
     assert sorted(near)[int(0.8 * len(near))] < 0.3
@@ -80,7 +82,7 @@ def test_every_second_is_accounted_for(english: tuple[RunSummary, dict[str, Any]
 
 def test_upstream_s_loop_detects_and_understands_portuguese(tmp_path: Path) -> None:
     summary: Any = transcribe(
-        recording=str(SAMPLE_PT),
+        recording=str(SYNTHETIC_PT),
         model="demo",
         decoding="sequential",
         speed=1.0,
@@ -88,7 +90,7 @@ def test_upstream_s_loop_detects_and_understands_portuguese(tmp_path: Path) -> N
         workers=1,
     )
     assert summary.language == "pt"
-    assert word_error_rate(summary, SAMPLE_PT) <= 0.15
+    assert word_error_rate(summary, SYNTHETIC_PT) <= 0.15
 
 
 def test_the_flow_has_every_option_with_its_default() -> None:
@@ -126,7 +128,7 @@ def command(folder: Path, *arguments: str) -> dict[str, Any]:
 def test_a_good_run_says_what_was_promised_and_nothing_on_stderr(tmp_path: Path) -> None:
     ran = subprocess.run(
         **command(
-            *(tmp_path, str(SAMPLE), "--model", "demo", "--workers", "1"),
+            *(tmp_path, str(SYNTHETIC), "--model", "demo", "--workers", "1"),
             *("--formats", "txt", "--print", "--fresh"),
         ),
         capture_output=True,
@@ -151,7 +153,7 @@ def test_a_stopped_run_leaves_nothing_behind(
     with (
         errors,
         subprocess.Popen(
-            **command(tmp_path, str(SAMPLE), *slow),
+            **command(tmp_path, str(SYNTHETIC), *slow),
             # A script's background jobs ignore SIGINT and pass that on.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             stdout=subprocess.PIPE,
@@ -188,7 +190,7 @@ def test_a_fresh_run_that_is_retried_goes_on_with_its_own_chunks(
 
     monkeypatch.setattr("flows.transcribe.merge", merge_at_last)
     options = {
-        "recording": str(SAMPLE),
+        "recording": str(SYNTHETIC),
         "model": "demo",
         "output_dir": str(tmp_path / "out"),
         "formats": ["txt"],

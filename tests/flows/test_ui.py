@@ -16,7 +16,7 @@ from playwright.sync_api import Error, Page
 from longscribe.options import FORMATS
 from tests.flows.ui import UI, WITHIN_S, prefect_ui
 from tests.longscribe.browser import needs_chromium
-from tests.recordings import SAMPLE
+from tests.recordings import SYNTHETIC
 
 pytestmark = [needs_chromium, pytest.mark.timeout(600)]
 NAME = "Town <script>hall<img src=x onerror=hacked=1>"  # a file's name holds no slash
@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def seen(folder: Path) -> Iterator[UI]:
     recording = folder / f"{NAME}.opus"
-    recording.write_bytes(SAMPLE.read_bytes())
+    recording.write_bytes(SYNTHETIC.read_bytes())
     with prefect_ui(folder) as ui:
         subprocess.run(
             [

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from flows.embedded_server import EmbeddedServer
 from tests.longscribe.browser import chromium
-from tests.recordings import SAMPLE
+from tests.recordings import SYNTHETIC
 
 WITHIN_S = 120.0
 
@@ -30,7 +30,7 @@ class UI(NamedTuple):
         return {
             **os.environ,
             "PREFECT_API_URL": f"{self.url}/api",
-            "PYTHONPATH": str(SAMPLE.parent.parent),
+            "PYTHONPATH": str(SYNTHETIC.parent.parent),
         }
 
     def find(self, what: str, **limits: Any) -> Any:

@@ -35,7 +35,9 @@ _SWITCHES = (
 _TEXTS = [
     item["text"]
     for item in json.loads(
-        (Path(__file__).resolve().parents[2] / "demo" / "sample.json").read_text(encoding="utf-8")
+        (Path(__file__).resolve().parents[2] / "demo" / "synthetic.json").read_text(
+            encoding="utf-8"
+        )
     )
 ]
 

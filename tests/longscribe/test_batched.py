@@ -29,7 +29,7 @@ from tests.longscribe.scripted import (
     hypothesis,
     stamp,
 )
-from tests.recordings import SAMPLE_PT, beginning, sound_in, word_error_rate
+from tests.recordings import SYNTHETIC_PT, beginning, sound_in, word_error_rate
 from tests.sounds import RATE_HZ, bursts
 
 
@@ -336,12 +336,12 @@ def test_words_lie_in_their_segments_and_are_their_text(
 
 
 def test_portuguese_is_heard(float32: Network) -> None:
-    recording = beginning(SAMPLE_PT, 37.0)
+    recording = beginning(SYNTHETIC_PT, 37.0)
     result = heard(float32, recording)
     assert result.language == "pt"
     assert result.language_probability is not None
     assert result.language_probability > 0.8
-    assert word_error_rate((s.text for s in result.segments), SAMPLE_PT, 37.0) <= 0.15
+    assert word_error_rate((s.text for s in result.segments), SYNTHETIC_PT, 37.0) <= 0.15
 
 
 @pytest.mark.parametrize("options", [{"initial_prompt": "Helen"}, {"task": "translate"}])

@@ -13,7 +13,7 @@ from longscribe import sequential
 from longscribe.options import DecodingOptions
 from longscribe.sequential import speech_clips, transcribe_sequentially
 from longscribe.weights import ModelSpec
-from tests.recordings import SAMPLE_PT, beginning, sound_in
+from tests.recordings import SYNTHETIC_PT, beginning, sound_in
 from tests.sounds import RATE_HZ
 
 
@@ -57,7 +57,7 @@ def test_a_chunk_gets_upstream_s_segments_for_its_clips(demo: ModelSpec, upstrea
 
 
 def test_portuguese_is_heard(model: Whisper) -> None:
-    part = beginning(SAMPLE_PT, 37.0)
+    part = beginning(SYNTHETIC_PT, 37.0)
     language, probability = sequential.detect_language(
         model, part, speech_clips(sound_in(part), len(part))
     )
