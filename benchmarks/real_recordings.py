@@ -148,4 +148,7 @@ def _first(folders: Sequence[Path], name: str) -> Path | None:
 
 
 def _duration_s(path: Path) -> float:
-    return sum(len(block) for block in decode(probe(path))) / SAMPLE_RATE_HZ
+    recording = probe(path)
+    if recording.declared_duration_s is not None:
+        return recording.declared_duration_s
+    return sum(len(block) for block in decode(recording)) / SAMPLE_RATE_HZ

@@ -8,6 +8,7 @@ code-switching research), by the basic normalizer throughout.
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import jiwer
@@ -17,7 +18,6 @@ from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
 from benchmarks.contestant import Segment
 from benchmarks.real_recordings import RealRecording, Utterance
 
-_ENGLISH = EnglishTextNormalizer()
 _BASIC = BasicTextNormalizer()
 # Of Chinese and Japanese: the syllabaries, and the ideographs in common use.
 _CHARACTER = re.compile("([々\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff])")
@@ -80,7 +80,7 @@ def score(recording: RealRecording, segments: Sequence[Segment], text: str) -> S
 
 def words_of(text: str, language: str) -> list[str]:
     """The words to compare, normalized for the language; each Chinese or Japanese character one."""
-    normalized = _ENGLISH(text) if language == "en" else _BASIC(text)
+    normalized = _english()(text) if language == "en" else _BASIC(text)
     return _CHARACTER.sub(r" \1 ", normalized).split()
 
 
@@ -121,6 +121,11 @@ def boundary_errors(true_s: Sequence[float], found_s: Sequence[float]) -> Bounda
     distances_s = np.abs(np.subtract.outer(true_s, found_s)).min(axis=1)
     median_s, percentile_90_s = np.percentile(distances_s, [50, 90])
     return BoundaryErrors(float(median_s), float(percentile_90_s))
+
+
+@cache
+def _english() -> EnglishTextNormalizer:
+    return EnglishTextNormalizer()  # reads its list of spellings
 
 
 def _main_language(utterance: Utterance, segments: Iterable[Segment]) -> str:

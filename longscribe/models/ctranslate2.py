@@ -94,7 +94,7 @@ def read(folder: Path, dims: ModelDims) -> "dict[str, Tensor]":
     variables = _table(weights)
     content = torch.from_file(str(weights), size=weights.stat().st_size, dtype=torch.uint8)
 
-    def tensor(name: str) -> Tensor:
+    def tensor(name: str) -> "Tensor":
         variable = variables[name]
         end = variable.offset_bytes + variable.size_bytes
         # Copied: torch wants numbers aligned, and in the file they follow names of any length.

@@ -35,6 +35,9 @@ from benchmarks.real_table import (
     whole_commands_table,
 )
 
+# whisper/normalizers/english.py leaves its list of spellings to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file .*english.json:ResourceWarning")
+
 MOST_BYTES = 15_000_000
 UTTERANCES = (
     Utterance(0.5, 4.0, "Good morning.", "en"),
