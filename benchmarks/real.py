@@ -10,7 +10,7 @@ Every result is written at once to benchmarks/results/real.jsonl, with its segme
 second call goes on where the first was stopped; delete the file to start over. At the end, and with
 --report alone, they are scored and written as tables to real.md beside it. --whole-commands
 measures whole programs, starting and loading included, on clips of 11 s to 90 minutes instead.
-Nothing else may run meanwhile.
+openai-whisper and whisper.cpp's wrapper need `ffmpeg`. Nothing else may run meanwhile.
 """
 
 import argparse

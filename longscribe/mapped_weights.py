@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.serialization import config as serialization
 from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
 
 from longscribe.byte_products import Tiles, multiplied, tiled
@@ -173,13 +174,13 @@ def _convert(spec: ModelSpec, stored: Stored, path: Path) -> None:
             f"the checkpoint {str(spec.path)!r} cannot be loaded: {first_line}"
         ) from None
     part = path.with_suffix(f".{os.getpid()}.part")
-    alignment = torch.utils.serialization.config.save.storage_alignment
+    alignment = serialization.save.storage_alignment
     try:
-        torch.utils.serialization.config.save.storage_alignment = _ALIGNMENT_BYTES
+        serialization.save.storage_alignment = _ALIGNMENT_BYTES
         torch.save(content, part)
         os.replace(part, path)
     finally:
-        torch.utils.serialization.config.save.storage_alignment = alignment
+        serialization.save.storage_alignment = alignment
         part.unlink(missing_ok=True)
 
 
