@@ -7,7 +7,7 @@ APT_GET := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
 
 MINUTES ?= 30
 
-.PHONY: demo test test-service test-many test-docker serve lint demo-model benchmark chaos pictures clean
+.PHONY: demo test test-service test-many test-forms test-docker serve lint demo-model benchmark chaos pictures clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m demo
@@ -23,6 +23,10 @@ test-service: $(VENV)/installed
 # Two hundred recordings dropped into the inbox at once: some half an hour.
 test-many: $(VENV)/installed
 	$(BIN)/python -m pytest -m many
+
+# Models as large as turbo and large-v3 in each form, some twenty minutes; needs 20 GB of disk.
+test-forms: $(VENV)/installed
+	$(BIN)/python -m pytest -m forms
 
 # As test-service, for the stack of deployments/deploy.sh, which it starts: some twenty minutes. It stays up.
 test-docker: $(VENV)/installed

@@ -39,9 +39,10 @@ SIZES = {
     "small": Size(768, 12, 12, 12, 80, 51865),
     "medium": Size(1024, 16, 24, 24, 80, 51865),
     "turbo": Size(1280, 20, 32, 4, 128, 51866),
-    # What the demo model can be widened to: 80 mels instead of 128 are less than a thousandth of
+    # The demo model computes the same in it; 80 mels instead of 128 are less than a thousandth of
     # the operations.
     "turbo-80": Size(1280, 20, 32, 4, 80, 51865),
     "large-v2": Size(1280, 20, 32, 32, 80, 51865),
     "large-v3": Size(1280, 20, 32, 32, 128, 51866),
+    "distil-large-v3": Size(1280, 20, 32, 2, 128, 51866),
 }

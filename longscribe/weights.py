@@ -66,6 +66,7 @@ DISTILLED: Final[dict[str, str]] = {
 
 _TIMEOUT_S = 30.0
 _QUESTION_TIMEOUT_S = 10.0
+_NO_HEAD: Final = (405, 501)  # some mirrors know only GET
 
 OnProgress = Callable[[int, int], None]  # bytes so far, bytes in all (0 when unknown)
 
@@ -206,8 +207,7 @@ def _check_reachable(name: str, model_dir: str) -> None:
     wanted = _wanted(name, model_dir)
     try:
         response = httpx.head(wanted.url, follow_redirects=True, timeout=_QUESTION_TIMEOUT_S)
-        # Some mirrors know only GET.
-        if response.status_code != httpx.codes.METHOD_NOT_ALLOWED:
+        if response.status_code not in _NO_HEAD:
             response.raise_for_status()
     except httpx.HTTPStatusError as error:
         raise ModelError(

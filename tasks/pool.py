@@ -78,7 +78,9 @@ class Workers:
     @property
     def _manager(self) -> threading.Thread | None:
         executor = self._runner and self._runner._executor
-        return getattr(executor, "_executor_manager_thread", None)
+        manager: threading.Thread | None = getattr(executor, "_executor_manager_thread", None)
+        # The executor names it a moment before it starts it: it is neither dead nor to be joined.
+        return None if manager is None or manager.ident is None else manager
 
     def look(self) -> None:
         """Remember the processes there are: their exit codes are wanted when they are gone."""

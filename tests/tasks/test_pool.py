@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -188,3 +190,13 @@ def test_workers_do_not_outlive_a_run_that_is_killed(tmp_path: Path, how: signal
     run.kill()
     run.wait(10)
     assert not alive
+
+
+def test_a_thread_that_is_not_started_yet_is_not_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The executor has it under its name a moment earlier (concurrent/futures/process.py)."""
+    workers = Workers(sizing(1, 1))
+    executor = SimpleNamespace(_executor_manager_thread=threading.Thread(), _processes={})
+    monkeypatch.setattr(workers, "_runner", SimpleNamespace(_executor=executor))
+    monkeypatch.setattr("tasks.pool._DEAD_WITHIN_S", 0.0)
+    assert workers.can_finish
+    assert workers.died() == {}
