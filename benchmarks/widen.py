@@ -12,8 +12,8 @@ embedding, which sums k copies: the decoder's last LayerNorm is divided by k. Mo
 of the last one whose two output layers are zero: they compute everything and add nothing.
 
 Sizes of 128 mels and 51,866 tokens (turbo, large-v3 and its distillates) hear by weights that are
-interpolated between the mels' frequencies, so they compute nearly the same only; with fewer layers than the demo's they
-compute something else.
+interpolated between the mels' frequencies, so they compute nearly the same only; with fewer
+layers than the demo's they compute something else.
 """
 
 import argparse

@@ -80,7 +80,7 @@ def test_what_cannot_be_is_refused(demo: dict[str, Any], size: Size, said: str) 
 
 def test_128_mels_and_cantonese_hear_the_same(demo: dict[str, Any]) -> None:
     """The interpolated weights understand the demo's own sentences as well as its own."""
-    wide = model_of(widen(demo, Size(128, 2, 3, 2, 128, 51866)))
+    wide = model_of(widen(demo, Size(128, 2, 4, 3, 128, 51866)))
     samples = beginning(duration_s=24.0)
     texts = []
     for model in (model_of(demo), wide):
