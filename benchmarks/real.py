@@ -3,8 +3,9 @@
 `python -m benchmarks.real` lets every program of benchmarks.contestants.REAL_NAMES transcribe every
 recording of benchmarks/speech, and those of the folder --more where it is there, each in a process
 of its own with all cores. All have the same float16 weights: --pt is openai-whisper's checkpoint,
---ct2 the same as CTranslate2's folder, --ggml as whisper.cpp's file. Those that are missing are
-written from --pt, and so is whisper.cpp's q8_0 beside --ggml.
+--ct2 the same as CTranslate2's folder, --ggml as whisper.cpp's file. Without them the weights of
+the extra `base` are taken; those that are missing are written from --pt, and so is whisper.cpp's
+q8_0 beside --ggml.
 
 Every result is written at once to benchmarks/results/real.jsonl, with its segments, so that a
 second call goes on where the first was stopped; delete the file to start over. At the end, and with
@@ -55,7 +56,10 @@ from benchmarks.real_table import (
 )
 from benchmarks.recordings import RESULTS_FOLDER
 from benchmarks.surroundings import describe_machine, describe_versions
+from longscribe.models.forms import read
+from longscribe.models.index_packages import is_installed
 from longscribe.processor import instructions
+from longscribe.weights import resolve_model
 
 WHOLE_COMMANDS = (
     "longscribe", "longscribe --speed 1.0", FASTER_WHISPER_FASTEST, OPENAI_WHISPER_AS_CALLED,
@@ -114,6 +118,8 @@ class Models(NamedTuple):
         missing = [path for path in (self.ct2, self.ggml, self.ggml_q8_0) if not path.exists()]
         if not missing and self.pt.exists():
             return
+        if not self.pt.exists() and is_installed("base"):
+            self._write_installed()
         checkpoint = torch.load(self.pt, map_location="cpu", weights_only=True)
         if self.ct2 in missing:
             write_ctranslate2(checkpoint, self.ct2, "float16")
@@ -121,6 +127,12 @@ class Models(NamedTuple):
             write_ggml(checkpoint, self.ggml, "f16")
         if self.ggml_q8_0 in missing:
             write_ggml(checkpoint, self.ggml_q8_0, "q8_0")
+
+    def _write_installed(self) -> None:
+        spec = resolve_model("base")
+        self.pt.parent.mkdir(parents=True, exist_ok=True)
+        content = {"dims": spec.dims.model_dump(), "model_state_dict": read(spec)}
+        torch.save(content, self.pt)
 
 
 def plan(recordings: Iterable[str], contestants: Sequence[str], model: str) -> list[Trial]:
