@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import whisper
-from whisper.tokenizer import Tokenizer, get_tokenizer
+from whisper.tokenizer import Tokenizer
 from whisper.utils import compression_ratio
 
 from longscribe.audio import Samples
@@ -22,6 +22,7 @@ from longscribe.network import Network
 from longscribe.options import DecodingOptions
 from longscribe.search import Hypothesis, Search
 from longscribe.speech import Spans, overlap_s
+from longscribe.tokenizer import tokenizer_of
 from longscribe.transcript import Segment, Word
 from longscribe.windows import Window, pack, pack_whole
 from longscribe.word_times import AlignmentHeads, TimedWord, time_words
@@ -115,11 +116,8 @@ class _Chunk:
         windows = pack(self._sound, self._samples)
         self._windows = len(windows)
         language, probability = self._language(windows)
-        self._tokenizer: Tokenizer = get_tokenizer(
-            self._network.dims.is_multilingual,
-            num_languages=self._network.dims.num_languages,
-            language=language,
-            task=self._options.task,
+        self._tokenizer: Tokenizer = tokenizer_of(
+            self._network.dims, self._network.added_texts, language, self._options.task
         )
         self._search = Search(self._network, self._tokenizer, self._options, self._seed)
         segments: list[Segment] = []
@@ -160,7 +158,7 @@ class _Chunk:
             return "en", None
         if self._options.language != "auto":
             return self._options.language, None
-        tokenizer = get_tokenizer(True, num_languages=self._network.dims.num_languages)
+        tokenizer = tokenizer_of(self._network.dims, self._network.added_texts)
         batch = next(_batches(windows, self._batch_size))
         self._encode(batch)
         places = sorted({0, len(batch) // 2, 5 * len(batch) // 6})[:_LANGUAGE_WINDOWS]

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 import whisper
 from whisper.audio import N_SAMPLES
-from whisper.tokenizer import get_tokenizer
 
 from longscribe import mapped_weights
 from longscribe.audio import read_samples, to_float
@@ -24,12 +23,14 @@ from longscribe.errors import OptionError, ResourceError
 from longscribe.float_network import FloatNetwork
 from longscribe.gpu import BatchesOnGpu
 from longscribe.int8_network import Int8Network
+from longscribe.models.added_tokens import to_engine, to_stored
 from longscribe.network import Heads, Network
 from longscribe.options import DecodingOptions, Precision
 from longscribe.sequential import load as load_upstream
 from longscribe.sequential import transcribe_sequentially
 from longscribe.speech import PAD_S, Spans, overlap_s
 from longscribe.token_rules import TokenRules
+from longscribe.tokenizer import tokenizer_of
 from longscribe.transcript import ChunkTranscript, Segment
 from longscribe.weights import ModelSpec
 
@@ -121,9 +122,7 @@ def _rehearse(network: Network, options: DecodingOptions) -> None:
     In the first chunk that would be a second or two of its time, from which the run learns its
     pace; here the recording is still being prepared.
     """
-    tokenizer = get_tokenizer(
-        network.dims.is_multilingual, num_languages=network.dims.num_languages
-    )
+    tokenizer = tokenizer_of(network.dims, network.added_texts)
     silence = whisper.log_mel_spectrogram(np.zeros(N_SAMPLES, np.float32), network.dims.n_mels)
     network.encode([silence])
     session = network.start([0], tokenizer.sot_sequence, 0, rows_per_window=1)
@@ -135,12 +134,19 @@ def _rehearse(network: Network, options: DecodingOptions) -> None:
 def with_own_suppression(spec: ModelSpec, options: DecodingOptions) -> DecodingOptions:
     """The options with the model's own list of suppressed tokens in the place of -1, if it has one.
 
-    A fine-tune may have been taught the very symbols that Whisper is kept from.
+    A fine-tune may have been taught the very symbols that Whisper is kept from. Ids, the model's
+    own and those asked for, become the engine's (models/added_tokens.py).
     """
-    asked = [part.strip() for part in options.suppress_tokens.split(",")]
-    if spec.suppress_tokens is None or "-1" not in asked:
+    asked = [part.strip() for part in options.suppress_tokens.split(",") if part.strip()]
+    listed = spec.suppress_tokens if "-1" in asked else None
+    if listed is None and not spec.added_tokens:
         return options
-    tokens = [*(part for part in asked if part != "-1"), *map(str, spec.suppress_tokens)]
+    kept = [part for part in asked if part != "-1"]
+    stored = [*map(int, kept), *(listed or ())]
+    ids = [to_engine(id_, spec.dims, spec.added_tokens) for id_ in stored]
+    tokens = [str(id_) for id_ in ids if id_ is not None]
+    if listed is None and "-1" in asked:
+        tokens.insert(0, "-1")
     return options.model_copy(update={"suppress_tokens": ",".join(tokens)})
 
 
@@ -216,7 +222,9 @@ def transcribe_chunk(
         index=chunk.index,
         language=language,
         language_probability=probability,
-        segments=tuple(_snapped_segment(item, sound, chunk.duration_s) for item in segments),
+        segments=tuple(
+            _as_stored(_snapped_segment(item, sound, chunk.duration_s), spec) for item in segments
+        ),
         windows=windows,
         fallbacks=fallbacks,
         precision=chosen.precision,
@@ -227,6 +235,14 @@ def transcribe_chunk(
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         pid=os.getpid(),
     )
+
+
+def _as_stored(segment: Segment, spec: ModelSpec) -> Segment:
+    """A segment with the ids that the stored model's own tokenizer knows."""
+    if not spec.added_tokens:
+        return segment
+    ids = (to_stored(id_, spec.dims, spec.added_tokens) for id_ in segment.tokens)
+    return replace(segment, tokens=tuple(ids))
 
 
 def _worker_number() -> int:

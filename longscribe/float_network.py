@@ -68,6 +68,7 @@ class FloatNetwork:
             ModelError: they cannot be loaded or converted.
         """
         self.dims: ModelDims = spec.dims
+        self.added_texts = tuple(token.text for token in spec.added_tokens)
         self.device = torch.device(device)
         self.dtype = dtype
         self.weights: dict[str, Tensor] = {

@@ -89,6 +89,7 @@ class Int8Network:
         """
         weights = mapped(spec, "int8")
         self.dims: ModelDims = spec.dims
+        self.added_texts = tuple(token.text for token in spec.added_tokens)
         numbers = torch.bfloat16 if has_bfloat16_products() else torch.float32
         self._convolutions = [_Convolution(weights, f"encoder.conv{i}", i, numbers) for i in (1, 2)]
         self._attention = _attention(self.dims.n_audio_head)

@@ -184,8 +184,13 @@ def _convert(spec: ModelSpec, stored: Stored, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def unfilled(dims: ModelDims) -> Whisper:
-    """openai-whisper's own modules without weights: their __init__ would fill in random numbers."""
+def unfilled(dims: ModelDims, added_tokens: int = 0) -> Whisper:
+    """openai-whisper's own modules without weights: their __init__ would fill in random numbers.
+
+    Args:
+        dims: of the model.
+        added_tokens: rows of the token embedding besides Whisper's own.
+    """
     model = Whisper.__new__(Whisper)
     torch.nn.Module.__init__(model)
     model.dims = ModelDimensions(**dims.model_dump())
@@ -195,14 +200,15 @@ def unfilled(dims: ModelDims) -> Whisper:
             *(dims.n_audio_head, dims.n_audio_layer),
         )
         model.decoder = TextDecoder(
-            *(dims.n_vocab, dims.n_text_ctx, dims.n_text_state),
+            *(dims.n_vocab + added_tokens, dims.n_text_ctx, dims.n_text_state),
             *(dims.n_text_head, dims.n_text_layer),
         )
     return model
 
 
 def _check_complete(spec: ModelSpec, weights: Mapping[str, Tensor]) -> None:
-    for name, wanted in unfilled(spec.dims).state_dict().items():
+    empty = unfilled(spec.dims, len(spec.added_tokens))
+    for name, wanted in empty.state_dict().items():
         if name not in weights or weights[name].shape != wanted.shape:
             raise ModelError(
                 f"the checkpoint {str(spec.path)!r} cannot be loaded: {name} is missing or not of "

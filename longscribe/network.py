@@ -44,6 +44,7 @@ class Network(Protocol):
     """A Whisper model at work. Encoded windows stay in it until the next `encode`."""
 
     dims: ModelDims
+    added_texts: tuple[str, ...]  # of tokens besides Whisper's own; see models/added_tokens.py
 
     def shallow(self) -> "Network":
         """The first layers alone: all the kernels of the whole, in a fraction of its time."""

@@ -18,6 +18,7 @@ from longscribe.audio import Samples
 from longscribe.mapped_weights import mapped, unfilled
 from longscribe.options import DecodingOptions
 from longscribe.speech import Spans, merge_spans
+from longscribe.tokenizer import upstream_uses
 from longscribe.transcript import Segment, Word
 from longscribe.weights import ModelSpec
 
@@ -46,7 +47,7 @@ def load(spec: ModelSpec, device: str) -> Whisper:
         ModelError: the checkpoint cannot be loaded or its converted copy not be kept.
     """
     dims = spec.dims
-    model = unfilled(dims)
+    model = unfilled(dims, len(spec.added_tokens))
     model.load_state_dict(mapped(spec, "float32"), assign=True)
     context = dims.n_text_ctx
     mask = torch.full((context, context), -np.inf).triu_(1)
@@ -87,6 +88,13 @@ def transcribe_sequentially(
     model = load(spec, device)
     torch.manual_seed(seed)
     clips = speech_clips(sound, len(samples))
+    with upstream_uses(spec.dims, [token.text for token in spec.added_tokens]):
+        return _transcribe(model, device, samples, clips, options)
+
+
+def _transcribe(
+    model: Whisper, device: str, samples: Samples, clips: Spans, options: DecodingOptions
+) -> Sequential:
     language, probability = options.language, None
     if not model.is_multilingual:
         language = "en"

@@ -23,6 +23,7 @@ from longscribe.digests import kept_sha256
 from longscribe.errors import ModelError, OptionError
 from longscribe.languages import LANGUAGES
 from longscribe.models import hub, index_packages
+from longscribe.models.added_tokens import AddedToken
 from longscribe.models.description import AlignmentHeads, Form
 from longscribe.models.forms import describe
 
@@ -82,6 +83,7 @@ class ModelSpec(BaseModel):
         form: how it is stored.
         alignment_heads: as its files list them; None where they do not.
         suppress_tokens: as its files list them; None where they do not.
+        added_tokens: that stand for text, behind Whisper's own.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -93,6 +95,7 @@ class ModelSpec(BaseModel):
     form: Form = "openai"
     alignment_heads: AlignmentHeads | None = None
     suppress_tokens: tuple[int, ...] | None = None
+    added_tokens: tuple[AddedToken, ...] = ()
 
 
 class _Wanted(NamedTuple):
@@ -179,6 +182,7 @@ def _spec(name: str, path: Path) -> ModelSpec:
         form=found.form,
         alignment_heads=found.alignment_heads,
         suppress_tokens=found.suppress_tokens,
+        added_tokens=found.added_tokens,
     )
 
 

@@ -6,11 +6,13 @@ src/models/model.cc: a name and a revision, then each variable with its shape, t
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from longscribe.checkpoint import ModelDims
+from longscribe.models import added_tokens
+from longscribe.models.added_tokens import AddedToken
 from longscribe.models.description import Description, heads_of, standard_vocabulary, unusable
 from longscribe.models.shapes import Shape, contradiction
 
@@ -72,17 +74,20 @@ def describe(folder: Path) -> Description:
     if wrong:
         raise unusable(weights, wrong)
     suppressed = config.get("suppress_ids")
-    files = (weights, *(p for p in (folder / "config.json",) if p.is_file()))
+    added = added_tokens.of_ctranslate2(folder, dims.n_vocab, embedding[0])
+    told = [folder / "config.json", *([added.file] if added.file else ())]
+    files = (weights, *(path for path in told if path.is_file()))
     return Description(
         "ctranslate2",
         dims,
         files,
         heads_of(config.get("alignment_heads")),
-        None if suppressed is None else tuple(i for i in suppressed if 0 <= i < dims.n_vocab),
+        None if suppressed is None else tuple(i for i in suppressed if 0 <= i < embedding[0]),
+        added.tokens,
     )
 
 
-def read(folder: Path, dims: ModelDims) -> "dict[str, Tensor]":
+def read(folder: Path, dims: ModelDims, added: Sequence[AddedToken] = ()) -> "dict[str, Tensor]":
     """The weights by openai-whisper's names; quantized ones as float32.
 
     Raises:
@@ -112,7 +117,7 @@ def read(folder: Path, dims: ModelDims) -> "dict[str, Tensor]":
         parts = whole.chunk(len(targets)) if len(targets) > 1 else (whole,)
         state.update((n, p.contiguous()) for n, p in zip(targets, parts, strict=True) if n)
     embedding = state["decoder.token_embedding.weight"]
-    state["decoder.token_embedding.weight"] = embedding[: dims.n_vocab].contiguous()
+    state["decoder.token_embedding.weight"] = added_tokens.arranged(embedding, dims, added)
     return state
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from longscribe.checkpoint import ModelDims
 from longscribe.errors import ModelError
+from longscribe.models.added_tokens import AddedToken
 
 Form = Literal["openai", "huggingface", "ctranslate2", "ggml"]
 
@@ -16,10 +17,11 @@ class Description(NamedTuple):
 
     Attributes:
         form: how it is stored.
-        dims: of its network; the vocabulary without tokens that Whisper's own does not have.
+        dims: of its network; the vocabulary is Whisper's own, without added tokens.
         files: all that its text depends on, the weights first.
         alignment_heads: whose attention follows the words; None where the files do not say.
         suppress_tokens: ids never sampled; None where the files do not say (openai-whisper's then).
+        added_tokens: that stand for text, behind Whisper's own.
     """
 
     form: Form
@@ -27,6 +29,7 @@ class Description(NamedTuple):
     files: tuple[Path, ...]
     alignment_heads: AlignmentHeads | None = None
     suppress_tokens: tuple[int, ...] | None = None
+    added_tokens: tuple[AddedToken, ...] = ()
 
 
 def unusable(path: Path, why: str, remedy: str = "copy it again") -> ModelError:
@@ -42,8 +45,8 @@ def heads_of(value: Any) -> AlignmentHeads | None:
 def standard_vocabulary(tokens: int, languages: int | None) -> int:
     """How many of a model's tokens are Whisper's own: the first ones.
 
-    A fine-tune may have more, behind them: tokens that somebody added, or rows that only make the
-    matrix a round size. They are never chosen.
+    A fine-tune may have more, behind them: tokens that somebody added (see `added_tokens`), or rows
+    that only make the matrix a round size, which are never chosen.
 
     Args:
         tokens: of the model.

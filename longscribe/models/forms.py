@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from longscribe.checkpoint import ModelDims, read_dims
 from longscribe.models import ctranslate2, ggml, huggingface
+from longscribe.models.added_tokens import AddedToken
 from longscribe.models.description import Description, Form, unusable
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ class StoredModel(Protocol):
     @property
     def dims(self) -> ModelDims:
         """Of its network."""
+
+    @property
+    def added_tokens(self) -> tuple[AddedToken, ...]:
+        """That stand for text, behind Whisper's own."""
 
 
 def describe(path: Path) -> Description:
@@ -51,14 +56,17 @@ def describe(path: Path) -> Description:
 def read(model: StoredModel) -> "dict[str, Tensor]":
     """A model's weights by openai-whisper's names, quantized ones as float32.
 
+    Rows of added tokens lie where the engine has them; see `added_tokens`.
+
     Raises:
         ModelError: it is damaged.
         OSError, RuntimeError, KeyError: it cannot be read.
     """
     if model.form == "ctranslate2":
-        return ctranslate2.read(model.path, model.dims)
+        return ctranslate2.read(model.path, model.dims, model.added_tokens)
     if model.form == "huggingface":
-        return huggingface.read(huggingface.weight_files(model.path), model.dims)
+        files = huggingface.weight_files(model.path)
+        return huggingface.read(files, model.dims, model.added_tokens)
     if model.form == "ggml":
         return ggml.read(model.path)
     import torch

@@ -6,10 +6,13 @@ Names are those of transformers' models/whisper/modeling_whisper.py.
 import json
 import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longscribe.checkpoint import ModelDims
+from longscribe.models import added_tokens
+from longscribe.models.added_tokens import AddedToken
 from longscribe.models.description import Description, heads_of, standard_vocabulary, unusable
 from longscribe.models.shapes import Shape, contradiction
 
@@ -91,13 +94,15 @@ def describe(folder: Path) -> Description:
         if wrong:
             raise unusable(files[0], wrong, "config.json and the weights must be of one model")
     suppressed = generation.get("suppress_tokens", config.get("suppress_tokens", ...))
+    added = added_tokens.of_hugging_face(folder, dims.n_vocab, tokens)
     told = [folder / name for name in ("config.json", "generation_config.json")]
     return Description(
         "huggingface",
         dims,
-        (*files, *(path for path in told if path.is_file())),
+        (*files, *(path for path in told if path.is_file()), *([added.file] if added.file else ())),
         heads_of(generation.get("alignment_heads")),
-        None if suppressed is ... else tuple(i for i in suppressed or () if 0 <= i < dims.n_vocab),
+        None if suppressed is ... else tuple(i for i in suppressed or () if 0 <= i < tokens),
+        added.tokens,
     )
 
 
@@ -133,7 +138,9 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
     return files
 
 
-def read(files: tuple[Path, ...], dims: ModelDims) -> "dict[str, Tensor]":
+def read(
+    files: tuple[Path, ...], dims: ModelDims, added: Sequence[AddedToken] = ()
+) -> "dict[str, Tensor]":
     """The weights by openai-whisper's names.
 
     Raises:
@@ -144,7 +151,7 @@ def read(files: tuple[Path, ...], dims: ModelDims) -> "dict[str, Tensor]":
         state.update((openai_name(name), tensor) for name, tensor in _load(file).items())
     state.pop("proj_out.weight", None)  # the token embedding once more
     embedding = state["decoder.token_embedding.weight"]
-    state["decoder.token_embedding.weight"] = embedding[: dims.n_vocab].contiguous()
+    state["decoder.token_embedding.weight"] = added_tokens.arranged(embedding, dims, added)
     return state
 
 

@@ -42,6 +42,7 @@ class Deaf:
 
     def __init__(self, dims: Any) -> None:
         self.dims = dims
+        self.added_texts: tuple[str, ...] = ()
         self.encoded: list[int] = []
 
     def encode(self, mels: Sequence[torch.Tensor]) -> None:
