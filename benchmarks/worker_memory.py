@@ -23,7 +23,7 @@ from benchmarks.process_tree import Workers, watch
 from benchmarks.recordings import RESULTS_FOLDER, Recording, recording
 from benchmarks.surroundings import describe_machine
 from benchmarks.widen import WIDENABLE, widened
-from longscribe.checkpoint import read_dims
+from longscribe.checkpoint import read_checkpoint
 from longscribe.machine import memory_demand
 from longscribe.options import RunOptions
 
@@ -73,7 +73,7 @@ def estimated_bytes(model: Path, case: Case, batch_size: int, duration_s: float)
     """The memory of all workers as the flow reckons with it, for its default options."""
     defaults = RunOptions.model_construct()
     demand = memory_demand(
-        read_dims(model),
+        read_checkpoint(model)[0],
         min(60 * defaults.chunk_minutes, duration_s / defaults.speed),
         defaults.best_of,
         int8=case.precision == "int8",

@@ -1,8 +1,8 @@
 """What a Whisper checkpoint says of itself, read without torch.
 
 torch would load every tensor (3 GB for large) and itself (200 MB) into the parent process, which
-needs only the dimensions. A checkpoint is a zip with a pickle of plain values and references to
-tensors; the pickle is read with everything but those refused.
+needs only the dimensions and shapes. A checkpoint is a zip with a pickle of plain values and
+references to tensors; the pickle is read with everything but those refused.
 """
 
 import hashlib
@@ -12,13 +12,17 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from longscribe.errors import ModelError
 
 _BLOCK_BYTES = 1 << 20
+_DAMAGED = (
+    *(zipfile.BadZipFile, pickle.UnpicklingError, EOFError, LookupError, OSError),
+    *(ValidationError, TypeError, AttributeError, ValueError),
+)
 
 
 class ModelDims(BaseModel):
@@ -61,21 +65,39 @@ class ModelDims(BaseModel):
         return self.n_vocab - 51765 - int(self.is_multilingual)
 
 
-def read_dims(path: Path) -> ModelDims:
-    """The dimensions in a checkpoint.
+def read_checkpoint(path: Path) -> tuple[ModelDims, dict[str, tuple[int, ...]]]:
+    """The dimensions in a checkpoint of openai-whisper, and its weights' shapes by their names.
 
     Raises:
         ModelError: the file is no Whisper checkpoint, or a broken one.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-            content = _Unpickler(io.BytesIO(archive.read(names[0]))).load()
-        return ModelDims(**content["dims"])
-    except (zipfile.BadZipFile, pickle.UnpicklingError, EOFError, LookupError, OSError) as error:
+        content = _unpickled(path)
+        return ModelDims(**content["dims"]), _shapes(content["model_state_dict"])
+    except _DAMAGED as error:
         raise _broken(path) from error
-    except (ValidationError, TypeError, AttributeError, ValueError) as error:
-        raise _broken(path) from error
+
+
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of the tensors that torch has saved as a dictionary, by their names.
+
+    Raises:
+        ValueError: the file is damaged, or something else.
+    """
+    try:
+        return _shapes(_unpickled(path))
+    except _DAMAGED as error:
+        raise ValueError(f"{path} holds no tensors") from error
+
+
+def _unpickled(path: Path) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        return _Unpickler(io.BytesIO(archive.read(names[0]))).load()
+
+
+def _shapes(state: Any) -> dict[str, tuple[int, ...]]:
+    return {name: one.shape for name, one in state.items() if isinstance(one, _Tensor)}
 
 
 def check_integrity(path: Path) -> None:
@@ -123,10 +145,29 @@ class _Reference:
         pass
 
 
+class _Tensor(_Reference):
+    """Stands for a tensor; made as torch/_utils.py's `_rebuild_tensor_v2` makes one."""
+
+    def __init__(self, storage: Any, offset: int, shape: tuple[int, ...], *args: Any) -> None:
+        self.shape = tuple(map(int, shape))
+
+
+def _of_parameter(tensor: Any, *args: Any) -> Any:
+    """A tensor that is a module's parameter (torch/_utils.py, `_rebuild_parameter`)."""
+    return tensor
+
+
+_KNOWN: Final[dict[tuple[str, str], Any]] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): _Tensor,
+    ("torch._utils", "_rebuild_parameter"): _of_parameter,
+}
+
+
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
+        if (module, name) in _KNOWN:
+            return _KNOWN[module, name]
         if module == "torch" or module.startswith("torch."):
             return _Reference
         raise pickle.UnpicklingError(f"{module}.{name} has no place in a checkpoint")

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from longscribe.checkpoint import ModelDims, read_dims
+from longscribe.checkpoint import ModelDims, read_checkpoint
 from longscribe.models import ctranslate2, ggml, huggingface
 from longscribe.models.added_tokens import AddedToken
 from longscribe.models.description import Description, Form, unusable
+from longscribe.models.shapes import contradiction
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +51,10 @@ def describe(path: Path) -> Description:
         )
     if path.suffix == ".safetensors" or path.name in ("model.bin", "pytorch_model.bin"):
         raise unusable(path, "it is one file of a model's folder", f"give {str(path.parent)!r}")
-    return Description("openai", read_dims(path), (path,))
+    dims, shapes = read_checkpoint(path)
+    if wrong := contradiction(dims, shapes):
+        raise unusable(path, wrong)
+    return Description("openai", dims, (path,))
 
 
 def read(model: StoredModel) -> "dict[str, Tensor]":

@@ -1,25 +1,28 @@
 """Models of the Hugging Face hub: which files of a repository are needed, and how they come here.
 
 The hub is spoken to through huggingface_hub, and what comes is kept in its own cache, where other
-programs find it and it finds theirs. Only the bytes are fetched here: the library throws away what
-a broken transfer brought, and 3 GB over a weak line would begin anew with every try.
+programs find it and it finds theirs. Only the bytes are fetched by hub_transfer.
 
 huggingface_hub takes 0.3 s to import; nothing here imports it before the hub has to be asked.
 """
 
 import json
-import logging
 import os
 import re
 import shutil
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from longscribe.checkpoint import sha256_of
 from longscribe.errors import ModelError
+from longscribe.models.hub_cache import endpoint, hub_folder, is_offline, storage
+from longscribe.models.hub_errors import (
+    OTHER_FOLDER,
+    hub_errors,
+    no_hub_sentence,
+    offline_sentence,
+)
+from longscribe.models.hub_transfer import TIMEOUT_S, fetch_blob, size_bytes
 
 OnProgress = Callable[[int, int], None]  # bytes so far, bytes in all (0 when unknown)
 
@@ -54,12 +57,6 @@ _WEIGHT_SUFFIXES: Final = (
 _SHOWN_FILES: Final = 4
 
 _OWNER_OR_NAME = re.compile(r"\w([\w.-]{0,94}\w)?", re.ASCII)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_TIMEOUT_S: Final = 30.0
-_TRUE: Final = ("1", "ON", "YES", "TRUE")
-_RANGE_NOT_SATISFIABLE: Final = 416
-_PARTIAL_CONTENT: Final = 206
-_OTHER_FOLDER: Final = "HF_HOME chooses another folder."
 
 
 class _Repo(NamedTuple):
@@ -72,7 +69,7 @@ class _Repo(NamedTuple):
     @property
     def snapshot(self) -> Path:
         """Where the files of this commit are found by their names."""
-        return _storage(self.id) / "snapshots" / self.commit
+        return storage(self.id) / "snapshots" / self.commit
 
 
 def is_repo_id(name: str) -> bool:
@@ -86,10 +83,10 @@ def is_repo_id(name: str) -> bool:
 
 def cached(repo_id: str) -> Path | None:
     """The repository's folder in the hub's cache, if its weights are all there; asks nobody."""
-    storage = _storage(repo_id)
+    kept = storage(repo_id)
     try:
-        folder = storage / "snapshots" / (storage / "refs" / "main").read_text("utf-8").strip()
-        return folder if folder.parent != storage and _is_complete(folder) else None
+        folder = kept / "snapshots" / (kept / "refs" / "main").read_text("utf-8").strip()
+        return folder if folder.parent != kept and _is_complete(folder) else None
     except (OSError, ValueError):
         return None
 
@@ -101,7 +98,7 @@ def check_available(repo_id: str) -> None:
         ModelError: no such repository, no access to it, no Whisper weights in it, or no answer.
     """
     if not cached(repo_id):
-        with _hub_errors(repo_id):
+        with hub_errors(repo_id):
             _look_up(repo_id)
 
 
@@ -121,13 +118,13 @@ def download(repo_id: str, on_progress: OnProgress | None = None) -> Path:
         ModelError: as `check_available`, and when the transfer or the disk fails.
     """
     try:
-        with _hub_errors(repo_id):
+        with hub_errors(repo_id):
             repo = _look_up(repo_id)
     except ModelError:
         if folder := cached(repo_id):
             return folder
         raise
-    with _hub_errors(repo_id, "; what arrived is kept and the next try goes on from there"):
+    with hub_errors(repo_id, "; what arrived is kept and the next try goes on from there"):
         return _download(repo, on_progress)
 
 
@@ -141,34 +138,12 @@ def _download(repo: _Repo, on_progress: OnProgress | None) -> Path:
     needed_bytes = _missing_bytes(repo, wanted)
     if needed_bytes and _room_bytes(repo) < needed_bytes:
         raise ModelError(
-            f"the model {repo.id} needs {needed_bytes / 1e9:.1f} GB more in {_storage(repo.id)}, "
-            f"where that much is not free; make room, or {_OTHER_FOLDER}"
+            f"the model {repo.id} needs {needed_bytes / 1e9:.1f} GB more in {storage(repo.id)}, "
+            f"where that much is not free; make room, or {OTHER_FOLDER}"
         )
     _bring(repo, wanted, on_progress)
     _point_main_at(repo)
     return repo.snapshot
-
-
-def _endpoint() -> str:
-    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
-
-
-def _cache_folder() -> Path:
-    """Where huggingface_hub keeps repositories, found as it does (huggingface_hub/constants.py)."""
-    environ = os.environ
-    default_home = os.path.join(environ.get("XDG_CACHE_HOME", "~/.cache"), "huggingface")
-    home = environ.get("HF_HOME", default_home)
-    folder = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE")
-    return Path(os.path.expandvars(os.path.expanduser(folder or os.path.join(home, "hub"))))
-
-
-def _storage(repo_id: str) -> Path:
-    return _cache_folder() / f"models--{repo_id.replace('/', '--')}"
-
-
-def _is_offline() -> bool:
-    value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
-    return value.upper() in _TRUE
 
 
 def _chosen_weights(names: Iterable[str]) -> str:
@@ -216,10 +191,10 @@ def _look_up(repo_id: str) -> _Repo:
     """One question to the hub, and a second one only for a gated repository."""
     from huggingface_hub import HfApi
 
-    if _is_offline():
-        raise ModelError(_offline(repo_id))
-    api = HfApi(endpoint=_endpoint())
-    info = api.model_info(repo_id, timeout=_TIMEOUT_S, files_metadata=True)
+    if is_offline():
+        raise ModelError(offline_sentence(repo_id))
+    api = HfApi(endpoint=endpoint())
+    info = api.model_info(repo_id, timeout=TIMEOUT_S, files_metadata=True)
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
     kind = (info.config or {}).get("model_type") or "whisper"
     if kind != "whisper":
@@ -239,7 +214,7 @@ def _look_up(repo_id: str) -> _Repo:
             "cannot be read; choose another model."
         )
     if not info.sha:
-        raise ModelError(_no_hub(repo_id))
+        raise ModelError(no_hub_sentence(repo_id))
     if info.gated:
         _check_access(repo_id)
     return _Repo(repo_id, info.sha, sizes)
@@ -251,7 +226,7 @@ def _check_access(repo_id: str) -> None:
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
     try:
-        HfApi(endpoint=_endpoint()).auth_check(repo_id)
+        HfApi(endpoint=endpoint()).auth_check(repo_id)
     except RepositoryNotFoundError:  # a gated one is among them
         raise
     except HfHubHTTPError:
@@ -270,8 +245,8 @@ def _missing_bytes(repo: _Repo, names: list[str]) -> int:
 
 def _room_bytes(repo: _Repo) -> int:
     """What is free, and what earlier tries have brought already."""
-    blobs = _storage(repo.id) / "blobs"
-    return shutil.disk_usage(blobs).free + sum(map(_size, blobs.glob("*.incomplete")))
+    blobs = storage(repo.id) / "blobs"
+    return shutil.disk_usage(blobs).free + sum(map(size_bytes, blobs.glob("*.incomplete")))
 
 
 def _bring(repo: _Repo, names: list[str], on_progress: OnProgress | None) -> None:
@@ -288,203 +263,25 @@ def _bring(repo: _Repo, names: list[str], on_progress: OnProgress | None) -> Non
             on_progress(done_bytes + file_bytes, total_bytes)
 
     for name in missing:
-        _fetch_blob(repo, name, report)
+        fetch_blob(repo.id, repo.commit, name, report)
         done_bytes += repo.sizes[name]
         # With the content in its place it only has to be linked, which differs by file system.
         hf_hub_download(
             repo.id,
             name,
             revision=repo.commit,
-            cache_dir=_cache_folder(),
-            endpoint=_endpoint(),
-            etag_timeout=_TIMEOUT_S,
+            cache_dir=hub_folder(),
+            endpoint=endpoint(),
+            etag_timeout=TIMEOUT_S,
         )
 
 
 def _point_main_at(repo: _Repo) -> None:
     """Let `main` mean this commit, now that it is complete."""
-    ref = _storage(repo.id) / "refs" / "main"
+    ref = storage(repo.id) / "refs" / "main"
     if ref.is_file() and ref.read_text("utf-8") == repo.commit:
         return
     ref.parent.mkdir(parents=True, exist_ok=True)
     new = ref.with_name(f"main.{os.getpid()}.tmp")
     new.write_text(repo.commit, "utf-8")
     new.replace(ref)
-
-
-def _fetch_blob(repo: _Repo, name: str, report: Callable[[int], None]) -> None:
-    """Put the content of a file where the library will look for it: under its etag.
-
-    The name for what is not whole yet, and the lock, are those of the library.
-    """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
-
-    url = hf_hub_url(repo.id, name, revision=repo.commit, endpoint=_endpoint())
-    etag = get_hf_file_metadata(url, timeout=_TIMEOUT_S, endpoint=_endpoint()).etag
-    if not etag or not _OWNER_OR_NAME.fullmatch(etag):
-        raise ModelError(_no_hub(repo.id))
-    blob = _storage(repo.id) / "blobs" / etag
-    lock = _cache_folder() / ".locks" / blob.parent.parent.name / f"{etag}.lock"
-    blob.parent.mkdir(parents=True, exist_ok=True)
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(lock):
-        if not blob.exists():
-            part = blob.with_name(f"{etag}.incomplete")
-            _fetch_checked(f"{name} of {repo.id}", url, part, report)
-            part.replace(blob)
-
-
-def _fetch_checked(what: str, url: str, part: Path, report: Callable[[int], None]) -> None:
-    sha256 = part.stem if _SHA256.fullmatch(part.stem) else ""  # small files have git's own digest
-    for _ in range(2):
-        _fetch_resuming(url, part, report)
-        if not sha256 or sha256_of(part) == sha256:
-            return
-        part.unlink()
-    raise ModelError(f"{what} came with the wrong sha256 twice (from {url}); nothing was kept.")
-
-
-def _fetch_resuming(url: str, part: Path, report: Callable[[int], None]) -> None:
-    """Fetch, and go on after every break for as long as each try brings something."""
-    while True:
-        before_bytes = _size(part)
-        try:
-            return _fetch(url, part, report)
-        except Exception as error:
-            if "TransportError" not in _kinds(error) or _size(part) <= before_bytes:
-                raise
-
-
-def _size(part: Path) -> int:
-    return part.stat().st_size if part.is_file() else 0
-
-
-def _fetch(url: str, part: Path, report: Callable[[int], None]) -> None:
-    from huggingface_hub import get_session
-    from huggingface_hub.utils import (  # type: ignore[attr-defined]
-        build_hf_headers,
-        hf_raise_for_status,
-    )
-
-    have_bytes = _size(part)
-    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
-    if have_bytes:
-        headers["Range"] = f"bytes={have_bytes}-"
-    with get_session().stream(
-        "GET", url, headers=headers, follow_redirects=True, timeout=_TIMEOUT_S
-    ) as response:
-        if have_bytes and response.status_code == _RANGE_NOT_SATISFIABLE:
-            return  # all of it was here already; the digest decides
-        hf_raise_for_status(response)
-        resumed = response.status_code == _PARTIAL_CONTENT
-        done_bytes = have_bytes if resumed else 0
-        with part.open("ab" if resumed else "wb") as file:
-            for block in response.iter_raw():
-                file.write(block)
-                done_bytes += len(block)
-                report(done_bytes)
-
-
-@contextmanager
-def _hub_errors(repo_id: str, aftermath: str = "") -> Iterator[None]:
-    """Keep the library silent, and tell its errors in one sentence."""
-    try:
-        with _quiet():
-            yield
-    except ModelError:
-        raise
-    except Exception as error:
-        if sentence := _sentence(repo_id, error, aftermath):
-            raise ModelError(sentence) from None
-        raise
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import huggingface_hub.utils  # noqa: F401 (sets the level of its logger when imported)
-
-        loggers = [logging.getLogger(name) for name in ("huggingface_hub", "httpx2", "filelock")]
-        levels = [logger.level for logger in loggers]
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
-
-
-def _kinds(error: BaseException) -> set[str]:
-    """The names of an error's classes: versions of the library raise those of httpx or httpx2."""
-    return {kind.__name__ for kind in type(error).__mro__}
-
-
-def _sentence(repo_id: str, error: BaseException, aftermath: str) -> str:
-    """What went wrong, and what to do; nothing if it is none of what a hub can do wrong."""
-    kinds = _kinds(error)
-    if "LocalEntryNotFoundError" in kinds and error.__cause__:
-        return _sentence(repo_id, error.__cause__, aftermath)
-    if "OfflineModeIsEnabled" in kinds:
-        return _offline(repo_id)
-    if kinds & {"JSONDecodeError", "FileMetadataError"}:
-        return _no_hub(repo_id)
-    if "HfHubHTTPError" in kinds:
-        return _refused(repo_id, kinds, getattr(error, "response", None), aftermath)
-    if "HTTPError" in kinds:
-        reason = _reason(kinds)
-        return f"the model {repo_id} cannot be fetched from {_endpoint()} ({reason}){aftermath}."
-    if isinstance(error, OSError):
-        return (
-            f"the model {repo_id} cannot be kept in {_cache_folder()}: "
-            f"{error.strerror or error}; {_OTHER_FOLDER}"
-        )
-    return ""
-
-
-def _refused(repo_id: str, kinds: set[str], response: object, aftermath: str) -> str:
-    status = getattr(response, "status_code", 0)
-    if "GatedRepoError" in kinds:
-        return (
-            f"the model {repo_id} is gated: accept its terms at {_endpoint()}/{repo_id}, and give "
-            "your token in HF_TOKEN or with `hf auth login`."
-        )
-    if kinds & {"RepositoryNotFoundError", "RevisionNotFoundError"}:
-        return (
-            f"there is no model {repo_id} at {_endpoint()}, and no file or folder of that name "
-            "here; check the name, and if it is private, give your token in HF_TOKEN or with "
-            "`hf auth login`."
-        )
-    if status == 401:
-        return (
-            f"{_endpoint()} does not accept the token that it got for the model {repo_id}; "
-            "check HF_TOKEN, or run `hf auth login`."
-        )
-    if status == 429:
-        return (
-            f"the model {repo_id} cannot be fetched now: {_endpoint()} has had too many requests "
-            f"from here{aftermath}; try again later."
-        )
-    return f"the model {repo_id} cannot be fetched: {_endpoint()} answered {status}{aftermath}."
-
-
-def _reason(kinds: set[str]) -> str:
-    if kinds & {"ConnectError", "ProxyError", "UnsupportedProtocol"}:
-        return "no connection"
-    return "it does not answer" if "TimeoutException" in kinds else "the connection broke off"
-
-
-def _offline(repo_id: str) -> str:
-    return (
-        f"the model {repo_id} is not in {_cache_folder()}, and HF_HUB_OFFLINE forbids to fetch it; "
-        "unset that variable, or choose a model that is here."
-    )
-
-
-def _no_hub(repo_id: str) -> str:
-    return (
-        f"the model {repo_id} cannot be fetched: {_endpoint()} does not answer like a Hugging Face "
-        "hub; check HF_ENDPOINT."
-    )

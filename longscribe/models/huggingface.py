@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longscribe.checkpoint import ModelDims
+from longscribe.checkpoint import ModelDims, read_shapes
 from longscribe.models import added_tokens
 from longscribe.models.added_tokens import AddedToken
 from longscribe.models.description import Description, heads_of, standard_vocabulary, unusable
@@ -178,10 +178,13 @@ def _shapes(files: tuple[Path, ...]) -> dict[str, Shape] | None:
     """Shapes by openai-whisper's names; None where only torch could tell them."""
     shapes: dict[str, Shape] = {}
     for file in files:
-        if file.suffix != ".safetensors":
+        if file.suffix == ".safetensors":
+            shapes.update(_safetensors_shapes(file))
+        elif zipfile.is_zipfile(file):
+            shapes.update(_pickled_shapes(file))
+        else:  # what torch before 1.6 wrote, or nothing of torch's
             _check_pickle(file)
             return None
-        shapes.update(_safetensors_shapes(file))
     return shapes
 
 
@@ -198,10 +201,17 @@ def _safetensors_shapes(file: Path) -> dict[str, Shape]:
         raise unusable(file, "it is cut short or damaged", "download it again") from None
 
 
+def _pickled_shapes(file: Path) -> dict[str, Shape]:
+    try:
+        return {openai_name(name): shape for name, shape in read_shapes(file).items()}
+    except ValueError:
+        raise unusable(file, "it is cut short or damaged", "download it again") from None
+
+
 def _check_pickle(file: Path) -> None:
     with file.open("rb") as content:
         start = content.read(2)
-    if not (zipfile.is_zipfile(file) or start in (b"\x80\x02", b"\x80\x04")):
+    if start not in (b"\x80\x02", b"\x80\x04"):
         raise unusable(file, "it is cut short or damaged", "download it again")
 
 

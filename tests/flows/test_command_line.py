@@ -1,18 +1,23 @@
 """Every bad input from the command line: one sentence, exit code 2, nothing half-written."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+import huggingface_hub
 import numpy as np
 import pytest
+import torch
 
 from flows import command_line
 from flows.command_line import main
 from longscribe import weights
 from longscribe.weights import DEMO_CHECKPOINT
+from tests.longscribe.models.hub_server import hub_server, use_hub
+from tests.longscribe.models.writers import write_hugging_face
 from tests.sounds import bursts, write_sound
 
 SILENCE = np.zeros(5 * 16_000, np.float32)
@@ -113,6 +118,43 @@ def test_corrupt_checkpoint(longscribe: Callable[..., Ran]) -> None:
     refused(longscribe(sound("a.wav"), "--model", "broken.pt"), "'broken.pt' is damaged")
 
 
+def half_of(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda f: (f / "config.json").write_text('{"model_type": "wav2vec2"}'), "not Whisper"),
+        (lambda f: (f / "model-00002-of-00002.safetensors").unlink(), "00002-of-00002.safetensors"),
+        (lambda f: half_of(f / "model-00001-of-00002.safetensors"), "cut short"),
+        (lambda f: shutil.rmtree(f) or f.mkdir(), "a folder without a model"),
+    ],
+)
+def test_a_model_s_folder_that_is_not_whole_is_refused_before_a_server(
+    longscribe: Callable[..., Ran],
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[Path], object],
+    says: str,
+) -> None:
+    monkeypatch.setattr(command_line, "EmbeddedServer", None)
+    checkpoint = torch.load(DEMO_CHECKPOINT, weights_only=True)
+    spoil(write_hugging_face(checkpoint, Path("model"), shards=2))
+    refused(longscribe(sound("a.wav"), "--model", "model"), "model", says)
+
+
+def test_a_repository_that_is_gated_is_refused_before_a_server(
+    longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command_line, "EmbeddedServer", None)
+    with hub_server() as hub:
+        use_hub(hub.url, Path.cwd() / "home", monkeypatch)
+        hub.add("someone/secret", "config.json", "model.safetensors").gated = True
+        ran = longscribe(sound("a.wav"), "--model", "someone/secret")
+        huggingface_hub.close_session()
+    refused(ran, "someone/secret is gated", "HF_TOKEN")
+
+
 def test_wrong_digest(longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.longscribe.test_weights import Mirror
 
@@ -181,10 +223,11 @@ def test_a_configured_server_that_does_not_answer(longscribe: Callable[..., Ran]
 
 
 def test_english_models_refuse_other_languages(longscribe: Callable[..., Ran]) -> None:
-    import torch
-
     stored = torch.load(DEMO_CHECKPOINT, weights_only=True)
     stored["dims"]["n_vocab"] = 51864
+    state = stored["model_state_dict"]
+    embedding = state["decoder.token_embedding.weight"]
+    state["decoder.token_embedding.weight"] = embedding[:51864].clone()
     torch.save(stored, "english.pt")
     ran = longscribe(sound("a.wav"), "--model", "english.pt", "--language", "pt")
     refused(ran, "--language", "only English")

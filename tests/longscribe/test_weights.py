@@ -8,8 +8,9 @@ import pytest
 import whisper
 
 from longscribe import weights
-from longscribe.checkpoint import read_dims
+from longscribe.checkpoint import read_checkpoint
 from longscribe.errors import ModelError
+from longscribe.models.shapes import expected_shapes
 
 CONTENT = weights.DEMO_CHECKPOINT.read_bytes()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -155,7 +156,8 @@ def test_dims_without_torch_are_torch_s() -> None:
     import torch
 
     stored = torch.load(weights.DEMO_CHECKPOINT, weights_only=True)
-    dims = read_dims(weights.DEMO_CHECKPOINT)
+    dims, shapes = read_checkpoint(weights.DEMO_CHECKPOINT)
+    assert shapes == expected_shapes(dims)
     assert dims.model_dump() == stored["dims"]
     parameters = sum(tensor.numel() for tensor in stored["model_state_dict"].values())
     assert dims.parameters == pytest.approx(parameters, rel=0.01)

@@ -141,6 +141,24 @@ def config_that_contradicts(c: Checkpoint, path: Path) -> Path:
     return path
 
 
+def bin_that_contradicts(c: Checkpoint, path: Path) -> Path:
+    write_hugging_face(c, path, pickled=True)
+    config = {**hugging_face_config(c["dims"]), "encoder_layers": 5}
+    (path / "config.json").write_text(json.dumps(config))
+    return path
+
+
+def checkpoint_that_contradicts(c: Checkpoint, path: Path) -> Path:
+    torch.save({**c, "dims": {**c["dims"], "n_mels": 128}}, path.with_suffix(".pt"))
+    return path.with_suffix(".pt")
+
+
+def of_no_whisper(c: Checkpoint, path: Path) -> Path:
+    content = {"dims": c["dims"], "model_state_dict": {"wav2vec2.weight": torch.zeros(3)}}
+    torch.save(content, path.with_suffix(".pt"))
+    return path.with_suffix(".pt")
+
+
 def cut_safetensors(c: Checkpoint, path: Path) -> Path:
     file = write_hugging_face(c, path) / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-1000])
@@ -199,6 +217,9 @@ def gguf_file(c: Checkpoint, path: Path) -> Path:
     [
         (folder_of_another_architecture, "Wav2Vec2, not Whisper"),
         (lambda c, p: write_ctranslate2(c, p, spec="Wav2Vec2Spec"), "'Wav2Vec2Spec', not Whisper"),
+        (bin_that_contradicts, r"encoder\.blocks\..* is missing"),
+        (checkpoint_that_contradicts, r"conv1\.weight is of shape .*80.* where .*128.* announced"),
+        (of_no_whisper, r"encoder\.conv1\.weight is missing"),
         (config_that_contradicts, r"encoder\.blocks\..* is missing"),
         (cut_safetensors, r"model\.safetensors.*cut short"),
         (missing_shard, r"model-00002-of-00003\.safetensors.*is missing"),

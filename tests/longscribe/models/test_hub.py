@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from longscribe.errors import ModelError
-from longscribe.models import hub
+from longscribe.models import hub, hub_transfer
 from longscribe.models.hub import cached, check_available, download, is_repo_id
 from tests.longscribe.models.hub_server import Hub, hub_server, use_hub
 
@@ -305,7 +305,8 @@ def test_a_hub_that_does_not_answer(server: Hub, monkeypatch: pytest.MonkeyPatch
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        monkeypatch.setattr(hub, "_TIMEOUT_S", 0.2)
+        monkeypatch.setattr(hub, "TIMEOUT_S", 0.2)
+        monkeypatch.setattr(hub_transfer, "TIMEOUT_S", 0.2)
         assert "(it does not answer)" in sentence(check_available, ID)
 
 
@@ -372,8 +373,8 @@ def test_the_cache_is_where_the_library_has_it(variables: dict[str, str]) -> Non
     code = (
         f"{unset}os.environ |= {variables}\n"
         "from huggingface_hub.constants import HF_HUB_CACHE\n"
-        "from longscribe.models import hub\n"
-        "print(HF_HUB_CACHE == str(hub._cache_folder()), HF_HUB_CACHE)\n"
+        "from longscribe.models import hub_cache\n"
+        "print(HF_HUB_CACHE == str(hub_cache.hub_folder()), HF_HUB_CACHE)\n"
     )
     assert run(code).stdout.startswith("True ")
 

@@ -1,0 +1,96 @@
+"""The bytes of a file of the Hugging Face hub, resumed where an earlier try broke off.
+
+huggingface_hub throws away what a broken transfer brought, and 3 GB over a weak line would begin
+anew with every try; so only this is done here, with the library's own session, headers and names.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from longscribe.checkpoint import sha256_of
+from longscribe.errors import ModelError
+from longscribe.models.hub_cache import endpoint, hub_folder, storage
+from longscribe.models.hub_errors import kinds_of, no_hub_sentence
+
+TIMEOUT_S: Final = 30.0
+_ETAG = re.compile(r"\w([\w.-]{0,94}\w)?", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_RANGE_NOT_SATISFIABLE: Final = 416
+_PARTIAL_CONTENT: Final = 206
+
+
+def fetch_blob(repo_id: str, commit: str, name: str, report: Callable[[int], None]) -> None:
+    """Put the content of a file where the library will look for it: under its etag.
+
+    The name for what is not whole yet, and the lock, are those of the library.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
+
+    url = hf_hub_url(repo_id, name, revision=commit, endpoint=endpoint())
+    etag = get_hf_file_metadata(url, timeout=TIMEOUT_S, endpoint=endpoint()).etag
+    if not etag or not _ETAG.fullmatch(etag):
+        raise ModelError(no_hub_sentence(repo_id))
+    blob = storage(repo_id) / "blobs" / etag
+    lock = hub_folder() / ".locks" / blob.parent.parent.name / f"{etag}.lock"
+    blob.parent.mkdir(parents=True, exist_ok=True)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock):
+        if not blob.exists():
+            part = blob.with_name(f"{etag}.incomplete")
+            _fetch_checked(f"{name} of {repo_id}", url, part, report)
+            part.replace(blob)
+
+
+def _fetch_checked(what: str, url: str, part: Path, report: Callable[[int], None]) -> None:
+    sha256 = part.stem if _SHA256.fullmatch(part.stem) else ""  # small files have git's own digest
+    for _ in range(2):
+        _fetch_resuming(url, part, report)
+        if not sha256 or sha256_of(part) == sha256:
+            return
+        part.unlink()
+    raise ModelError(f"{what} came with the wrong sha256 twice (from {url}); nothing was kept.")
+
+
+def _fetch_resuming(url: str, part: Path, report: Callable[[int], None]) -> None:
+    """Fetch, and go on after every break for as long as each try brings something."""
+    while True:
+        before_bytes = size_bytes(part)
+        try:
+            return _fetch(url, part, report)
+        except Exception as error:
+            if "TransportError" not in kinds_of(error) or size_bytes(part) <= before_bytes:
+                raise
+
+
+def size_bytes(part: Path) -> int:
+    """What is there of a file, 0 if nothing."""
+    return part.stat().st_size if part.is_file() else 0
+
+
+def _fetch(url: str, part: Path, report: Callable[[int], None]) -> None:
+    from huggingface_hub import get_session
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]
+        build_hf_headers,
+        hf_raise_for_status,
+    )
+
+    have_bytes = size_bytes(part)
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+    if have_bytes:
+        headers["Range"] = f"bytes={have_bytes}-"
+    with get_session().stream(
+        "GET", url, headers=headers, follow_redirects=True, timeout=TIMEOUT_S
+    ) as response:
+        if have_bytes and response.status_code == _RANGE_NOT_SATISFIABLE:
+            return  # all of it was here already; the digest decides
+        hf_raise_for_status(response)
+        resumed = response.status_code == _PARTIAL_CONTENT
+        done_bytes = have_bytes if resumed else 0
+        with part.open("ab" if resumed else "wb") as file:
+            for block in response.iter_raw():
+                file.write(block)
+                done_bytes += len(block)
+                report(done_bytes)
