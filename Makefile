@@ -34,7 +34,7 @@ test-docker: $(VENV)/installed
 
 # Server and workers on this machine until Ctrl-C; `make serve PORT=0` takes a free port.
 serve: $(VENV)/installed
-	$(BIN)/python -m deployments.serve $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST))
+	$(BIN)/python -m longscribe.deployments.serve $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST))
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 
-from longscribe.kernels import ZERO_CODE
+from longscribe.engine.kernels import ZERO_CODE
 
 _ROWS = (1500, 6000)  # one window, four windows
 _WIDTHS = ((512, 2048), (768, 3072), (1280, 5120), (2048, 2048))  # inputs, outputs

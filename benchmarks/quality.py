@@ -33,7 +33,7 @@ from benchmarks.process_tree import watch
 from benchmarks.recordings import RESULTS_FOLDER, WordErrors
 from benchmarks.rough_recording import RoughRecording, rough_recording
 from benchmarks.surroundings import describe_machine
-from longscribe.speech import Spans, overlap_s, silence_spans
+from longscribe.audio.voice_activity import Spans, overlap_s, silence_spans
 
 Segments = Sequence[Mapping[str, Any]]  # as the JSON file of a transcript has them
 

@@ -56,10 +56,10 @@ from benchmarks.real_table import (
 )
 from benchmarks.recordings import RESULTS_FOLDER
 from benchmarks.surroundings import describe_machine, describe_versions
+from longscribe.engine.processor import instructions
 from longscribe.models.forms import read
 from longscribe.models.index_packages import is_installed
-from longscribe.processor import instructions
-from longscribe.weights import resolve_model
+from longscribe.models.weights import resolve_model
 
 WHOLE_COMMANDS = (
     "longscribe", "longscribe --speed 1.0", FASTER_WHISPER_FASTEST, OPENAI_WHISPER_AS_CALLED,

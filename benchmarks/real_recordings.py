@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from longscribe.audio import SAMPLE_RATE_HZ, decode, probe
+from longscribe.audio.recording import SAMPLE_RATE_HZ, decode, probe
 
 SPEECH_FOLDER = Path(__file__).parent / "speech"
 MORE_SPEECH_FOLDER = Path(__file__).parents[2] / "shared" / "speech"

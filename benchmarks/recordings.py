@@ -15,7 +15,7 @@ import numpy.typing as npt
 from av.audio.stream import AudioStream
 from whisper.normalizers import BasicTextNormalizer
 
-from longscribe.audio import decode, probe
+from longscribe.audio.recording import decode, probe
 
 RATE_HZ = 16_000
 SYNTHETIC = Path("demo/synthetic.opus")

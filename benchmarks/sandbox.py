@@ -80,7 +80,9 @@ class Run:
 
     def servers(self) -> list[psutil.Process]:
         """Its embedded Prefect server."""
-        return [one for one in self.processes() if "flows.server_process" in _command(one)]
+        return [
+            one for one in self.processes() if "longscribe.flows.server_process" in _command(one)
+        ]
 
     def at(self, pattern: str, times: int = 1) -> float | None:
         """When it said something for so many times."""

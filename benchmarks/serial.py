@@ -3,16 +3,16 @@
 import tempfile
 from pathlib import Path
 
-from longscribe.audio import accelerate, probe
-from longscribe.chunks import make_chunks, plan_cuts
-from longscribe.decoding import transcribe_chunk
-from longscribe.merge import merge
+from longscribe.audio.chunks import make_chunks, plan_cuts
+from longscribe.audio.recording import accelerate, probe
+from longscribe.audio.timeline import Timeline
+from longscribe.audio.voice_activity import levels_db, sound_spans
+from longscribe.decoding.chunk import transcribe_chunk
+from longscribe.models.weights import resolve_model
 from longscribe.options import RunOptions
-from longscribe.rules import improve
-from longscribe.speech import levels_db, sound_spans
-from longscribe.timeline import Timeline
+from longscribe.text.merge import merge
+from longscribe.text.rules import improve
 from longscribe.transcript import Transcript
-from longscribe.weights import resolve_model
 
 
 def transcribe_serially(options: RunOptions) -> Transcript:

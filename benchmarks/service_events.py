@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import httpx
 import psutil
 
-import flows
 from benchmarks.disturbance import (
     DECODING,
     WITHIN_S,
@@ -24,6 +23,7 @@ from benchmarks.disturbance import (
     until_under_way,
 )
 from benchmarks.sandbox import Run, same_segments
+from longscribe import flows
 
 _GONE_WITHIN_S = 60.0
 _ASK_EVERY_S = 0.5  # the server, which shares the machine with the run
@@ -35,7 +35,7 @@ _MOST_CLICKS = 5
 _CLICKED_AFTER_S = 3.0  # the worker reports a killed run a moment after others see it Crashed
 _ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 _LIMITED = """\
-from flows.transcribe import transcribe
+from longscribe.flows.transcribe import transcribe
 
 limited = transcribe.with_options(timeout_seconds={seconds})
 """
@@ -58,9 +58,10 @@ class Service:
         }
 
     def __enter__(self) -> "Service":
-        self._call("flows.work_pool")
+        self._call("longscribe.flows.work_pool")
         self.worker = Run(
-            [sys.executable, "-m", "deployments.worker", "--name", "bench"], self._environment
+            [sys.executable, "-m", "longscribe.deployments.worker", "--name", "bench"],
+            self._environment,
         )
         return self
 

@@ -1,9 +1,9 @@
 """Widens the demo checkpoint to an official size that computes the same function.
 
 `python -m benchmarks.widen base` writes benchmarks/results/models/base.pt, a checkpoint like the
-official one in every dimension whose logits are those of demo/model.pt. Speed, memory and word
-error rate can so be measured together at real sizes, without a download, and the same weights can
-be given to every program.
+official one in every dimension whose logits are those of longscribe/models/demo.pt. Speed, memory
+and word error rate can so be measured together at real sizes, without a download, and the same
+weights can be given to every program.
 
 How, for a width k times the demo's: every output of a layer is there k times, and every weight that
 reads an input that is there k times is divided by k, so each copy has the value of the original.
@@ -27,7 +27,7 @@ import torch
 from benchmarks.sizes import SIZES, Size
 
 MODELS_FOLDER = Path("benchmarks/results/models")
-DEMO_CHECKPOINT = Path("demo/model.pt")
+DEMO_CHECKPOINT = Path("longscribe/models/demo.pt")
 WIDENABLE = tuple(name for name, size in SIZES.items() if size.mels == 80)  # the demo's mels
 _CANTONESE = 50358  # the token that large-v3 and its descendants have besides
 State = dict[str, torch.Tensor]

@@ -4,7 +4,8 @@
 generated recording with one worker and with two, and looks every half second at the workers'
 proportional set sizes: pages that several share count once over all of them, pages of code and
 weights too. Printed are the largest sum over all workers, how many times one worker's that is, the
-largest sum of what is a worker's own, and longscribe.machine.memory_demand's estimate of the whole.
+largest sum of what is a worker's own, and the estimate of longscribe.runtime.machine.memory_demand
+of the whole.
 
 With one worker the mapped weights count as its own, as nobody else has them mapped. A worker's
 memory also grows with its chunk: give --minutes 12 per worker to see full chunks of 10 accelerated
@@ -23,9 +24,9 @@ from benchmarks.process_tree import Workers, watch
 from benchmarks.recordings import RESULTS_FOLDER, Recording, recording
 from benchmarks.surroundings import describe_machine
 from benchmarks.widen import WIDENABLE, widened
-from longscribe.checkpoint import read_checkpoint
-from longscribe.machine import memory_demand
+from longscribe.models.checkpoint import read_checkpoint
 from longscribe.options import RunOptions
+from longscribe.runtime.machine import memory_demand
 
 _SAMPLE_EVERY_S = 0.5
 _WARM_UP_S = 20.0

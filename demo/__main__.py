@@ -10,8 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flows.command_line import OK, PARTIAL
-from flows.output import say
+from longscribe.flows.command_line import OK, PARTIAL
+from longscribe.flows.output import say
 from longscribe.models.index_packages import is_installed
 
 _PEOPLE = [Path("demo/sample.opus"), Path("demo/sample-pt.opus")]
@@ -40,7 +40,7 @@ def main() -> int:
 
 def _longscribe(*arguments: str) -> int:
     """The command's exit code, as a shell gives it."""
-    command = [sys.executable, "-m", "flows.command_line", *arguments]
+    command = [sys.executable, "-m", "longscribe.flows.command_line", *arguments]
     with subprocess.Popen(command) as process:
         while True:
             try:

@@ -135,7 +135,7 @@ def telephone(path: Path) -> Path:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path("demo/model.pt"))
+    parser.add_argument("--model", type=Path, default=Path("longscribe/models/demo.pt"))
     parser.add_argument("--minutes", type=float, default=30.0, help="source minutes per recording")
     parser.add_argument("--seed", type=int, default=7001)
     parser.add_argument("--languages", nargs="+", default=["en", "pt"])

@@ -1,4 +1,4 @@
-"""From nothing to demo/model.pt: `python -m demo.train --minutes 85` (resumes where it stopped).
+"""From nothing to longscribe/models/demo.pt: `python -m demo.train --minutes 85`; it resumes.
 
 Builds the corpus first when it is missing. The learning rate and the mix of window lengths follow
 the share of the time budget that is used up, so a run lands at its end whatever the machine.
@@ -220,7 +220,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=90.0, help="training time, corpus apart")
     parser.add_argument("--build", type=Path, default=Path("demo/build"), help="working folder")
-    parser.add_argument("--out", type=Path, default=Path("demo/model.pt"))
+    parser.add_argument("--out", type=Path, default=Path("longscribe/models/demo.pt"))
     parser.add_argument("--processes", type=int, default=2, help="one per core")
     parser.add_argument("--no-corpus", action="store_true", help="use the shards that are there")
     args = parser.parse_args()

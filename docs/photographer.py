@@ -9,9 +9,9 @@ from typing import Final
 from rich.console import Console as RichConsole
 from rich.text import Text
 
-from flows.console import Console
-from flows.live_view import LiveView
-from longscribe.live import LIVE_LOGGER, RunStatus
+from longscribe.flows.console import Console
+from longscribe.flows.live_view import LiveView
+from longscribe.monitoring.events import LIVE_LOGGER, RunStatus
 
 PICTURE_VARIABLE: Final = "LONGSCRIBE_TERMINAL_PICTURE"  # the SVG to write
 TITLE_VARIABLE: Final = "LONGSCRIBE_TERMINAL_TITLE"

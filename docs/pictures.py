@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page
 from benchmarks.recordings import SYNTHETIC, repeated_sample
 from benchmarks.widen import widened
 from docs.photographer import PICTURE_VARIABLE, TITLE_VARIABLE
-from flows.work_pool import WORK_POOL
+from longscribe.flows.work_pool import WORK_POOL
 from tests.flows.ui import UI, prefect_ui, wait_for
 
 _PROJECT: Final = Path(__file__).resolve().parent.parent
@@ -86,14 +86,14 @@ def _transcribe(ui: UI, folder: Path, *arguments: str, **environment: str) -> No
 
 
 def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "flows.command_line", *arguments, "--fresh"]
+    return [sys.executable, "-m", "longscribe.flows.command_line", *arguments, "--fresh"]
 
 
 def _form(ui: UI, pictures: Path) -> None:
     environment = {**ui.environment, **_SERVICE}
     # A worker that asks for work once: queues that nobody asks count as not ready.
     for module in (
-        ["flows.work_pool"],
+        ["longscribe.flows.work_pool"],
         ["prefect", "--no-prompt", "deploy", "--all"],
         ["prefect", "worker", "start", "--pool", WORK_POOL, "--run-once"],
     ):
@@ -141,7 +141,9 @@ def _run(ui: UI, folder: Path, pictures: Path) -> None:
     picture.unlink(missing_ok=True)
     logging = folder / "logging.yml"
     plain = (_PROJECT / "flows" / "logging.yml").read_text(encoding="utf-8")
-    logging.write_text(plain.replace("flows.console.Console", "docs.photographer.Photographer"))
+    logging.write_text(
+        plain.replace("longscribe.flows.console.Console", "docs.photographer.Photographer")
+    )
     arguments = (f"{_NAME}.flac", "--model", "base.pt")
     environment = {
         **ui.environment,

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-import flows
+from longscribe import flows
 
 # Before anything imports torch: threads that wait for each other must not spin. On a busy machine
 # two of them on one core would make every step twenty times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from longscribe.processor import set_up_numba
+from longscribe.engine.processor import set_up_numba
 
 # Before anything imports Prefect: the command line's own logging, and no traffic to anywhere.
 os.environ["PREFECT_LOGGING_SETTINGS_PATH"] = str(Path(flows.__file__).with_name("logging.yml"))

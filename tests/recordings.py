@@ -10,8 +10,8 @@ import jiwer
 import numpy as np
 from whisper.normalizers import BasicTextNormalizer
 
-from longscribe import audio
-from longscribe.speech import Spans, levels_db, sound_spans
+from longscribe.audio import recording as audio
+from longscribe.audio.voice_activity import Spans, levels_db, sound_spans
 from tests.sounds import RATE_HZ, write_pcm
 
 SYNTHETIC = Path(__file__).resolve().parent.parent / "demo" / "synthetic.opus"

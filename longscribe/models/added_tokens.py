@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from longscribe.checkpoint import ModelDims
+from longscribe.models.checkpoint import ModelDims
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from longscribe.checkpoint import ModelDims
 from longscribe.errors import ModelError
 from longscribe.models.added_tokens import AddedToken
+from longscribe.models.checkpoint import ModelDims
 
 Form = Literal["openai", "huggingface", "ctranslate2", "ggml"]
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from longscribe.checkpoint import ModelDims, read_checkpoint
 from longscribe.models import ctranslate2, ggml, huggingface
 from longscribe.models.added_tokens import AddedToken
+from longscribe.models.checkpoint import ModelDims, read_checkpoint
 from longscribe.models.description import Description, Form, unusable
 from longscribe.models.shapes import contradiction
 

@@ -10,7 +10,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from longscribe.checkpoint import ModelDims
+from longscribe.models.checkpoint import ModelDims
 from longscribe.models.description import Description, unusable
 from longscribe.models.shapes import Shape, contradiction
 

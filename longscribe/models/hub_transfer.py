@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from longscribe.checkpoint import sha256_of
 from longscribe.errors import ModelError
+from longscribe.models.checkpoint import sha256_of
 from longscribe.models.hub_cache import endpoint, hub_folder, storage
 from longscribe.models.hub_errors import kinds_of, no_hub_sentence
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longscribe.checkpoint import ModelDims, read_shapes
 from longscribe.models import added_tokens
 from longscribe.models.added_tokens import AddedToken
+from longscribe.models.checkpoint import ModelDims, read_shapes
 from longscribe.models.description import Description, heads_of, standard_vocabulary, unusable
 from longscribe.models.shapes import Shape, contradiction
 

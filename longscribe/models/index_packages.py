@@ -12,9 +12,9 @@ import shutil
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from longscribe.cache import CACHE_VARIABLE, cache_folder
-from longscribe.digests import kept_sha256
+from longscribe.cache.folder import CACHE_VARIABLE, cache_folder
 from longscribe.errors import ModelError
+from longscribe.models.checksums import kept_sha256
 
 
 class _Package(NamedTuple):

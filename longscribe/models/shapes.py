@@ -6,7 +6,7 @@ torch, or any worker, is started.
 
 from collections.abc import Mapping
 
-from longscribe.checkpoint import ModelDims
+from longscribe.models.checkpoint import ModelDims
 
 Shape = tuple[int, ...]
 

@@ -24,7 +24,7 @@ class Command:
         self.arguments: list[str] = []
 
     def __call__(self, command: list[str]) -> "Command":
-        assert command[:3] == [sys.executable, "-m", "flows.command_line"]
+        assert command[:3] == [sys.executable, "-m", "longscribe.flows.command_line"]
         self.arguments = command[3:]
         return self
 

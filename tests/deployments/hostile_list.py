@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import deployments
+from longscribe import deployments
 from tests.deployments.hostile import (
     BY_A_CALLER,
     DOWNLOADS,

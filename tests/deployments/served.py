@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 PROJECT = Path(__file__).resolve().parents[2]
-SERVE = (sys.executable, "-m", "deployments.serve")
+SERVE = (sys.executable, "-m", "longscribe.deployments.serve")
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -48,7 +48,7 @@ class Receiver:
 
 
 class Served:
-    """The processes of `deployments.serve`, and its API."""
+    """The processes of `longscribe.deployments.serve`, and its API."""
 
     def __init__(
         self, folder: Path, webhook: str = "", host: str = "127.0.0.1", **settings: str
@@ -160,7 +160,7 @@ class Served:
         return str(artifact["data"])
 
     def worker_environment(self) -> dict[str, str]:
-        """What `deployments.serve` gives its workers, for one more."""
+        """What `longscribe.deployments.serve` gives its workers, for one more."""
         media, transcripts = self.folder / "media", self.folder / "transcripts"
         return self._environment | {
             "PREFECT_API_URL": self.api,

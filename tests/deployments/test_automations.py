@@ -7,7 +7,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.events.schemas.automations import Automation, AutomationCore
 
-from deployments.automations import apply_automations
+from longscribe.deployments.automations import apply_automations
 
 NAMES = {f"Longscribe: recording {end}" for end in ("completed", "partial", "failed", "crashed")}
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-import deployments
+from longscribe import deployments
 
 FOLDER = Path(deployments.__file__).parent
 TEXT = (FOLDER / "compose.yaml").read_text(encoding="utf-8")

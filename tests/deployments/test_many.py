@@ -30,7 +30,7 @@ SWEEP = """
 import sys, time
 from contextlib import suppress
 from prefect.exceptions import PrefectHTTPStatusError
-from flows.inbox import inbox
+from longscribe.flows.inbox import inbox
 while True:
     # A sweep that SQLite keeps waiting for too long fails, or cannot even begin; the next one does
     # the rest.
@@ -90,7 +90,7 @@ def test_each_is_transcribed_once(service: Served, note: Note) -> None:
     inbox, out = service.folder / "media" / "inbox", service.folder / "transcripts"
     sweep = ("-c", SWEEP, str(inbox), str(out), str(PAUSE_S))
     with (
-        running(service, "worker", "-m", "deployments.worker", "--name", "second", "--limit", "2"),
+        running(service, "worker", "-m", "longscribe.deployments.worker", "--name", "second", "--limit", "2"),
         running(service, "sweeper-1", *sweep),
         running(service, "sweeper-2", *sweep),
     ):

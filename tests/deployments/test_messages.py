@@ -11,7 +11,7 @@ import psutil
 import pytest
 from prefect.blocks.core import Block
 
-from deployments.automations import apply_automations
+from longscribe.deployments.automations import apply_automations
 from tests.deployments.served import Receiver, Served, free_port, wait_for
 from tests.recordings import SYNTHETIC
 

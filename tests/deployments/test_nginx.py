@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-import deployments
+from longscribe import deployments
 from tests.deployments.hostile import BY_A_CALLER, Request
 from tests.deployments.served import Served, free_port, wait_for
 

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL
 
-from deployments.register import refuse_unknown_parameters, register
+from longscribe.deployments.register import refuse_unknown_parameters, register
 
 
 def test_unknown_parameters_are_refused_before_a_run_exists(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import deployments
+from longscribe import deployments
 
 UNITS = sorted((Path(deployments.__file__).parent / "systemd").glob("*.service"))
 HARDENING = (

@@ -12,8 +12,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Cancelling, Completed, Running
 
-from deployments.worker import take_up
-from flows.work_pool import WORK_POOL, prepare_work_pool
+from longscribe.deployments.worker import take_up
+from longscribe.flows.work_pool import WORK_POOL, prepare_work_pool
 
 
 @flow
@@ -70,7 +70,7 @@ def test_cancelling_ends_cancelled(left_behind) -> None:
 def test_run_that_takes_its_worker_down_does_not_go_on_for_ever(
     left_behind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployments.worker._MOST_STARTS", 1)
+    monkeypatch.setattr("longscribe.deployments.worker._MOST_STARTS", 1)
     run_id = left_behind("five", Running())
     assert take_up("five") == []
     run = read(run_id)
@@ -94,7 +94,7 @@ def test_process_that_outlived_its_worker_is_ended(left_behind) -> None:
 
 
 def test_same_name_twice_is_refused(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "deployments.worker", "--name", "here"]
+    command = [sys.executable, "-m", "longscribe.deployments.worker", "--name", "here"]
     # No server answers, so the first one waits.
     environment = {
         **os.environ,

@@ -16,7 +16,7 @@ def server(prefect_server: None) -> None:
 @pytest.fixture(scope="session")
 def deployed(server: None) -> None:
     """The work pool and all of prefect.yaml, on the tests' server."""
-    from flows.work_pool import prepare_work_pool
+    from longscribe.flows.work_pool import prepare_work_pool
 
     prepare_work_pool()
     deploy()

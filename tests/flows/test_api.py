@@ -43,7 +43,7 @@ def shell(script: str) -> str:
 @pytest.fixture(scope="module")
 def worker(server: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A worker for one recording at a time; its media root."""
-    from flows.work_pool import prepare_work_pool
+    from longscribe.flows.work_pool import prepare_work_pool
 
     media = tmp_path_factory.mktemp("media")
     shutil.copy(PROJECT / "demo" / "synthetic.opus", media / "meeting.opus")
@@ -101,7 +101,7 @@ def test_a_run_is_cancelled_and_leaves_nothing(worker: Path) -> None:
 def test_a_recording_dropped_into_the_inbox_is_transcribed(
     worker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.inbox import inbox
+    from longscribe.flows.inbox import inbox
 
     monkeypatch.setenv("LONGSCRIBE_CACHE", str(tmp_path / "ledger"))
     folder = worker / "inbox"

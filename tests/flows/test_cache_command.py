@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.command_line import main
-from longscribe.cache import results_folder
+from longscribe.flows.command_line import main
+from longscribe.cache.folder import results_folder
 
 
 @pytest.fixture(autouse=True)

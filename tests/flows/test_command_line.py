@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from flows import command_line
-from flows.command_line import main
-from longscribe import weights
-from longscribe.weights import DEMO_CHECKPOINT
+from longscribe.flows import command_line
+from longscribe.flows.command_line import main
+from longscribe.models import weights
+from longscribe.models.weights import DEMO_CHECKPOINT
 from tests.longscribe.models.hub_server import hub_server, use_hub
 from tests.longscribe.models.writers import write_hugging_face
 from tests.sounds import bursts, write_sound
@@ -156,7 +156,7 @@ def test_a_repository_that_is_gated_is_refused_before_a_server(
 
 
 def test_wrong_digest(longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.longscribe.test_weights import Mirror
+    from tests.longscribe.models.test_weights import Mirror
 
     mirror = Mirror()
     monkeypatch.setenv(weights.MIRROR_VARIABLE, mirror.url)

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console as RichConsole
 
-from flows.console import Console
-from flows.live_view import LiveView
-from longscribe.live import (
+from longscribe.flows.console import Console
+from longscribe.flows.live_view import LiveView
+from longscribe.monitoring.events import (
     LIVE_LOGGER,
     Live,
     RunBegan,
@@ -92,7 +92,7 @@ def test_a_file_gets_plain_lines_and_no_view(capsys: pytest.CaptureFixture[str])
 def test_the_view_has_stages_the_recording_and_each_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("flows.live_view.time", SimpleNamespace(monotonic=lambda: 1000.0))
+    monkeypatch.setattr("longscribe.flows.live_view.time", SimpleNamespace(monotonic=lambda: 1000.0))
     made = view()
     before = shown(made)
     assert "Town [bold]hall" in before  # markup in a name has no effect

@@ -16,9 +16,9 @@ from prefect.settings import PREFECT_API_URL
 from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel
 
-from flows.deployment import settings
-from flows.transcribe import transcribe
-from flows.work_pool import QUEUES, WORK_POOL, prepare_work_pool
+from longscribe.flows.deployment import settings
+from longscribe.flows.transcribe import transcribe
+from longscribe.flows.work_pool import QUEUES, WORK_POOL, prepare_work_pool
 from longscribe.options import RunOptions
 from tests.flows.conftest import PROJECT, deploy
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.embedded_server import EmbeddedServer, surely_needed
+from longscribe.flows.embedded_server import EmbeddedServer, surely_needed
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def test_a_server_ends_when_it_is_stopped_and_may_be_stopped_twice() -> None:
 def test_a_server_that_dies_is_started_again_but_not_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("flows.embedded_server._RESTART_AFTER_S", 0.01)
+    monkeypatch.setattr("longscribe.flows.embedded_server._RESTART_AFTER_S", 0.01)
     monkeypatch.setattr("sys.executable", "false")
     server = EmbeddedServer()
     give_up_s = time.monotonic() + 10

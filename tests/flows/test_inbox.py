@@ -14,9 +14,9 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import run_deployment
 from prefect.states import Cancelled, Completed, Crashed, Failed, Running, State
 
-from flows.inbox import inbox
+from longscribe.flows.inbox import inbox
 from longscribe.errors import OptionError
-from tasks import start_runs
+from longscribe.tasks import start_runs
 
 
 class Drop:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.output import say
+from longscribe.flows.output import say
 
 FULL = Path("/dev/full")
 
@@ -22,8 +22,8 @@ def test_a_reader_that_has_gone_ends_nothing_and_stderr_stays_empty() -> None:
     """As with `longscribe recording.mp3 | head -1`: the lines of the log and of the command."""
     script = """
 import logging, sys
-from flows.console import Console
-from flows.output import say
+from longscribe.flows.console import Console
+from longscribe.flows.output import say
 sys.stdin.readline()  # until nobody reads
 log = logging.getLogger("own")
 log.addHandler(Console())

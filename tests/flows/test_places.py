@@ -10,7 +10,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from flows.transcribe import transcribe
+from longscribe.flows.transcribe import transcribe
 from longscribe.errors import OptionError
 from tests.flows.conftest import PROJECT
 from tests.longscribe.file_servers import s3_server, sftp_server
@@ -79,7 +79,7 @@ def test_bad_places_are_refused_with_one_sentence(
     from prefect.settings import PREFECT_API_URL
 
     ran = subprocess.run(
-        [sys.executable, "-m", "flows.command_line", *arguments, "--model", "demo"],
+        [sys.executable, "-m", "longscribe.flows.command_line", *arguments, "--model", "demo"],
         cwd=tmp_path,
         env={
             **os.environ,
@@ -97,6 +97,6 @@ def test_bad_places_are_refused_with_one_sentence(
 
 
 def test_a_worker_without_media_roots_runs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.access.is_deployment_s", lambda: True)
+    monkeypatch.setattr("longscribe.tasks.access.is_deployment_s", lambda: True)
     with pytest.raises(OptionError, match="LONGSCRIBE_MEDIA_ROOTS is not set"):
         transcribe(recording=str(SYNTHETIC), model="demo")

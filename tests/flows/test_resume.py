@@ -15,7 +15,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
-from longscribe.cache import results_folder
+from longscribe.cache.folder import results_folder
 from tests.eventually import eventually
 
 SYNTHETIC = Path(__file__).resolve().parents[2] / "demo" / "synthetic.opus"
@@ -34,7 +34,7 @@ def own_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def started(folder: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "flows.command_line", str(SYNTHETIC), "--model", "demo"]
+    command = [sys.executable, "-m", "longscribe.flows.command_line", str(SYNTHETIC), "--model", "demo"]
     command += ["--workers", "1", "--chunk-minutes", "0.5", "--batch-size", "1", *options]
     return subprocess.Popen(
         command,

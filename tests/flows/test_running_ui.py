@@ -54,7 +54,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with prefect_ui(folder) as ui:
         command = subprocess.Popen(
             [
-                *(sys.executable, "-m", "flows.command_line", str(recording)),
+                *(sys.executable, "-m", "longscribe.flows.command_line", str(recording)),
                 *("--model", "demo", "--decoding", "sequential", "--beam_size", "5"),
                 *("--workers", "2", "--threads-per-worker", "1"),
                 *("--chunk-minutes", "1", "--fresh", "--output-dir", str(folder / "out")),

@@ -13,7 +13,7 @@ import psutil
 SCRIPT = """
 import os, time
 from prefect.settings import get_current_settings
-from flows.server import connected
+from longscribe.flows.server import connected
 with connected(None):
     print("heartbeat", get_current_settings().flows.heartbeat_frequency, flush=True)
     print(os.environ["PREFECT_API_URL"], flush=True)

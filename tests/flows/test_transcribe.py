@@ -16,10 +16,10 @@ import pytest
 from prefect.settings import PREFECT_API_URL
 from whisper.normalizers import BasicTextNormalizer
 
-from flows.transcribe import RunSummary, transcribe
+from longscribe.flows.transcribe import RunSummary, transcribe
 from longscribe.errors import RecordingError
 from longscribe.options import DEFAULT_FORMATS, RunOptions
-from tasks.merge import merge
+from longscribe.tasks.merge import merge
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 SYNTHETIC, SYNTHETIC_PT = DEMO / "synthetic.opus", DEMO / "synthetic-pt.opus"
@@ -114,7 +114,7 @@ def test_bad_input_fails_the_run_with_its_sentence() -> None:
 def command(folder: Path, *arguments: str) -> dict[str, Any]:
     """How to start the real command, as a user does, on the tests' server."""
     return {
-        "args": [sys.executable, "-m", "flows.command_line", *arguments],
+        "args": [sys.executable, "-m", "longscribe.flows.command_line", *arguments],
         "cwd": folder,
         "env": {
             **os.environ,
@@ -188,7 +188,7 @@ def test_a_fresh_run_that_is_retried_goes_on_with_its_own_chunks(
             raise failures.pop()
         return merge(*arguments)
 
-    monkeypatch.setattr("flows.transcribe.merge", merge_at_last)
+    monkeypatch.setattr("longscribe.flows.transcribe.merge", merge_at_last)
     options = {
         "recording": str(SYNTHETIC),
         "model": "demo",

@@ -35,7 +35,7 @@ def seen(folder: Path) -> Iterator[UI]:
     with prefect_ui(folder) as ui:
         subprocess.run(
             [
-                *(sys.executable, "-m", "flows.command_line", str(recording)),
+                *(sys.executable, "-m", "longscribe.flows.command_line", str(recording)),
                 *("--model", "demo", "--chunk-minutes", "1", "--fresh"),
                 *("--output-dir", str(folder / "out"), "--formats", "all"),
                 *("--glossary", f"report => {WORD}report"),

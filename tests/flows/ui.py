@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
-from flows.embedded_server import EmbeddedServer
+from longscribe.flows.embedded_server import EmbeddedServer
 from tests.longscribe.browser import chromium
 from tests.recordings import SYNTHETIC
 

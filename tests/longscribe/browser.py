@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from longscribe.audio import probe
-from longscribe.formats import write_transcript
+from longscribe.audio.recording import probe
 from longscribe.options import PageAudio
-from longscribe.page.sound import Sound
+from longscribe.outputs.formats import write_transcript
+from longscribe.outputs.page.sound import Sound
 from longscribe.transcript import Segment, Stretch, Transcript, Word
 from tests.segments import segment, transcript
 from tests.sounds import bursts, write_sound

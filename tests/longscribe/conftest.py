@@ -6,12 +6,12 @@ import whisper
 from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
-from longscribe.float_network import FloatNetwork
-from longscribe.int8_network import Int8Network
-from longscribe.mapped_weights import can_pack
-from longscribe.network import Network
-from longscribe.weights import ModelSpec, resolve_model
-from longscribe.windows import pack
+from longscribe.decoding.windows import pack
+from longscribe.engine.float_network import FloatNetwork
+from longscribe.engine.int8_network import Int8Network
+from longscribe.engine.mapped_weights import can_pack
+from longscribe.engine.network import Network
+from longscribe.models.weights import ModelSpec, resolve_model
 from tests.recordings import beginning, sound_in
 
 

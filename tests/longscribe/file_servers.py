@@ -15,7 +15,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from longscribe.places import open_file_system
+from longscribe.storage.uris import open_file_system
 
 _INSTALLED_BY = "make test-service installs it"
 

@@ -7,7 +7,7 @@ import torch
 from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer
 
-from longscribe.network import Network
+from longscribe.engine.network import Network
 
 # (rows of the step before to keep, whether they are in the middle of growing)
 KEPT: tuple[tuple[int, ...], ...] = (

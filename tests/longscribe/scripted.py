@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from longscribe import batched
-from longscribe.batched import Batched, transcribe_batched
+from longscribe.decoding import batched
+from longscribe.decoding.batched import Batched, transcribe_batched
+from longscribe.decoding.search import Hypothesis
+from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions
-from longscribe.search import Hypothesis
-from longscribe.weights import ModelSpec
 from tests.sounds import bursts
 
 BEGIN = 50364  # <|0.00|>

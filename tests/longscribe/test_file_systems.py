@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from longscribe.access import Access
-from longscribe.destinations import check_destination, deliver
 from longscribe.errors import OptionError, RecordingError
-from longscribe.inbox import Inbox
-from longscribe.places import open_file_system
-from longscribe.sources import fetch
+from longscribe.inbox.folder import Inbox
+from longscribe.storage.access import Access
+from longscribe.storage.downloads import fetch
+from longscribe.storage.uploads import check_destination, deliver
+from longscribe.storage.uris import open_file_system
 from tests.longscribe.file_servers import az_server, gs_server, s3_server, sftp_server
 
 pytestmark = [

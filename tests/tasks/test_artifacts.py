@@ -11,12 +11,12 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
-from longscribe.live import RunStatus, WorkerStatus
-from longscribe.run_record import ChunkRow, RunRecord
+from longscribe.monitoring.events import RunStatus, WorkerStatus
+from longscribe.monitoring.run_record import ChunkRow, RunRecord
 from longscribe.transcript import Stretch
-from tasks import artifacts
-from tasks.artifacts import RunArtifacts, slug
-from tasks.show_outcome import show_outcome
+from longscribe.tasks import artifacts
+from longscribe.tasks.artifacts import RunArtifacts, slug
+from longscribe.tasks.show_outcome import show_outcome
 from tests.segments import segment, transcript
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:alert(2)) *b*"

@@ -16,14 +16,14 @@ time.sleep(600)
 
 SCRIPT = """
 import time
-from tasks.fork_server import start_fork_server
+from longscribe.tasks.fork_server import start_fork_server
 
 start_fork_server()
 time.sleep(600)
 """
 
 CHILD = """
-from longscribe.lifetime import end_with_parent
+from longscribe.runtime.lifetime import end_with_parent
 end_with_parent({parent_pid})
 print("lives", flush=True)
 """

@@ -16,9 +16,9 @@ import pytest
 from prefect import flow, task
 
 from benchmarks.process_tree import is_worker
-from longscribe.machine import Sizing
-from tasks.fork_server import fork_server_pid
-from tasks.pool import Workers, worker_pool
+from longscribe.runtime.machine import Sizing
+from longscribe.tasks.fork_server import fork_server_pid
+from longscribe.tasks.pool import Workers, worker_pool
 
 
 def sizing(workers: int, threads: int) -> Sizing:
@@ -99,7 +99,7 @@ def test_workers_whose_fork_server_died_are_ended_and_others_come() -> None:
 def test_workers_that_die_while_others_start_leave_their_fork_server_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tasks.pool.start_worker", sys.exit)
+    monkeypatch.setattr("longscribe.tasks.pool.start_worker", sys.exit)
 
     @flow
     def run() -> set[int | None]:
@@ -149,7 +149,7 @@ SCRIPT = """
 import time
 from prefect import flow
 from tests.tasks.test_pool import sizing, sleep_long
-from tasks.pool import worker_pool
+from longscribe.tasks.pool import worker_pool
 
 @flow
 def run():
@@ -197,6 +197,6 @@ def test_a_thread_that_is_not_started_yet_is_not_dead(monkeypatch: pytest.Monkey
     workers = Workers(sizing(1, 1))
     executor = SimpleNamespace(_executor_manager_thread=threading.Thread(), _processes={})
     monkeypatch.setattr(workers, "_runner", SimpleNamespace(_executor=executor))
-    monkeypatch.setattr("tasks.pool._DEAD_WITHIN_S", 0.0)
+    monkeypatch.setattr("longscribe.tasks.pool._DEAD_WITHIN_S", 0.0)
     assert workers.can_finish
     assert workers.died() == {}

@@ -8,7 +8,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.runtime import flow_run
 
-from tasks.stage import stage
+from longscribe.tasks.stage import stage
 from tests.eventually import eventually
 
 

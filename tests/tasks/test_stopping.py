@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import PydanticSerializationError
 
-from tasks.stopping import leaving_quickly, stop_behind
+from longscribe.tasks.stopping import leaving_quickly, stop_behind
 
 
 class Interrupted(BaseModel):

@@ -18,16 +18,16 @@ from prefect.futures import PrefectConcurrentFuture
 from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_API_URL
 
-from longscribe.chunks import Chunk
-from longscribe.deadlines import Deadlines
-from longscribe.machine import Sizing
+from longscribe.audio.chunks import Chunk
+from longscribe.monitoring.deadlines import Deadlines
+from longscribe.runtime.machine import Sizing
 from longscribe.transcript import ChunkTranscript
-from tasks import supervision
-from tasks.crashed_runs import settle_rows
-from tasks.pool import CHUNK_LOGGER, Workers
-from tasks.supervision import Done, Supervisor
-from tasks.whereabouts import at_work
-from tasks.worker import GPU_LOST, leave_pool
+from longscribe.tasks import supervision
+from longscribe.tasks.orphaned_runs import settle_rows
+from longscribe.tasks.pool import CHUNK_LOGGER, Workers
+from longscribe.tasks.supervision import Done, Supervisor
+from longscribe.tasks.heartbeats import at_work
+from longscribe.tasks.worker import GPU_LOST, leave_pool
 from tests.eventually import eventually
 from tests.tasks.chunk_rows import states, unfinished, wait_for_own_row
 
@@ -392,7 +392,7 @@ def test_workers_that_never_start_end_the_run_s_hope(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervision, "_LOSSES_IN_A_ROW", 2)
-    monkeypatch.setattr("tasks.pool.start_worker", sys.exit)
+    monkeypatch.setattr("longscribe.tasks.pool.start_worker", sys.exit)
     done, _ = supervised(tmp_path, {})
     assert [one.transcript for one in done] == [None] * 4
     assert "workers do not stay alive" in done[0].reason

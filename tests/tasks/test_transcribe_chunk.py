@@ -8,14 +8,14 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 
-from longscribe.chunks import Chunk
+from longscribe.audio.chunks import Chunk
 from longscribe.errors import ModelError
-from longscribe.machine import Sizing
+from longscribe.runtime.machine import Sizing
 from longscribe.options import Decoding, DecodingOptions
-from longscribe.weights import ModelSpec, resolve_model
-from tasks.pool import Workers
-from tasks.transcribe_chunk import Transcribed, transcribe_chunk, transcribe_chunks
-from tasks.worker import GPU_LOST
+from longscribe.models.weights import ModelSpec, resolve_model
+from longscribe.tasks.pool import Workers
+from longscribe.tasks.transcribe_chunk import Transcribed, transcribe_chunk, transcribe_chunks
+from longscribe.tasks.worker import GPU_LOST
 from tests.eventually import eventually
 from tests.sounds import bursts, write_pcm
 
@@ -127,7 +127,7 @@ def test_a_worker_leaves_when_its_gpu_can_do_nothing_more(
         assert exit_code == GPU_LOST
         raise Left
 
-    monkeypatch.setattr("longscribe.decoding.transcribe_chunk", fail)
+    monkeypatch.setattr("longscribe.decoding.chunk.transcribe_chunk", fail)
     monkeypatch.setitem(transcribe_chunk.fn.__globals__, "leave_pool", leave)
 
     @flow

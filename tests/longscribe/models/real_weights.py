@@ -10,11 +10,11 @@ import pytest
 from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
 
 from benchmarks.serial import transcribe_serially
-from longscribe import audio
+from longscribe.audio import recording as audio
 from longscribe.models import forms, index_packages
+from longscribe.models.weights import resolve_model
 from longscribe.options import check_options
 from longscribe.transcript import Transcript
-from longscribe.weights import resolve_model
 from tests.sounds import RATE_HZ, write_sound
 
 SPEECH = Path(__file__).resolve().parents[3] / "benchmarks" / "speech"

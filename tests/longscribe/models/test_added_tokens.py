@@ -10,13 +10,13 @@ import torch
 import whisper
 
 from benchmarks.serial import transcribe_serially
-from longscribe.checkpoint import ModelDims
-from longscribe.decoding import with_own_suppression
+from longscribe.decoding.chunk import with_own_suppression
+from longscribe.decoding.tokenizer import tokenizer_of
 from longscribe.models import forms
 from longscribe.models.added_tokens import AddedToken, to_engine, to_stored
+from longscribe.models.checkpoint import ModelDims
+from longscribe.models.weights import DEMO_CHECKPOINT, resolve_model
 from longscribe.options import DecodingOptions, check_options
-from longscribe.tokenizer import tokenizer_of
-from longscribe.weights import DEMO_CHECKPOINT, resolve_model
 from tests.longscribe.models.real_weights import text_of
 from tests.longscribe.models.writers import Checkpoint, write_ctranslate2, write_hugging_face
 from tests.recordings import beginning

@@ -12,7 +12,7 @@ import torch
 
 from longscribe.errors import ModelError
 from longscribe.models import forms
-from longscribe.weights import DEMO_CHECKPOINT, ModelSpec, resolve_model
+from longscribe.models.weights import DEMO_CHECKPOINT, ModelSpec, resolve_model
 from tests.longscribe.models.writers import (
     Checkpoint,
     hugging_face_config,

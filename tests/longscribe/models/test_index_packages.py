@@ -11,7 +11,7 @@ import pytest
 from longscribe.errors import ModelError
 from longscribe.models import index_packages
 from longscribe.models.index_packages import installed_folder, is_installed
-from longscribe.weights import check_model, resolve_model
+from longscribe.models.weights import check_model, resolve_model
 
 FIRST, SECOND = b"the first part, ", b"and the second"
 SHA256 = hashlib.sha256(FIRST + SECOND).hexdigest()

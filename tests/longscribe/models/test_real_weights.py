@@ -8,10 +8,10 @@ import pytest
 import torch
 import whisper
 
-from longscribe.decoding import with_own_suppression
+from longscribe.decoding.chunk import with_own_suppression
+from longscribe.decoding.logits_processors import TokenRules
+from longscribe.models.weights import resolve_model
 from longscribe.options import DecodingOptions
-from longscribe.token_rules import TokenRules
-from longscribe.weights import resolve_model
 from tests.longscribe.models.real_weights import (
     Excerpt,
     checkpoint,

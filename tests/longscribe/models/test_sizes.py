@@ -10,7 +10,7 @@ import torch
 from benchmarks.serial import transcribe_serially
 from benchmarks.sizes import SIZES
 from benchmarks.widen import DEMO_CHECKPOINT, widen
-from longscribe import decoding
+from longscribe.decoding import chunk as decoding
 from longscribe.options import check_options
 from tests.longscribe.models.real_weights import text_of
 from tests.longscribe.models.writers import (

@@ -1,0 +1,140 @@
+"""A recording's best audio track as float32 mono samples, on the timeline that players show."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import av
+import numpy as np
+from av.audio.fifo import AudioFifo
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.container import InputContainer
+
+from longscribe.audio.tempo import Samples, mono
+
+# A hole in the container's time stamps longer than this is filled with silence, so that what
+# follows stays on the player's timeline; shorter ones are rounding and codec delay.
+_GAP_TO_FILL_S = 0.1
+
+# Frames are joined before anything is done to them: a codec's last some 20 ms, and calls for each
+# of them took twice as long as decoding them.
+_JOINED_S = 1.0
+
+
+class AudioDecoder:
+    """Decodes and counts what was wrong.
+
+    Args:
+        container: opened; it is read once.
+        declared_duration_s: what the container says; None where it does not know.
+        sample_rate_hz: of the samples that come out.
+
+    Attributes:
+        invalid_samples: samples of the track that were not numbers.
+        filled_samples: samples of silence for holes in the track.
+        damaged_packets: those left out.
+    """
+
+    def __init__(
+        self, container: InputContainer, declared_duration_s: float | None, sample_rate_hz: int
+    ) -> None:
+        self._container = container
+        self._declared_duration_s = declared_duration_s
+        self._sample_rate_hz = sample_rate_hz
+        self.invalid_samples = 0
+        self.filled_samples = 0
+        self.damaged_packets = 0
+
+    def blocks(self) -> Iterator[Samples]:
+        """The recording's samples, in blocks of a second or so; the track must be there."""
+        stream = self._container.streams.best("audio")
+        assert stream is not None
+        joined = AudioFifo()
+        resampler: AudioResampler | None = None
+        shape: tuple[str, str, int] | None = None
+        # Sound that begins after the picture keeps its place on the player's timeline.
+        start_s = max(0.0, (self._container.start_time or 0) / av.time_base)
+        decoded_s = 0.0
+        for frame in self._frames(stream):
+            if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
+                # A chained or concatenated file may change its rate or channels midway.
+                if resampler is not None:
+                    yield from self._resampled(resampler, joined)
+                    yield from _mono(resampler.resample(None))
+                resampler = AudioResampler(format="flt", layout="mono", rate=self._sample_rate_hz)
+                joined = AudioFifo()
+                shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+            assert resampler is not None
+            if frame.pts is not None and frame.time_base:
+                hole_s = float(frame.pts * frame.time_base) - start_s - decoded_s
+                if self._is_fillable(hole_s, decoded_s):
+                    yield from self._resampled(resampler, joined)
+                    yield from self._silence(hole_s)
+                    decoded_s += hole_s
+            decoded_s += frame.samples / frame.sample_rate
+            frame.pts = None  # joined frames follow each other, whatever the container says
+            joined.write(frame)
+            if joined.samples >= _JOINED_S * frame.sample_rate:
+                yield from self._resampled(resampler, joined)
+        if resampler is not None:
+            yield from self._resampled(resampler, joined)
+            yield from _mono(resampler.resample(None))
+
+    def _frames(self, stream: Any) -> Iterator[AudioFrame]:
+        packets = self._container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.error.FFmpegError:
+                # The container breaks off here: what came before is kept.
+                self.damaged_packets += 1
+                return
+            try:
+                yield from packet.decode()
+            except av.error.FFmpegError:
+                self.damaged_packets += 1
+
+    def _is_fillable(self, hole_s: float, decoded_s: float) -> bool:
+        if hole_s <= _GAP_TO_FILL_S:
+            return False
+        # Broken time stamps may claim years: never fill past the declared end.
+        declared_s = self._declared_duration_s
+        return declared_s is not None and decoded_s + hole_s <= declared_s + 1.0
+
+    def _silence(self, duration_s: float) -> Iterator[Samples]:
+        left = round(duration_s * self._sample_rate_hz)
+        self.filled_samples += left
+        while left > 0:
+            count = min(left, self._sample_rate_hz)
+            yield np.zeros(count, dtype=np.float32)
+            left -= count
+
+    def _resampled(self, resampler: AudioResampler, joined: AudioFifo) -> Iterator[Samples]:
+        frame = joined.read()
+        if frame is not None:
+            yield from _mono(resampler.resample(self._finite(frame)))
+
+    def _finite(self, frame: AudioFrame) -> AudioFrame:
+        """The frame with NaN and infinite samples set to zero: one would spread over all others."""
+        if not frame.format.name.startswith(("flt", "dbl")):
+            return frame
+        values: Any = frame.to_ndarray()
+        invalid = int(values.size - np.count_nonzero(np.isfinite(values)))
+        if invalid == 0:
+            return frame
+        self.invalid_samples += invalid
+        clean = AudioFrame.from_ndarray(
+            np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0),
+            format=frame.format.name,
+            layout=frame.layout.name,
+        )
+        clean.sample_rate = frame.sample_rate
+        clean.pts, clean.time_base = frame.pts, frame.time_base
+        return clean
+
+
+def _mono(frames: list[AudioFrame]) -> Iterator[Samples]:
+    for frame in frames:
+        yield mono(frame)

@@ -1,0 +1,297 @@
+"""Any recording that FFmpeg reads, streamed to 16 kHz mono samples at a chosen tempo.
+
+PyAV, because its wheel carries FFmpeg's libraries: nothing to install by hand, no child process,
+and frames arrive one by one, so ten hours need no more memory than ten minutes. The tempo change
+is FFmpeg's `atempo` (WSOLA, pitch kept).
+"""
+
+import errno
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.container import InputContainer
+from pydantic import BaseModel, ConfigDict
+
+from longscribe.audio.decoder import AudioDecoder
+from longscribe.audio.tempo import Samples as Samples
+from longscribe.audio.tempo import Tempo
+from longscribe.errors import OutputError, RecordingError, ResourceError
+
+SAMPLE_RATE_HZ = 16_000
+BYTES_PER_SAMPLE = 2  # the scratch file holds little-endian int16, the precision Whisper was fed
+
+# A declared duration is trusted as "something is missing" only beyond this: durations estimated
+# from a bit rate are off by a little.
+_MISSING_AT_LEAST_S = 1.0
+_MISSING_AT_LEAST_FRACTION = 0.02
+
+# Files that name other files: whoever sends one could have any file of this machine read.
+_PLAYLISTS = ("concat", "dash", "hls", "imf")
+
+_BLOCK_SAMPLES = 10 * SAMPLE_RATE_HZ  # at work on at once while accelerating
+
+_CLIPPED_LEVEL = 1.0 - 2.0**-15
+
+
+class Recording(BaseModel):
+    """What the container says of a recording before it is decoded."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    container: str
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    declared_duration_s: float | None
+
+
+class AcceleratedAudio(BaseModel):
+    """The scratch file of one recording: int16 mono samples at 16 kHz, sped up by `speed`.
+
+    `original_samples` counts the recording at 16 kHz before the tempo change, `samples` what is in
+    the file; their ratio, not `speed`, maps times back (`Timeline`).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pcm_path: Path
+    speed: float
+    original_samples: int
+    samples: int
+    missing_s: float = 0.0
+    filled_s: float = 0.0
+    invalid_samples: int = 0
+    clipped_samples: int = 0
+    damaged_packets: int = 0
+
+    @property
+    def original_duration_s(self) -> float:
+        """Seconds of the recording that could be decoded."""
+        return self.original_samples / SAMPLE_RATE_HZ
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of the accelerated audio."""
+        return self.samples / SAMPLE_RATE_HZ
+
+
+def probe(path: Path) -> Recording:
+    """Open a recording and read its description.
+
+    Raises:
+        RecordingError: missing, a folder, empty, not audio, or without an audio track.
+    """
+    with _open(path) as container:
+        stream = container.streams.best("audio")
+        if stream is None:
+            raise RecordingError(
+                f"{_shown(path)} has no audio track; give a recording or a video with sound."
+            )
+        context: Any = stream.codec_context
+        duration = container.duration / av.time_base if container.duration else None
+        return Recording(
+            path=path,
+            container=container.format.name,
+            codec=context.name,
+            sample_rate_hz=context.sample_rate or 0,
+            channels=context.channels or 0,
+            declared_duration_s=duration if duration and duration > 0 else None,
+        )
+
+
+def accelerate(
+    recording: Recording,
+    speed: float,
+    pcm_path: Path,
+    on_progress: Callable[[float], None] | None = None,
+) -> AcceleratedAudio:
+    """Decode a recording to `pcm_path` at `speed` times its tempo, pitch kept.
+
+    Args:
+        recording: as `probe` returned it.
+        speed: 0.5 to 2.0; at 1.0 the samples are left untouched.
+        pcm_path: the file to write: int16 little-endian, mono, 16 kHz.
+        on_progress: called with the seconds of the recording decoded so far, about once a minute
+            of audio.
+
+    Raises:
+        RecordingError: nothing in the file could be decoded, or it changed meanwhile.
+        ResourceError: the disk is or would be too full.
+        OutputError: the scratch file cannot be written.
+    """
+    needed_bytes = int(
+        (recording.declared_duration_s or 0.0) / speed * SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
+    )
+    free_bytes = shutil.disk_usage(pcm_path.parent).free
+    if needed_bytes > free_bytes:
+        raise _disk_full(pcm_path.parent, needed_bytes, free_bytes)
+
+    before = _state_of(recording.path)
+    tempo = Tempo(speed, SAMPLE_RATE_HZ)
+    samples = original_samples = clipped_samples = 0
+    next_report_s = 60.0
+    try:
+        with _open(recording.path) as container, pcm_path.open("wb") as file:
+            source = _decoder(container, recording)
+            for block in _ahead(source.blocks()):
+                original_samples += len(block)
+                clipped_samples += int(np.count_nonzero(np.abs(block) >= _CLIPPED_LEVEL))
+                for piece in tempo.push(block):
+                    samples += _write(file, piece)
+                if on_progress and original_samples / SAMPLE_RATE_HZ >= next_report_s:
+                    on_progress(original_samples / SAMPLE_RATE_HZ)
+                    next_report_s = original_samples / SAMPLE_RATE_HZ + 60.0
+            # atempo's last fragment ends up to 40 ms off: with exactly original / speed samples, a
+            # time maps back by the ratio of the two counts without any drift.
+            due_samples = round(original_samples / speed)
+            for piece in tempo.flush():
+                samples += _write(file, piece[: max(0, due_samples - samples)])
+            samples += _write(file, np.zeros(max(0, due_samples - samples), dtype=np.float32))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _disk_full(pcm_path.parent, needed_bytes, 0) from None
+        raise OutputError(
+            f"cannot write the scratch file {pcm_path}: {error.strerror}; "
+            "set TMPDIR to a folder that can be written."
+        ) from None
+    after = _state_of(recording.path)
+    if None not in (before, after) and before != after:
+        raise RecordingError(
+            f"{_shown(recording.path)} changed while it was read; run it again when it is complete."
+        )
+    if original_samples == 0:
+        raise RecordingError(
+            f"{_shown(recording.path)} holds no sound that can be decoded; "
+            "it is damaged, empty or not a recording."
+        )
+    return AcceleratedAudio(
+        pcm_path=pcm_path,
+        speed=speed,
+        original_samples=original_samples,
+        samples=samples,
+        missing_s=_missing_s(recording, original_samples / SAMPLE_RATE_HZ),
+        filled_s=source.filled_samples / SAMPLE_RATE_HZ,
+        invalid_samples=source.invalid_samples,
+        clipped_samples=clipped_samples,
+        damaged_packets=source.damaged_packets,
+    )
+
+
+def decode(recording: Recording) -> Iterator[Samples]:
+    """A recording's samples at its own tempo, on the timeline that transcripts have.
+
+    Returns:
+        blocks of float32 mono samples at 16 kHz, of about a second each.
+    """
+    with _open(recording.path) as container:
+        yield from _decoder(container, recording).blocks()
+
+
+def _decoder(container: InputContainer, recording: Recording) -> AudioDecoder:
+    return AudioDecoder(container, recording.declared_duration_s, SAMPLE_RATE_HZ)
+
+
+def read_samples(pcm_path: Path, start_sample: int, stop_sample: int) -> npt.NDArray[np.int16]:
+    """Samples [start, stop) of a scratch file, int16; read, not mapped: no memory stays taken."""
+    return np.fromfile(
+        pcm_path,
+        dtype="<i2",
+        count=stop_sample - start_sample,
+        offset=start_sample * BYTES_PER_SAMPLE,
+    )
+
+
+def to_float(samples: npt.NDArray[np.int16]) -> Samples:
+    """int16 samples as float32 in [-1, 1), scaled as `whisper.load_audio` does."""
+    return samples.astype(np.float32) / 32768.0
+
+
+def _ahead(blocks: Iterator[Samples]) -> Iterator[Samples]:
+    """The same samples in longer blocks, the next of which is being decoded meanwhile."""
+
+    def take() -> Samples | None:
+        taken, count = [], 0
+        for block in blocks:
+            taken.append(block)
+            count += len(block)
+            if count >= _BLOCK_SAMPLES:
+                break
+        return np.concatenate(taken) if taken else None
+
+    with ThreadPoolExecutor(1, thread_name_prefix="decode") as thread:
+        following = thread.submit(take)
+        while (block := following.result()) is not None:
+            following = thread.submit(take)
+            yield block
+
+
+def _write(file: Any, samples: Samples) -> int:
+    scaled = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2")
+    file.write(scaled.tobytes())
+    return len(scaled)
+
+
+def _open(path: Path) -> InputContainer:
+    try:
+        size_bytes = path.stat().st_size
+        if path.is_dir():
+            raise RecordingError(f"{_shown(path)} is a folder; name the recordings inside it.")
+        if size_bytes == 0:
+            raise RecordingError(f"{_shown(path)} is empty (0 bytes); record or copy it again.")
+        # "file:" keeps FFmpeg from reading a colon in a name as a protocol.
+        container = av.open(f"file:{path.absolute()}", mode="r", metadata_errors="replace")
+    except FileNotFoundError:
+        raise RecordingError(f"{_shown(path)} does not exist; check the path.") from None
+    except PermissionError:
+        raise RecordingError(f"{_shown(path)} cannot be read; check its permissions.") from None
+    except av.error.FFmpegError:
+        raise RecordingError(
+            f"{_shown(path)} is not a recording that FFmpeg can read; "
+            "it is damaged, cut off before its index, or another kind of file."
+        ) from None
+    except OSError as error:
+        raise RecordingError(f"{_shown(path)} cannot be read: {error.strerror}.") from None
+    if container.format.name in _PLAYLISTS:
+        container.close()
+        raise RecordingError(
+            f"{_shown(path)} is a playlist and no recording; name the recordings it lists."
+        )
+    return container
+
+
+def _missing_s(recording: Recording, decoded_s: float) -> float:
+    declared_s = recording.declared_duration_s
+    if declared_s is None:
+        return 0.0
+    missing_s = declared_s - decoded_s
+    if missing_s < max(_MISSING_AT_LEAST_S, declared_s * _MISSING_AT_LEAST_FRACTION):
+        return 0.0
+    return missing_s
+
+
+def _state_of(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is written; None for one that was deleted, which is still read."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _shown(path: Path) -> str:
+    """The path as one printable line, in quotes."""
+    return repr(str(path))
+
+
+def _disk_full(folder: Path, needed_bytes: int, free_bytes: int) -> ResourceError:
+    return ResourceError(
+        f"the disk of {folder} is too full: the samples need {needed_bytes / 1e6:.0f} MB there and "
+        f"{free_bytes / 1e6:.0f} MB are free; make room or set TMPDIR to another disk."
+    )

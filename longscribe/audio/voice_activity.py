@@ -1,0 +1,148 @@
+"""Where there is sound worth hearing, and where there is silence.
+
+A detector by level, deliberately careful: what it calls silence lies near the recording's own
+noise floor for a while, so that speech is never lost to it; noise or music counts as sound and goes
+to the model. It serves the cuts between chunks, windows that start at speech, and the check that
+every second of a recording is accounted for. Own code instead of a neural detector because numpy
+does an hour in a second, without torch in the parent process.
+"""
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from longscribe.audio.recording import SAMPLE_RATE_HZ, read_samples
+
+HOP_S = 0.02
+_HOP_SAMPLES = round(HOP_S * SAMPLE_RATE_HZ)  # 320 samples
+_FRAMES_PER_S = round(1.0 / HOP_S)  # 50
+_FRAME_SAMPLES = 512  # 32 ms
+_BAND_HZ = (150.0, 4000.0)  # where speech is, also over a telephone; no hum below it
+_BLOCK_FRAMES = 4096  # frames per pass: 1.3 million samples, some 20 MB at work
+_THREADS = 2  # passes at once
+
+_FLOOR_WINDOW_S = 120  # the noise floor is looked for this far around, so it may change slowly
+_FLOOR_PERCENTILE = 10.0
+_ABOVE_FLOOR_DB = 6.0
+# Where nobody pauses, the floor is speech itself: silence is also this far below the loudest sound.
+_LOUDEST_PERCENTILE = 99.5
+_BELOW_LOUDEST_DB = 15.0
+_SILENT_BELOW_DB = -60.0  # of full scale: quieter than any speech a microphone was meant to catch
+
+_SHORTEST_SOUND_S = 0.06  # shorter bursts are clicks
+PAD_S = 0.1  # soft onsets and endings around what was found
+_SHORTEST_SILENCE_S = 0.1  # after padding; shorter ones are within words
+
+Spans = npt.NDArray[np.float64]  # shape (n, 2): start and end in seconds, sorted, apart
+
+
+def levels_db(pcm_path: Path, samples: int) -> npt.NDArray[np.float32]:
+    """Level of every 20 ms frame of a scratch file, in dB of full scale within the speech band.
+
+    Returns:
+        shape (ceil(samples / 320),); a full-scale sine is near -3 dB, digital silence -120 dB.
+    """
+    window = np.hanning(_FRAME_SAMPLES).astype(np.float32)
+    scale = 1.0 / (32768.0 * float(np.sqrt(np.sum(window.astype(np.float64) ** 2))))
+    frequencies_hz = np.fft.rfftfreq(_FRAME_SAMPLES, 1.0 / SAMPLE_RATE_HZ)
+    band = (frequencies_hz >= _BAND_HZ[0]) & (frequencies_hz <= _BAND_HZ[1])
+    frames = -(-samples // _HOP_SAMPLES)
+    result = np.empty(frames, dtype=np.float32)
+
+    def fill(first: int) -> None:
+        count = min(_BLOCK_FRAMES, frames - first)
+        start = first * _HOP_SAMPLES
+        wanted = (count - 1) * _HOP_SAMPLES + _FRAME_SAMPLES
+        block = read_samples(pcm_path, start, min(samples, start + wanted)).astype(np.float32)
+        block = np.pad(block, (0, wanted - len(block)))
+        framed = np.lib.stride_tricks.sliding_window_view(block, _FRAME_SAMPLES)[::_HOP_SAMPLES]
+        spectrum = np.fft.rfft(framed * (window * scale), axis=1)[:, band]
+        power = 2.0 * np.sum(spectrum.real**2 + spectrum.imag**2, axis=1) / _FRAME_SAMPLES
+        result[first : first + count] = 10.0 * np.log10(np.maximum(power, 1e-12))
+
+    with ThreadPoolExecutor(_THREADS) as threads:  # numpy lets others run while it computes
+        deque(threads.map(fill, range(0, frames, _BLOCK_FRAMES)), maxlen=0)
+    return result
+
+
+def sound_spans(levels: npt.NDArray[np.float32], duration_s: float) -> Spans:
+    """The stretches of sound in a recording.
+
+    Args:
+        levels: from `levels_db`.
+        duration_s: the end of the recording; no span passes it.
+
+    Returns:
+        shape (n, 2), seconds. Empty for a silent recording.
+    """
+    if len(levels) == 0:
+        return np.empty((0, 2))
+    third = np.full(3, 1 / 3, dtype=np.float32)
+    smooth = np.convolve(np.pad(levels, 1, mode="edge"), third, mode="valid")
+    quietest_db = np.percentile(smooth, _LOUDEST_PERCENTILE) - _BELOW_LOUDEST_DB
+    threshold = np.minimum(_noise_floor_db(smooth) + _ABOVE_FLOOR_DB, quietest_db)
+    threshold = np.maximum(threshold, _SILENT_BELOW_DB, dtype=np.float32)
+    loud = smooth > np.repeat(threshold, _FRAMES_PER_S)[: len(smooth)]
+    spans: Spans = _runs(loud).astype(np.float64) * HOP_S
+    spans = spans[(spans[:, 1] - spans[:, 0]) >= _SHORTEST_SOUND_S]
+    return merge_spans(spans, pad_s=PAD_S, join_s=_SHORTEST_SILENCE_S, end_s=duration_s)
+
+
+def merge_spans(spans: Spans, *, pad_s: float, join_s: float, end_s: float) -> Spans:
+    """Widen every span by `pad_s` on both sides and join those less than `join_s` apart."""
+    if len(spans) == 0:
+        return np.empty((0, 2))
+    starts = np.maximum(spans[:, 0] - pad_s, 0.0)
+    ends = np.minimum(spans[:, 1] + pad_s, end_s)
+    apart = starts[1:] - np.maximum.accumulate(ends)[:-1] >= join_s
+    first = np.concatenate(([True], apart))
+    last = np.concatenate((apart, [True]))
+    return np.column_stack((starts[first], np.maximum.accumulate(ends)[last]))
+
+
+def silence_spans(sound: Spans, duration_s: float) -> Spans:
+    """What lies between the spans of sound, the recording's beginning and end included."""
+    edges = np.concatenate(([0.0], sound.reshape(-1), [duration_s])).reshape(-1, 2)
+    return edges[edges[:, 1] > edges[:, 0]]
+
+
+def clip_spans(spans: Spans, start_s: float, end_s: float) -> Spans:
+    """The parts of the spans within [start, end], still on the same timeline."""
+    first = int(np.searchsorted(spans[:, 1], start_s, side="right"))
+    last = int(np.searchsorted(spans[:, 0], end_s, side="left"))
+    return np.clip(spans[first:last], start_s, end_s)
+
+
+def overlap_s(spans: Spans, start_s: float, end_s: float) -> float:
+    """Seconds of [start, end] that the spans cover."""
+    clipped = clip_spans(spans, start_s, end_s)
+    return float(np.sum(clipped[:, 1] - clipped[:, 0]))
+
+
+def _noise_floor_db(levels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """For every second, the level that the quietest tenth of its surroundings stays under."""
+    seconds = -(-len(levels) // _FRAMES_PER_S)
+    padded = np.pad(levels, (0, seconds * _FRAMES_PER_S - len(levels)), mode="edge")
+    quiet = np.empty(seconds, dtype=np.float32)
+    for first in range(0, seconds, 1024):
+        block = padded[first * _FRAMES_PER_S : (first + 1024) * _FRAMES_PER_S]
+        quiet[first : first + 1024] = np.percentile(block.reshape(-1, _FRAMES_PER_S), 20.0, axis=1)
+    half = _FLOOR_WINDOW_S // 2
+    around = np.lib.stride_tricks.sliding_window_view(
+        np.pad(quiet, half, mode="reflect" if seconds > half else "edge"), 2 * half + 1
+    )
+    floor = np.empty(seconds, dtype=np.float32)
+    for first in range(0, seconds, 1024):  # percentile copies the windows: bounded at 1 MB
+        floor[first : first + 1024] = np.percentile(
+            around[first : first + 1024], _FLOOR_PERCENTILE, axis=1
+        )
+    return floor
+
+
+def _runs(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Start and stop index of every run of True; shape (n, 2)."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
+    return edges.reshape(-1, 2).astype(np.int64)

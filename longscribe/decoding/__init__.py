@@ -1,0 +1,1 @@
+"""One chunk of samples to segments."""

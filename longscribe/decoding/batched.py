@@ -1,0 +1,369 @@
+"""A chunk decoded in batches of windows, with openai-whisper's quality rules kept.
+
+Speech is packed into windows, which are encoded and decoded side by side. A window whose text fails
+upstream's checks (whisper/transcribe.py, `decode_with_fallback`) is decoded again at the next
+temperature, together with the others that failed, and after that its pieces are decoded alone, at
+the temperatures that are left. Where a window's text ends before its sound does, the rest is
+decoded again, as upstream's loop does by starting its next window there.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import whisper
+from whisper.tokenizer import Tokenizer
+from whisper.utils import compression_ratio
+
+from longscribe.audio.recording import Samples
+from longscribe.audio.voice_activity import Spans, overlap_s
+from longscribe.decoding.search import Hypothesis, Search
+from longscribe.decoding.tokenizer import tokenizer_of
+from longscribe.decoding.windows import Window, pack, pack_whole
+from longscribe.decoding.word_timestamps import AlignmentHeads, TimedWord, time_words
+from longscribe.engine.network import Network
+from longscribe.options import DecodingOptions
+from longscribe.transcript import Segment, Word
+
+_STEP_S = 0.02  # of a time stamp
+
+# Sound after a window's last time stamp that is worth another look: less where a segment was
+# announced there, more where the text seemed complete.
+_REST_ANNOUNCED_S = 0.5
+_REST_UNANNOUNCED_S = 3.0
+_REST_ROUNDS = 2
+
+# Upstream's checks look at the text alone. Beside the sound a text is doubtful that leaves much of
+# it without a word, even for slow speech, or has one sentence go on over a long silence.
+_UNHEARD_S = 10.0
+_TOKEN_S = 0.5
+_FAR_S = 5.0
+_WORTH_HALVING_S = 10.0
+
+_LANGUAGE_WINDOWS = 3  # windows listened to, at most
+_SURE_OF_LANGUAGE = 0.8
+
+
+class Batched(NamedTuple):
+    """What a chunk was decoded to, in seconds from its start, and how."""
+
+    segments: tuple[Segment, ...]
+    language: str
+    language_probability: float | None
+    windows: int
+    fallbacks: int
+
+
+class _Heard(NamedTuple):
+    """A window and its text."""
+
+    window: Window
+    hypothesis: Hypothesis
+    words: list[TimedWord] | None
+
+
+def transcribe_batched(
+    network: Network,
+    alignment_heads: AlignmentHeads,
+    samples: Samples,
+    sound: Spans,
+    options: DecodingOptions,
+    *,
+    batch_size: int,
+    seed: int,
+) -> Batched:
+    """Transcribe a chunk.
+
+    Args:
+        network: the model; what it encoded before is forgotten.
+        alignment_heads: of the model, for word times.
+        samples: of the chunk, float32 at 16 kHz.
+        sound: the chunk's stretches of sound in seconds, shape (n, 2).
+        options: of the run.
+        batch_size: windows decoded side by side.
+        seed: of sampling at higher temperatures.
+    """
+    return _Chunk(network, alignment_heads, samples, sound, options, batch_size, seed).transcribe()
+
+
+class _Chunk:
+    """One chunk on its way through the model."""
+
+    def __init__(
+        self,
+        network: Network,
+        alignment_heads: AlignmentHeads,
+        samples: Samples,
+        sound: Spans,
+        options: DecodingOptions,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self._network = network
+        self._alignment_heads = alignment_heads
+        self._samples = samples
+        self._sound = sound
+        self._options = options
+        self._batch_size = batch_size
+        self._seed = seed
+        self._encoded: Sequence[Window] = ()
+        self._windows = self._fallbacks = 0
+
+    def transcribe(self) -> Batched:
+        """Everything in turn: windows, language, texts, rests."""
+        windows = pack(self._sound, self._samples)
+        self._windows = len(windows)
+        language, probability = self._language(windows)
+        self._tokenizer: Tokenizer = tokenizer_of(
+            self._network.dims, self._network.added_texts, language, self._options.task
+        )
+        self._search = Search(self._network, self._tokenizer, self._options, self._seed)
+        segments: list[Segment] = []
+        for _ in range(1 + _REST_ROUNDS):
+            rests: list[Window] = []
+            for heard in self._settled(windows):
+                found, rest_s = self._segments(heard)
+                segments += found
+                if rest_s is not None:
+                    rests.append(heard.window.rest(rest_s))
+            if not rests:
+                break
+            windows = pack_whole(sorted(rests))
+            self._windows += len(windows)
+        segments.sort(key=lambda segment: segment.start)
+        return Batched(tuple(segments), language, probability, self._windows, self._fallbacks)
+
+    def _encode(self, windows: Sequence[Window]) -> None:
+        if list(windows) == list(self._encoded):
+            return
+        self._network.encode(
+            [
+                whisper.log_mel_spectrogram(
+                    whisper.pad_or_trim(window.samples(self._samples)), self._network.dims.n_mels
+                )
+                for window in windows
+            ]
+        )
+        self._encoded = windows
+
+    def _language(self, windows: Sequence[Window]) -> tuple[str, float | None]:
+        """The language, listened for at the beginning, in the middle and near the end of a batch.
+
+        Upstream listens to the first 30 s, be they silent; here further windows are heard while the
+        first leaves doubt, and their votes added.
+        """
+        if not self._network.dims.is_multilingual:
+            return "en", None
+        if self._options.language != "auto":
+            return self._options.language, None
+        tokenizer = tokenizer_of(self._network.dims, self._network.added_texts)
+        batch = next(_batches(windows, self._batch_size))
+        self._encode(batch)
+        places = sorted({0, len(batch) // 2, 5 * len(batch) // 6})[:_LANGUAGE_WINDOWS]
+        start = self._network.start(places, [tokenizer.sot], 0, 1).first.at_start
+        votes = torch.softmax(start[:, list(tokenizer.all_language_tokens)], dim=-1)
+        for heard in range(1, len(places) + 1):
+            average = votes[:heard].mean(dim=0)
+            best = int(average.argmax())
+            if average[best] >= _SURE_OF_LANGUAGE:
+                break
+        return tokenizer.all_language_codes[best], float(average[best])
+
+    def _settled(self, windows: Sequence[Window]) -> Iterator[_Heard]:
+        """Every window with a text that passed the checks, or the best there is."""
+        temperatures = self._options.temperatures
+        stubborn: list[tuple[Window, list[Hypothesis]]] = []
+        for batch in _batches(windows, self._batch_size):
+            tried = self._tried(batch, temperatures[:2])
+            self._fallbacks += sum(len(attempts) > 1 for attempts in tried)
+            for place, (window, attempts) in enumerate(zip(batch, tried, strict=True)):
+                if self._failed(attempts[-1]) and len(temperatures) > 1:
+                    stubborn.append((window, attempts))
+                elif self._doubtful(window, attempts[-1]):
+                    self._fallbacks += len(attempts) == 1
+                    stubborn.append((window, attempts))
+                else:
+                    yield self._heard(place, window, attempts[-1])
+        while stubborn:
+            window, attempts = stubborn.pop()
+            # Alone: what was put together from several places may be what confused the model.
+            pieces = window.alone()
+            if len(pieces) == 1 and not self._failed(attempts[-1]):
+                pieces = window.halves(self._sound)
+            rest = temperatures[2:] if len(pieces) == 1 else (temperatures[0], *temperatures[2:])
+            for batch in _batches(pieces, self._batch_size):
+                tried = self._tried(batch, rest)
+                for place, (piece, more) in enumerate(zip(batch, tried, strict=True)):
+                    every = [*attempts, *more] if len(pieces) == 1 else more
+                    best = every[-1] if not self._failed(every[-1]) else self._least_bad(every)
+                    if piece.duration_s >= _WORTH_HALVING_S and self._doubtful(piece, best):
+                        stubborn.append((piece, [best]))
+                    else:
+                        yield self._heard(place, piece, best)
+
+    def _tried(
+        self, batch: Sequence[Window], temperatures: Sequence[float]
+    ) -> list[list[Hypothesis]]:
+        """Decode a batch at one temperature after the other, as long as windows fail."""
+        self._encode(batch)
+        attempts: list[list[Hypothesis]] = [[] for _ in batch]
+        left = list(range(len(batch)))
+        for temperature in temperatures:
+            names = [round(1000 * batch[place].pieces[0].start_s) for place in left]
+            for place, hypothesis in zip(
+                left, self._search.decode(left, temperature, names), strict=True
+            ):
+                attempts[place].append(hypothesis)
+            left = [place for place in left if self._failed(attempts[place][-1])]
+            if not left:
+                break
+        return attempts
+
+    def _heard(self, place: int, window: Window, hypothesis: Hypothesis) -> _Heard:
+        words = None
+        if self._options.word_timestamps and not self._silent(hypothesis):
+            words = time_words(
+                self._network,
+                self._tokenizer,
+                self._alignment_heads,
+                place,
+                [token for token in hypothesis.tokens if token < self._tokenizer.eot],
+                window.duration_s,
+            )
+        return _Heard(window, hypothesis, words)
+
+    def _failed(self, hypothesis: Hypothesis) -> bool:
+        """Upstream's `needs_fallback`, and texts that turn in circles."""
+        if self._silent(hypothesis):
+            return False
+        return (
+            hypothesis.turned
+            or self._ratio(hypothesis) > self._options.compression_ratio_threshold
+            or hypothesis.avg_logprob < self._options.logprob_threshold
+        )
+
+    def _doubtful(self, window: Window, hypothesis: Hypothesis) -> bool:
+        """Whether a text that passed upstream's checks contradicts the sound."""
+        if self._silent(hypothesis) or self._failed(hypothesis):
+            return False
+        begin = self._tokenizer.timestamp_begin
+        said = sum(token < self._tokenizer.eot for token in hypothesis.tokens)
+        if window.sound_s(self._sound) - said * _TOKEN_S >= _UNHEARD_S:
+            return True
+        start_s = 0.0
+        for before, token in pairwise((begin, *hypothesis.tokens)):
+            if token < begin:
+                continue
+            time_s = (token - begin) * _STEP_S
+            if before < begin and window.leap_s(start_s, time_s) >= _FAR_S:
+                return True
+            start_s = time_s
+        return False
+
+    def _silent(self, hypothesis: Hypothesis) -> bool:
+        """Upstream's `should_skip`: no speech, and a text nobody believes in."""
+        return (
+            hypothesis.no_speech_prob > self._options.no_speech_threshold
+            and hypothesis.avg_logprob < self._options.logprob_threshold
+        )
+
+    def _least_bad(self, attempts: Sequence[Hypothesis]) -> Hypothesis:
+        def merit(hypothesis: Hypothesis) -> tuple[bool, float]:
+            repeats = self._ratio(hypothesis) > self._options.compression_ratio_threshold
+            return not (repeats or hypothesis.turned), hypothesis.avg_logprob
+
+        return max(attempts, key=merit)
+
+    def _ratio(self, hypothesis: Hypothesis) -> float:
+        text = self._tokenizer.decode(list(hypothesis.tokens)).strip()
+        return compression_ratio(text) if text else 0.0
+
+    def _segments(self, heard: _Heard) -> tuple[list[Segment], float | None]:
+        """The window's segments, and where in it a rest begins that has no text yet."""
+        window, hypothesis, words = heard
+        if self._silent(hypothesis):
+            return [], None
+        begin = self._tokenizer.timestamp_begin
+        spans: list[tuple[float, float, list[int]]] = []
+        start_s, tokens, announced = 0.0, list[int](), False
+        for token in hypothesis.tokens:
+            if token < begin:
+                tokens.append(token)
+            elif any(t < self._tokenizer.eot for t in tokens):
+                spans.append((start_s, (token - begin) * _STEP_S, [*tokens, token]))
+                start_s, tokens, announced = spans[-1][1], [], False
+            else:
+                start_s, tokens, announced = (token - begin) * _STEP_S, [token], True
+        if any(t < self._tokenizer.eot for t in tokens):
+            spans.append((start_s, window.duration_s, tokens))
+            start_s, announced = window.duration_s, False
+        segments = []
+        left_words = list(words or ())
+        ratio = self._ratio(hypothesis)
+        for first_s, last_s, part in spans:
+            text_tokens = [token for token in part if token < self._tokenizer.eot]
+            timed = None
+            if words is not None:
+                timed, left_words = _taken(left_words, len(text_tokens))
+            from_s = window.to_chunk_s(first_s)
+            to_s = max(from_s, window.to_chunk_s(last_s, ends=True))
+            text = self._tokenizer.decode(text_tokens)
+            if not text.strip() or overlap_s(self._sound, from_s, to_s) == 0.0:
+                continue  # text over silence
+            segments.append(
+                Segment(
+                    id=0,
+                    seek=round(window.pieces[0].start_s * 100),
+                    start=from_s,
+                    end=to_s,
+                    text=text,
+                    tokens=tuple(part),
+                    temperature=hypothesis.temperature,
+                    avg_logprob=hypothesis.avg_logprob,
+                    compression_ratio=ratio,
+                    no_speech_prob=hypothesis.no_speech_prob,
+                    words=None if timed is None else _in_chunk(timed, window, from_s, to_s),
+                )
+            )
+        return segments, self._rest_s(window, start_s, announced)
+
+    def _rest_s(self, window: Window, start_s: float, announced: bool) -> float | None:
+        if start_s >= window.duration_s:
+            return None
+        worth_s = _REST_ANNOUNCED_S if announced and start_s > 0 else _REST_UNANNOUNCED_S
+        left_s = sum(
+            overlap_s(self._sound, piece.start_s, piece.end_s)
+            for piece in window.rest(start_s).pieces
+        )
+        return start_s if start_s > 0 and left_s >= worth_s else None
+
+
+def _taken(words: list[TimedWord], tokens: int) -> tuple[list[TimedWord], list[TimedWord]]:
+    """The words of the next so many tokens, and the others."""
+    count = 0
+    while count < len(words) and tokens > 0:
+        tokens -= words[count].tokens
+        count += 1
+    return words[:count], words[count:]
+
+
+def _in_chunk(
+    words: Sequence[TimedWord], window: Window, from_s: float, to_s: float
+) -> tuple[Word, ...]:
+    """Words on the chunk's time, within their segment."""
+    result = []
+    for word in words:
+        start_s = min(max(window.to_chunk_s(word.start_s), from_s), to_s)
+        end_s = min(max(window.to_chunk_s(word.end_s, ends=True), start_s), to_s)
+        result.append(Word(word.word, start_s, end_s, word.probability))
+    return tuple(result)
+
+
+def _batches(windows: Sequence[Window], batch_size: int) -> Iterator[Sequence[Window]]:
+    """The windows in batches of even size."""
+    count = -(-len(windows) // batch_size)
+    for part in np.array_split(np.arange(len(windows)), max(1, count)):
+        if len(part):
+            yield [windows[i] for i in part]

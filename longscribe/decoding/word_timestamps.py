@@ -1,0 +1,106 @@
+"""When each word is spoken: cross-attention aligned to the text by dynamic time warping.
+
+The method is openai-whisper's (whisper/timing.py, `find_alignment`), over whichever network the
+text was decoded with.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from whisper.timing import WordTiming, dtw, median_filter, merge_punctuations
+from whisper.tokenizer import Tokenizer
+
+from longscribe.engine.network import Heads, Network
+
+AlignmentHeads = Heads
+
+_POSITIONS_PER_S = 50
+_MEDIAN_WIDTH = 7
+# whisper/transcribe.py's defaults
+_PREPENDED = "\"'“¿([{-"
+_APPENDED = "\"'.。,，!！?？:：”)]}、"
+_LONGEST_OF_MEDIAN = 2.0  # words at a sentence's edge tend to swallow the pause beside them
+_MEDIAN_AT_MOST_S = 0.7
+_SENTENCE_ENDS = ".。!！?？"
+
+
+class TimedWord(NamedTuple):
+    """A word, its times in the window, and how many tokens of the text it is made of."""
+
+    word: str
+    start_s: float
+    end_s: float
+    probability: float
+    tokens: int
+
+
+def time_words(
+    network: Network,
+    tokenizer: Tokenizer,
+    heads: AlignmentHeads,
+    window: int,
+    text_tokens: Sequence[int],
+    duration_s: float,
+) -> list[TimedWord]:
+    """Words of a window's text with their times.
+
+    Args:
+        network: that has the window encoded.
+        tokenizer: of the text.
+        heads: the model's alignment heads.
+        window: its place in the last `encode`.
+        text_tokens: the text, without time stamps; tokens of all words together are these.
+        duration_s: of the window's sound.
+    """
+    if not text_tokens:
+        return []
+    before = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
+    scores, logits = network.attention(window, [*before, *text_tokens, tokenizer.eot], heads)
+    skipped = len(tokenizer.sot_sequence)
+    chances = logits[skipped:, : tokenizer.eot].softmax(dim=-1)
+    probabilities = chances[np.arange(len(text_tokens)), list(text_tokens)].tolist()
+    weights = torch.from_numpy(scores[:, :, : max(1, round(duration_s * _POSITIONS_PER_S))])
+    weights = weights.softmax(dim=-1)
+    deviation, mean = torch.std_mean(weights, dim=-2, keepdim=True, unbiased=False)
+    weights = median_filter((weights - mean) / deviation, _MEDIAN_WIDTH)
+    text_places, time_places = dtw(-weights.mean(dim=0)[skipped:-1])
+    words, word_tokens = tokenizer.split_to_word_tokens([*text_tokens, tokenizer.eot])
+    if len(word_tokens) <= 1:
+        return []
+    bounds = np.pad(np.cumsum([len(tokens) for tokens in word_tokens[:-1]]), (1, 0))
+    jumps = np.pad(np.diff(text_places), (1, 0), constant_values=1).astype(bool)
+    jumps_s = time_places[jumps] / _POSITIONS_PER_S
+    starts_s, ends_s = jumps_s[bounds[:-1]], jumps_s[bounds[1:]]
+    spoken = zip(
+        *(words[:-1], word_tokens[:-1], starts_s.tolist(), ends_s.tolist()),
+        itertools.pairwise(bounds),
+        strict=True,
+    )
+    timings = [
+        WordTiming(word, tokens, start, end, float(np.mean(probabilities[first:last])))
+        for word, tokens, start, end, (first, last) in spoken
+    ]
+    _shorten(timings)
+    merge_punctuations(timings, _PREPENDED, _APPENDED)
+    return [
+        TimedWord(timing.word, timing.start, timing.end, timing.probability, len(timing.tokens))
+        for timing in timings
+        if timing.word
+    ]
+
+
+def _shorten(timings: list[WordTiming]) -> None:
+    """Cut words that swallowed a pause at a sentence's edge (whisper, `add_word_timestamps`)."""
+    lengths_s = np.array([timing.end - timing.start for timing in timings])
+    lengths_s = lengths_s[lengths_s.nonzero()]
+    median_s = min(_MEDIAN_AT_MOST_S, float(np.median(lengths_s))) if len(lengths_s) else 0.0
+    longest_s = _LONGEST_OF_MEDIAN * median_s
+    for before, timing in itertools.pairwise(timings):
+        if timing.end - timing.start > longest_s > 0:
+            if timing.word in _SENTENCE_ENDS:
+                timing.end = timing.start + longest_s
+            elif before.word in _SENTENCE_ENDS:
+                timing.start = timing.end - longest_s

@@ -1,0 +1,172 @@
+"""`make serve`: server and workers on this machine, with SQLite, until Ctrl-C.
+
+The same as deploy.sh without Docker: one process each for the server, the worker and the inbox.
+"""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import click
+from prefect.settings import PREFECT_HOME
+
+_WORKER_STOPS_WITHIN_S = 30.0
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_ENVIRONMENT = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_UI_API_URL": "/api",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # Recordings that wait for their turn are not late; and Prefect marks all of them at once, each
+    # in a transaction of its own: with two hundred, SQLite was locked so long that a start failed.
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+}
+_HERE: Final = "longscribe.deployments"
+
+
+def api_login() -> str:
+    """User and password of an exposed server, made once, in a file that only its owner reads."""
+    file = Path(PREFECT_HOME.value()) / "api-login"
+    try:
+        # Never readable by others, not even for a moment; never written over.
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_text(encoding="utf-8")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as new:
+        new.write(f"longscribe:{secrets.token_urlsafe(24)}")
+    return file.read_text(encoding="utf-8")
+
+
+class Service:
+    """The processes, started one after the other and stopped in reverse."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        """Nothing runs yet.
+
+        Args:
+            environment: of all the processes.
+        """
+        self._environment = environment
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, *module: str) -> None:
+        """Start `python -m module...` in a session of its own: Ctrl-C is for us to pass on."""
+        self._processes[name] = subprocess.Popen(
+            [sys.executable, "-P", "-m", *module],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def run(self, *module: str) -> None:
+        """Wait for `python -m module...`.
+
+        Raises:
+            click.ClickException: it failed; it said why.
+        """
+        done = subprocess.run([sys.executable, "-P", "-m", *module], env=self._environment, check=False)
+        if done.returncode:
+            raise click.ClickException(f"{module[0]} failed; its message is above.")
+
+    def wait(self) -> None:
+        """Return never, but raise when one of the processes ends.
+
+        Raises:
+            click.ClickException: names it.
+        """
+        while True:
+            for name, process in self._processes.items():
+                if process.poll() is not None:
+                    raise click.ClickException(f"the {name} ended with code {process.returncode}.")
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        """End all, the last one first: a worker has its last words to say to the server."""
+        for process in reversed(self._processes.values()):
+            process.terminate()
+            try:
+                process.wait(_WORKER_STOPS_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as free:
+        free.bind((host, 0))
+        return int(free.getsockname()[1])
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", help="Beyond it a password is asked.  [127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), default=4200, help="0: a free one.  [4200]")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("~/longscribe"),
+    help="Has media, media/inbox and transcripts.  [~/longscribe]",
+)
+def main(host: str, port: int, folder: Path) -> None:
+    """Serve Longscribe from this machine until Ctrl-C: server, worker, inbox."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    port = port or _free_port(host)
+    folder = folder.expanduser().resolve()
+    media, transcripts = folder / "media", folder / "transcripts"
+    for made in (media / "inbox", transcripts):
+        made.mkdir(parents=True, exist_ok=True)
+
+    url = f"http://{host}:{port}"
+    environment = {
+        **_ENVIRONMENT,
+        "LONGSCRIBE_MEDIA_ROOTS": f"{media}:{transcripts}",
+        "LONGSCRIBE_INBOX": str(media / "inbox"),
+        "LONGSCRIBE_TRANSCRIPTS": str(transcripts),
+        **os.environ,
+        "PREFECT_API_URL": f"{url}/api",
+        "PREFECT_UI_URL": url,
+    }
+    if host not in _LOOPBACK:
+        login = api_login()
+        environment |= {"PREFECT_SERVER_API_AUTH_STRING": login, "PREFECT_API_AUTH_STRING": login}
+
+    service = Service(environment)
+    try:
+        click.echo(f"Starting the server at {url} ...")
+        service.start("server", f"{_HERE}.server", "--host", host, "--port", str(port))
+        service.run(f"{_HERE}.register")
+        service.start("worker", f"{_HERE}.worker")
+        service.start("inbox", f"{_HERE}.worker", "--queue", "inbox")
+        click.echo(_how_to_use(url, media / "inbox", transcripts, host not in _LOOPBACK))
+        service.wait()
+    except KeyboardInterrupt:
+        click.echo("Stopping; a recording that is not done goes on at the next start")
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        service.stop()
+
+
+def _how_to_use(url: str, inbox: Path, transcripts: Path, asks: bool) -> str:
+    lines = [
+        f"Longscribe runs at {url} (Ctrl-C stops it)",
+        f"Drop recordings into {inbox}; transcripts are written to {transcripts}",
+        f"Or start one: {url}/deployments > transcribe > Run",
+        f"Or over the API: see {Path(__file__).with_name('README.md')}",
+    ]
+    if asks:
+        lines.append(f"Sign in with what is in {Path(PREFECT_HOME.value()) / 'api-login'}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

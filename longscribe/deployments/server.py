@@ -1,0 +1,38 @@
+"""`python -m longscribe.deployments.server`: the Prefect server, UI and services, behind our own `Door`.
+
+As `prefect server start` does it in the foreground, which leaves no room for anything in front.
+"""
+
+import click
+import uvicorn
+from prefect.server.api.server import create_app
+from prefect.settings import (
+    PREFECT_SERVER_API_AUTH_STRING,
+    PREFECT_SERVER_API_KEEPALIVE_TIMEOUT,
+    PREFECT_SERVER_LOGGING_LEVEL,
+    PREFECT_UI_URL,
+)
+
+from longscribe.deployments.request_filter import Door
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", help="Where it listens.  [127.0.0.1]")
+@click.option("--port", type=click.IntRange(1, 65535), default=4200, help="[4200]")
+def main(host: str, port: int) -> None:
+    """Start the Prefect server."""
+    uvicorn.run(
+        Door(
+            create_app(final=True),
+            own_url=PREFECT_UI_URL.value() or f"http://{host}:{port}",
+            asks=bool(PREFECT_SERVER_API_AUTH_STRING.value()),
+        ),
+        host=host,
+        port=port,
+        timeout_keep_alive=PREFECT_SERVER_API_KEEPALIVE_TIMEOUT.value(),
+        log_level=PREFECT_SERVER_LOGGING_LEVEL.value().lower(),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Whisper networks: what computes them, on whichever processor."""

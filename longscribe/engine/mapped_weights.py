@@ -1,0 +1,344 @@
+"""One copy of the weights on a machine: converted once, then mapped by every worker.
+
+A checkpoint holds float16 numbers inside a zip. Each worker that loads it for itself converts and
+keeps its own copy; here the converted weights lie in a cache file named by the checkpoint's digest,
+and workers map it, so the kernel keeps one copy for all of them.
+"""
+
+import ctypes
+import fcntl
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.serialization import config as serialization
+from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
+
+from longscribe.cache.folder import CACHE_VARIABLE, cache_folder
+from longscribe.engine.kernels import ZERO_CODE
+from longscribe.engine.processor import (
+    has_byte_products,
+    has_matrix_unit,
+    instructions,
+    integer_range,
+)
+from longscribe.engine.vnni_gemm import Tiles, multiplied, tiled
+from longscribe.errors import ModelError
+from longscribe.models import forms
+from longscribe.models.checkpoint import ModelDims
+from longscribe.models.weights import ModelSpec
+
+Stored = Literal["float32", "int8"]
+
+_FORMAT_VERSION = 1  # bumped by hand when what is in a file changes
+
+# Alignment in the file: of a page, so that a mapped matrix starts a page of its own.
+_ALIGNMENT_BYTES = 4096
+
+
+class PackedLinear(NamedTuple):
+    """An int8 linear layer: `product(x)` with codes (n, in) uint8 gives (n, out) float32.
+
+    Attributes:
+        weight: oneDNN's own packed layout of (out, in) int8.
+        scales: of the outputs, (out,) float32.
+        zeros: zero points, (out,) int32.
+        bias: (out,) float32; not added by `product`, as rows have scales of their own.
+    """
+
+    weight: Tensor
+    scales: Tensor
+    zeros: Tensor
+    bias: Tensor
+
+    def product(self, codes: Tensor) -> Tensor:
+        """The product without bias, times the outputs' scales; codes stand around `ZERO_CODE`."""
+        product: Tensor = torch.ops.onednn.qlinear_pointwise(
+            *(codes, 1.0, ZERO_CODE, self.weight, self.scales, self.zeros, None),
+            *(1.0, 0, torch.float32, "none", [], ""),
+        )
+        return product
+
+
+class TiledLinear(NamedTuple):
+    """An int8 linear layer of the decoder, as `byte_products` reads it; `product` as above.
+
+    Attributes:
+        tiles: of its weights.
+        bias: (out,) float32; not added by `product`.
+    """
+
+    tiles: Tiles
+    bias: Tensor
+
+    def product(self, codes: Tensor) -> Tensor:
+        """The product without bias, times the outputs' scales; codes stand around `ZERO_CODE`."""
+        return torch.from_numpy(multiplied(codes.numpy(), self.tiles, len(self.bias)))
+
+
+def mapped(spec: ModelSpec, stored: Stored) -> dict[str, Any]:
+    """The model's weights, mapped from the cache file, which is made first where it is missing.
+
+    Two processes that need the same file make it once: the second waits for the first.
+
+    Args:
+        spec: the model.
+        stored: what the linear layers are kept as.
+
+    Returns:
+        name in the checkpoint -> tensor, or `PackedLinear` without the final `.weight`.
+
+    Raises:
+        ModelError: the checkpoint cannot be loaded, or the cache cannot be written.
+    """
+    path = cache_file(spec, stored)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path.with_suffix(".lock")):
+            content = _open(path)
+            if content is None:
+                _convert(spec, stored, path)
+                content = torch.load(path, mmap=True, weights_only=True)
+        _read_ahead(path)
+    except OSError as error:
+        raise ModelError(
+            f"the converted weights cannot be kept in {path.parent}: {error.strerror or error}; "
+            f"set {CACHE_VARIABLE} to a folder that can be written."
+        ) from None
+    return {name: _restored(value) for name, value in content.items()}
+
+
+def cache_file(spec: ModelSpec, stored: Stored) -> Path:
+    """The file of a model's converted weights; its name holds all that its content depends on."""
+    parts = [spec.sha256[:20], stored, f"v{_FORMAT_VERSION}"]
+    if stored == "int8":
+        # oneDNN's layout is its own affair: it may differ between versions and instruction sets.
+        parts += [f"torch{torch.__version__}", instructions()]
+        parts += ["tiled"] if _tiles_pay() else []
+    return cache_folder() / "weights" / ("-".join(parts).replace("+", "-") + ".pt")
+
+
+@cache
+def can_pack() -> bool:
+    """Whether this build of torch multiplies mapped int8 matrices here: it is tried out."""
+    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if platform.machine() not in ("x86_64", "AMD64") or not onednn:
+        return False
+    weight, codes = torch.randn(64, 64), torch.full((1, 64), ZERO_CODE + 1, dtype=torch.uint8)
+    try:
+        product = _restored(_packed(weight, torch.zeros(64))).product(codes)
+    except (RuntimeError, AttributeError, ModelError):
+        return False
+    return bool(torch.allclose(product, weight.sum(dim=1)[None], atol=2.0))
+
+
+@contextmanager
+def _alone(lock_path: Path) -> Iterator[None]:
+    with lock_path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # gone with its process, however that ends
+        yield
+
+
+def _open(path: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = torch.load(path, mmap=True, weights_only=True)
+    except FileNotFoundError:
+        return None
+    except (RuntimeError, OSError, EOFError, ValueError):
+        path.unlink(missing_ok=True)  # cut short by a full disk or a crash of the machine
+        return None
+    return content
+
+
+def _read_ahead(path: Path) -> None:
+    """Have the kernel read a file into its memory meanwhile: the first window needs all of it."""
+    # A hint: where it cannot be given, or the cache is being cleaned, reading goes on without.
+    with suppress(OSError), path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+
+
+def _convert(spec: ModelSpec, stored: Stored, path: Path) -> None:
+    try:
+        weights = forms.read(spec)
+        _check_complete(spec, weights)
+        content = _float32(weights) if stored == "float32" else _int8(weights)
+    except (RuntimeError, KeyError, OSError) as error:
+        first_line = str(error).splitlines()[0]
+        raise ModelError(
+            f"the checkpoint {str(spec.path)!r} cannot be loaded: {first_line}"
+        ) from None
+    part = path.with_suffix(f".{os.getpid()}.part")
+    alignment = serialization.save.storage_alignment
+    try:
+        serialization.save.storage_alignment = _ALIGNMENT_BYTES
+        torch.save(content, part)
+        os.replace(part, path)
+    finally:
+        serialization.save.storage_alignment = alignment
+        part.unlink(missing_ok=True)
+
+
+def unfilled(dims: ModelDims, added_tokens: int = 0) -> Whisper:
+    """openai-whisper's own modules without weights: their __init__ would fill in random numbers.
+
+    Args:
+        dims: of the model.
+        added_tokens: rows of the token embedding besides Whisper's own.
+    """
+    model = Whisper.__new__(Whisper)
+    torch.nn.Module.__init__(model)
+    model.dims = ModelDimensions(**dims.model_dump())
+    with torch.device("meta"):
+        model.encoder = AudioEncoder(
+            *(dims.n_mels, dims.n_audio_ctx, dims.n_audio_state),
+            *(dims.n_audio_head, dims.n_audio_layer),
+        )
+        model.decoder = TextDecoder(
+            *(dims.n_vocab + added_tokens, dims.n_text_ctx, dims.n_text_state),
+            *(dims.n_text_head, dims.n_text_layer),
+        )
+    return model
+
+
+def _check_complete(spec: ModelSpec, weights: Mapping[str, Tensor]) -> None:
+    empty = unfilled(spec.dims, len(spec.added_tokens))
+    for name, wanted in empty.state_dict().items():
+        if name not in weights or weights[name].shape != wanted.shape:
+            raise ModelError(
+                f"the checkpoint {str(spec.path)!r} cannot be loaded: {name} is missing or not of "
+                "the size its dimensions say; copy the file again."
+            )
+
+
+def _float32(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: weight.to(torch.float32).contiguous() for name, weight in weights.items()}
+
+
+def _int8(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Matrices of the linear layers packed, those that are read together joined; the rest as is."""
+    content: dict[str, Any] = {}
+    taken: set[str] = set()
+
+    def pack(target: str, *sources: str) -> None:
+        parts = [weights[f"{source}.weight"].float() for source in sources]
+        biases = [
+            weights[f"{source}.bias"].float()
+            if f"{source}.bias" in weights
+            else torch.zeros(len(part))
+            for source, part in zip(sources, parts, strict=True)
+        ]
+        if sources[0].endswith("query"):  # the 1 / sqrt(64) of attention: a power of two, so exact
+            parts[0], biases[0] = parts[0] / 8, biases[0] / 8
+        is_of_a_step = target.startswith(("decoder", "logits")) and not target.endswith(
+            "cross_attn.kv"
+        )
+        form = _tiled if is_of_a_step and _tiles_pay() else _packed
+        content[target] = form(torch.cat(parts), torch.cat(biases))
+        taken.update(f"{source}.{what}" for source in sources for what in ("weight", "bias"))
+
+    prefixes = sorted({name.rsplit(".attn.", 1)[0] for name in weights if ".attn." in name})
+    for block in prefixes:
+        pack(f"{block}.attn.qkv", *(f"{block}.attn.{part}" for part in ("query", "key", "value")))
+        pack(f"{block}.attn.out", f"{block}.attn.out")
+        if f"{block}.cross_attn.query.weight" in weights:
+            pack(f"{block}.cross_attn.query", f"{block}.cross_attn.query")
+            pack(
+                f"{block}.cross_attn.kv",
+                *(f"{block}.cross_attn.{part}" for part in ("key", "value")),
+            )
+            pack(f"{block}.cross_attn.out", f"{block}.cross_attn.out")
+        pack(f"{block}.mlp.0", f"{block}.mlp.0")
+        pack(f"{block}.mlp.2", f"{block}.mlp.2")
+    pack("logits", "decoder.token_embedding")
+    for name, weight in weights.items():
+        if name == "decoder.token_embedding.weight":
+            content[name] = weight.to(torch.float16).contiguous()  # looked up, not multiplied
+        elif name not in taken:
+            content[name] = weight.to(torch.float32).contiguous()
+    return content
+
+
+def _tiles_pay() -> bool:
+    """Whether the decoder's steps go by `byte_products`: measured without a matrix unit only."""
+    return has_byte_products() and not has_matrix_unit()
+
+
+def _quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
+    scales = weight.abs().amax(dim=1).clamp_min(1e-12) / integer_range()
+    return torch.round(weight / scales[:, None]).to(torch.int8), scales
+
+
+def _tiled(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+    codes, scales = _quantized(weight)
+    tiles = tiled(codes.numpy(), scales.numpy())._asdict()
+    return {**{name: torch.from_numpy(part) for name, part in tiles.items()}, "bias": bias}
+
+
+def _packed(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+    codes, scales = _quantized(weight)
+    packed = torch.ops.onednn.qlinear_prepack(codes, None)
+    size_bytes = torch.ops.mkldnn._nbytes(packed)
+    content = ctypes.string_at(torch.ops.mkldnn.data_ptr(packed), size_bytes)
+    return {
+        "packed": torch.frombuffer(bytearray(content), dtype=torch.uint8),
+        "layout": torch.ops.mkldnn._get_mkldnn_serialized_md(packed).clone(),
+        "shape": torch.tensor(packed.shape),
+        "scales": scales,
+        "bias": bias,
+    }
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value
+    if "packed" not in value:
+        tiles = Tiles(*(value[name].numpy() for name in Tiles._fields))
+        return TiledLinear(tiles, value["bias"])
+    weight = _opaque_tensor(value["packed"], value["layout"], value["shape"].tolist())
+    scales = value["scales"]
+    zeros = torch.zeros(len(scales), dtype=torch.int32)
+    return PackedLinear(weight, scales, zeros, value["bias"])
+
+
+def _opaque_tensor(content: Tensor, layout: Tensor, shape: list[int]) -> Tensor:
+    """A tensor in oneDNN's packed layout over memory that is already there.
+
+    torch packs weights only into memory of its own, which every worker would hold again. The entry
+    that its ahead-of-time compiler uses for the same purpose (torch/csrc/inductor/aoti_torch/c/
+    shim.h, a stable C interface) takes a pointer and the layout that `_get_mkldnn_serialized_md`
+    gave.
+    """
+    library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+    handle = ctypes.c_void_p()
+    metadata = bytes(layout.numpy().tobytes())
+    sizes = (ctypes.c_int64 * len(shape))(*shape)
+    strides = (ctypes.c_int64 * len(shape))(*[shape[1], 1])
+    failed = library.aoti_torch_create_tensor_from_blob_v2(
+        ctypes.c_void_p(content.data_ptr()),
+        ctypes.c_int64(len(shape)),
+        sizes,
+        strides,
+        ctypes.c_int64(0),
+        ctypes.c_int32(library.aoti_torch_dtype_int8()),
+        ctypes.c_int32(library.aoti_torch_device_type_cpu()),
+        ctypes.c_int32(-1),
+        ctypes.byref(handle),
+        ctypes.c_int32(library.aoti_torch_layout__mkldnn()),
+        ctypes.create_string_buffer(metadata, len(metadata)),
+        ctypes.c_int64(len(metadata)),
+    )
+    if failed:
+        raise ModelError("this build of torch cannot use mapped int8 weights; use float32.")
+    new_capsule = ctypes.pythonapi.PyCapsule_New
+    new_capsule.restype = ctypes.py_object
+    new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    capsule = new_capsule(handle, None, None)
+    tensor: Tensor = torch._C._aoti.alloc_tensor_by_stealing_from_void_ptr(capsule)
+    tensor._longscribe_keeps = content  # type: ignore[attr-defined]  # the memory must outlive it
+    return tensor

@@ -1,0 +1,76 @@
+"""The Prefect server of a run from the command line: the configured one, or an embedded one."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import httpx
+from prefect.client.orchestration import get_client
+from prefect.context import refresh_global_settings_context
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+from longscribe.flows.embedded_server import EmbeddedServer
+from longscribe.flows.output import say
+from longscribe.errors import ServerError
+
+_START_WITHIN_S = 120.0  # the first start also makes the database
+_ASK_EVERY_S = 0.02
+
+
+@contextmanager
+def connected(started: EmbeddedServer | None) -> Iterator[None]:
+    """Make this process, its threads and its workers talk to one Prefect server.
+
+    Left to itself Prefect starts a temporary server in every process that finds none configured:
+    one more for each worker, which outlives it, and none of them shows the UI. The embedded one is
+    stopped when this process exits, after the last lines of the log were delivered.
+
+    Args:
+        started: an embedded server that is on its way up already.
+
+    Raises:
+        ServerError: the server does not answer.
+    """
+    if PREFECT_API_URL.value():
+        if started is not None:
+            started.stop()
+        with get_client(sync_client=True) as client:
+            failure = client.api_healthcheck()
+        if failure is not None:
+            raise ServerError(
+                f"the Prefect server at {PREFECT_API_URL.value()} does not answer; start it, or "
+                "unset PREFECT_API_URL (or its profile) to use an embedded one."
+            )
+        yield
+        return
+    server = started or EmbeddedServer()
+    _wait_until_it_answers(server)
+    say(
+        f"No Prefect server is configured: an embedded one runs at {server.url} until this command "
+        f"ends; `prefect server start` shows its runs later ({PREFECT_HOME.value()})"
+    )
+    # Not temporary_settings: those hold in one thread, and the pool's threads would start a server.
+    os.environ["PREFECT_API_URL"] = f"{server.url}/api"
+    refresh_global_settings_context()
+    # Heartbeats tell a server that outlives its runs of one that died. The thread that sends them
+    # sleeps for a second, and every run would wait for it at its end (`_send_heartbeats` in
+    # prefect/flow_engine.py).
+    with temporary_settings({"flows.heartbeat_frequency": None}):
+        yield
+
+
+def _wait_until_it_answers(server: EmbeddedServer) -> None:
+    give_up_s = time.monotonic() + _START_WITHIN_S
+    # One client for all tries: each new one reads the machine's certificates, some 20 ms of a core
+    # that the server needs to start.
+    with httpx.Client(timeout=5.0) as client:
+        while time.monotonic() < give_up_s and server.may_start:
+            with suppress(httpx.TransportError):
+                if client.get(f"{server.url}/api/health").status_code == httpx.codes.OK:
+                    return
+            time.sleep(_ASK_EVERY_S)
+    raise ServerError(
+        "the embedded Prefect server did not start; `prefect server start` shows why, or set "
+        "PREFECT_API_URL to a server that runs."
+    )

@@ -1,0 +1,1 @@
+"""A folder or bucket that recordings are dropped into."""

@@ -1,0 +1,82 @@
+"""Transcripts to read and to work on: Markdown and Word documents."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import IO
+
+from longscribe.text.cues import gap_text
+from longscribe.text.paragraphs import Paragraph, paragraphs
+from longscribe.text.words import one_line
+from longscribe.transcript import Transcript, format_time
+
+# What CommonMark, its tables, formulas and strike-through could read as markup anywhere in a line.
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#|~$&!^=])")
+
+
+def markdown(transcript: Transcript) -> Iterator[str]:
+    """Markdown: the recording as the title, then paragraphs with their times."""
+    yield f"# {escaped(transcript.recording)}\n\n{escaped(_described(transcript))}\n"
+    for paragraph in paragraphs(transcript, transcript.lost):
+        text = escaped(_text(paragraph))
+        if paragraph.gap:
+            text = f"*{text}*"
+        speaker = f"**{escaped(paragraph.speaker)}:** " if paragraph.speaker else ""
+        yield f"\n**{format_time(int(paragraph.start_s))}** {speaker}{text}\n"
+
+
+def docx(transcript: Transcript, file: IO[bytes]) -> None:
+    """Write a Word document: the recording as the title, then paragraphs with their times."""
+    from docx import Document
+    from docx.shared import Pt, RGBColor
+
+    document = Document()
+    properties = document.core_properties
+    properties.title, properties.author, properties.comments = (
+        _printable(transcript.recording),
+        "Longscribe",
+        "",
+    )
+    properties.language = transcript.language
+    document.add_heading(_printable(transcript.recording), level=0)
+    document.add_paragraph(_printable(_described(transcript)), style="Subtitle")
+    for paragraph in paragraphs(transcript, transcript.lost):
+        block = document.add_paragraph()
+        time = block.add_run(f"{format_time(int(paragraph.start_s))}  ")
+        time.font.size = Pt(8)
+        time.font.color.rgb = RGBColor(0x6B, 0x6B, 0x6B)
+        if paragraph.speaker:
+            block.add_run(f"{_printable(paragraph.speaker)}: ").bold = True
+        block.add_run(_printable(_text(paragraph))).italic = bool(paragraph.gap)
+    document.save(file)
+
+
+def _text(paragraph: Paragraph) -> str:
+    if paragraph.gap:
+        span = f"{format_time(paragraph.gap.start)}-{format_time(paragraph.gap.end)}"
+        return f"{gap_text(paragraph.gap)} {span}"
+    return one_line("".join(_spaced(segment.text) for segment in paragraph.segments))
+
+
+def _spaced(text: str) -> str:
+    """The text with the space before it that openai-whisper leaves out in unspaced scripts only."""
+    return one_line(text) if not text[:1].isspace() else f" {one_line(text)}"
+
+
+def _described(transcript: Transcript) -> str:
+    parts = [format_time(transcript.duration_s), transcript.language, transcript.model]
+    return " · ".join(part for part in parts if part)
+
+
+def escaped(text: str) -> str:
+    """Text on one line that Markdown takes literally."""
+    return _MARKUP.sub(r"\\\1", _printable(one_line(text)))
+
+
+def _printable(text: str) -> str:
+    """Text without control characters and half surrogates, which XML cannot hold."""
+    return "".join(
+        " " if c in "\t\n" else c
+        for c in text
+        if c in "\t\n" or (unicodedata.category(c) not in ("Cc", "Cs") and c not in "\ufffe\uffff")
+    )

@@ -1,0 +1,152 @@
+"""What a run may read and write: everything for a person at a terminal, little for a service.
+
+Whoever may start a run over the API names paths and URLs that the worker opens with its own
+rights. Where LONGSCRIBE_MEDIA_ROOTS is set, nothing outside those folders and buckets can be read
+or written; whether or not it is, no download reaches an address that is not public.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from longscribe.errors import OptionError
+from longscribe.models.weights import DISTILLED, OFFICIAL
+from longscribe.options import RunOptions, parse_bytes
+from longscribe.storage.uris import check_url, is_url, is_web, scheme_of, shown
+
+ROOTS_VARIABLE: Final = "LONGSCRIBE_MEDIA_ROOTS"
+PRIVATE_HOSTS_VARIABLE: Final = "LONGSCRIBE_PRIVATE_HOSTS"
+LARGEST_DOWNLOAD_VARIABLE: Final = "LONGSCRIBE_LARGEST_DOWNLOAD"
+
+_LARGEST_DOWNLOAD: Final = "20GB"
+_MODELS: Final = (*OFFICIAL, *DISTILLED, "demo")
+
+
+class Access(BaseModel):
+    """What may be read and written.
+
+    Attributes:
+        media_roots: folders and URLs of buckets; None for everything this process can reach.
+        private_hosts: names, addresses and networks that downloads may reach although they are not
+            public.
+        largest_download_bytes: recordings fetched from a URL.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    media_roots: tuple[str, ...] | None = None
+    private_hosts: tuple[str, ...] = ()
+    largest_download_bytes: int = parse_bytes(_LARGEST_DOWNLOAD)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Access":
+        """What the environment allows.
+
+        LONGSCRIBE_MEDIA_ROOTS is separated as PATH is, LONGSCRIBE_PRIVATE_HOSTS by commas.
+
+        Raises:
+            OptionError: a variable has no meaning.
+        """
+        roots = environment.get(ROOTS_VARIABLE, "").strip()
+        hosts = environment.get(PRIVATE_HOSTS_VARIABLE, "")
+        try:
+            largest_bytes = parse_bytes(
+                environment.get(LARGEST_DOWNLOAD_VARIABLE) or _LARGEST_DOWNLOAD
+            )
+        except ValueError as error:
+            raise OptionError(f"{LARGEST_DOWNLOAD_VARIABLE}: {error}.") from None
+        return cls(
+            # The colon of s3:// separates nothing.
+            media_roots=tuple(filter(None, re.split(rf"{os.pathsep}(?!//)", roots)))
+            if roots
+            else None,
+            private_hosts=tuple(filter(None, (host.strip().lower() for host in hosts.split(",")))),
+            largest_download_bytes=largest_bytes,
+        )
+
+    def confine(self, options: RunOptions) -> RunOptions:
+        """The options with every path that a run opens checked, and spelled out.
+
+        Raises:
+            OptionError: one of them is outside what may be read or written.
+        """
+        return options.model_copy(
+            update={
+                "recording": self.allowed(options.recording, "--recording"),
+                "output_dir": self.allowed_folder(options.output_dir, "--output-dir"),
+                "model": self._model(options.model),
+                "model_dir": options.model_dir and self._path(options.model_dir, "--model-dir"),
+                "glossary": tuple(map(self._glossary_entry, options.glossary)),
+            }
+        )
+
+    def allowed(self, place: str, option: str) -> str:
+        """A path or URL to read from, if it may be.
+
+        Raises:
+            OptionError: it may not.
+        """
+        if not is_url(place):
+            return self._path(place, option)
+        check_url(place, option)
+        if self.media_roots is not None and not is_web(place) and not self._has_url(place):
+            raise self._outside(place, option)
+        return place
+
+    def allowed_folder(self, place: str, option: str) -> str:
+        """A path or URL of a folder to write to or look into, if it may be.
+
+        Raises:
+            OptionError: it may not.
+        """
+        if is_web(place):
+            raise OptionError(
+                f"{option}: {shown(place)} is a web address; give a folder or a bucket."
+            )
+        return self.allowed(place, option)
+
+    def _path(self, place: str, option: str) -> str:
+        if self.media_roots is None:
+            return place
+        roots = [Path(root).resolve() for root in self.media_roots if not is_url(root)]
+        if roots and "\0" not in place:
+            try:
+                path = (roots[0] / place).resolve()  # with every symbolic link followed
+            except (OSError, RuntimeError):  # a circle of links
+                raise self._outside(place, option) from None
+            if any(path.is_relative_to(root) for root in roots):
+                return str(path)
+        raise self._outside(place, option)
+
+    def _has_url(self, url: str) -> bool:
+        for root in self.media_roots or ():
+            if is_url(root) and scheme_of(root) == scheme_of(url):
+                inside = root.partition("://")[2].rstrip("/")
+                place = url.partition("://")[2].rstrip("/")
+                if place == inside or place.startswith(f"{inside}/"):
+                    return True
+        return False
+
+    def _model(self, model: str) -> str:
+        return model if model in _MODELS else self._path(model, "--model")
+
+    def _glossary_entry(self, entry: str) -> str:
+        if self.media_roots is None or "=>" in entry or not entry.strip():
+            return entry
+        if entry.startswith("~") or Path(entry).is_absolute() or ".." in Path(entry).parts:
+            return self._path(entry, "--glossary")
+        if Path(entry).suffix == ".txt":
+            return self._path(entry, "--glossary")
+        # An arrow: or a word that happens to be a file where the worker runs would be read as one.
+        return f"{entry} => {entry}"
+
+    def _outside(self, place: str, option: str) -> OptionError:
+        # The same words whether it exists or not: the answer must not tell.
+        return OptionError(
+            f"{option}: {shown(place)} is outside the media roots; "
+            f"give a place in {', '.join(self.media_roots or ())}."
+        )

@@ -1,0 +1,21 @@
+"""What this run may read and write: as its process was told, and never everything over the API."""
+
+from longscribe.storage.access import ROOTS_VARIABLE, Access
+from longscribe.errors import OptionError
+from longscribe.tasks.current_run import is_deployment_s
+
+
+def access_of_run() -> Access:
+    """What the environment allows this run.
+
+    Raises:
+        OptionError: the run was started through a deployment, by whoever may use the API, and the
+            worker has no media roots.
+    """
+    access = Access.from_environment()
+    if is_deployment_s() and access.media_roots is None:
+        raise OptionError(
+            f"{ROOTS_VARIABLE} is not set where the worker runs; set it to the folders that runs "
+            "may read and write."
+        )
+    return access

@@ -1,0 +1,39 @@
+"""Stage 1: the model's weights, fetched and checked; workers get a small description of them."""
+
+import time
+
+from prefect.logging import get_run_logger
+
+from longscribe.models.weights import ModelSpec, resolve_model
+from longscribe.tasks.stage import stage
+
+_DOWNLOAD_REPORT_EVERY_S = 5.0
+
+
+@stage("load_model", run_name="load_model {model}")
+def load_model(model: str, model_dir: str) -> ModelSpec:
+    """Find or download the weights and check them.
+
+    Raises:
+        ModelError: unknown, damaged, or not to be had.
+    """
+    logger = get_run_logger()
+    logger.info("Loading model %s", model)
+    reported_s = time.monotonic()
+
+    def on_progress(done_bytes: int, total_bytes: int) -> None:
+        nonlocal reported_s
+        if time.monotonic() - reported_s >= _DOWNLOAD_REPORT_EVERY_S or done_bytes == total_bytes:
+            reported_s = time.monotonic()
+            share = f" ({100 * done_bytes / total_bytes:.0f} %)" if total_bytes else ""
+            logger.info("Downloading %s: %.0f MB%s", model, done_bytes / 1e6, share)
+
+    spec = resolve_model(model, model_dir, on_progress)
+    logger.info(
+        "Model %s loaded: %.0f M weights, sha256 %s, %s",
+        model,
+        spec.dims.parameters / 1e6,
+        spec.sha256[:12],
+        spec.path,
+    )
+    return spec

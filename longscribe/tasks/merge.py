@@ -1,0 +1,62 @@
+"""Stage 5: one transcript on the original timeline."""
+
+from pathlib import Path
+
+from prefect.logging import get_run_logger
+
+from longscribe.audio.recording import AcceleratedAudio
+from longscribe.text.merge import merge as merge_transcripts
+from longscribe.options import RunOptions
+from longscribe.audio.timeline import Timeline
+from longscribe.transcript import ChunkTranscript, Transcript, format_time
+from longscribe.tasks.split import SplitAudio
+from longscribe.tasks.stage import stage
+from longscribe.tasks.transcribe_chunk import Transcribed
+
+
+@stage("merge")
+def merge(
+    recording: Path,
+    options: RunOptions,
+    audio: AcceleratedAudio,
+    pieces: SplitAudio,
+    transcribed: Transcribed,
+) -> Transcript:
+    """Merge what the workers returned and account for every second.
+
+    Args:
+        recording: the recording's path.
+        options: of the run.
+        audio: what it was turned into.
+        pieces: its chunks.
+        transcribed: what became of the chunks; those without a result become gaps.
+    """
+    logger = get_run_logger()
+    transcript = merge_transcripts(
+        recording.name,
+        pieces.chunks,
+        (ChunkTranscript.model_validate_json(result) for result in transcribed.results),
+        Timeline.of(audio),
+        pieces.sound,
+        audio.missing_s,
+        transcribed.failures,
+    )
+    seconds = {"speech": 0.0, "silence": 0.0, "gap": 0.0}
+    for stretch in transcript.stretches:
+        seconds[stretch.kind] += stretch.duration_s
+    logger.info(
+        "Merged %d segments: %.1f s speech, %.1f s silence, %.1f s gaps",
+        len(transcript.segments),
+        seconds["speech"],
+        seconds["silence"],
+        seconds["gap"],
+    )
+    for gap in transcript.gaps:
+        logger.warning(
+            "Gap %s-%s (%.1f s): %s",
+            format_time(gap.start),
+            format_time(gap.end),
+            gap.duration_s,
+            gap.reason,
+        )
+    return transcript.model_copy(update={"model": options.model, "speed": options.speed})

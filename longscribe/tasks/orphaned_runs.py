@@ -1,0 +1,205 @@
+"""Rows in the Prefect UI of what died without a word: marked Crashed, not Running for ever."""
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from contextvars import copy_context
+from typing import Final
+from uuid import UUID
+
+import httpx
+from prefect import get_run_logger
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import State, StateType, TaskRun
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.states import Completed, Crashed
+
+from longscribe.runtime.scratch import dead_runs
+from longscribe.tasks.current_run import own_run
+
+_UNFINISHED: Final = [StateType.PENDING, StateType.RUNNING]
+_PAGE: Final = 200
+_LOOK_AGAIN_S: Final = 0.5
+# Between looks at the end of a run for rows whose last events are on their way.
+_LATE_EVENTS_S: Final = (0.05, 0.1, 0.2, 0.4, 0.75)
+_SETTLED_WITHIN_S: Final = 300.0  # the run's own end waits for a server that is away even longer
+
+
+class LostTaskRuns:
+    """Task runs whose worker died under them.
+
+    Their rows are made from events, which may arrive after the death: what is not there yet, or is
+    running again by a late event, is marked again at the end.
+    """
+
+    def __init__(self) -> None:
+        self._messages: dict[UUID, str] = {}
+        self._awaited: set[UUID] = set()
+
+    def add(self, task_run_id: UUID, message: str, *, began: bool) -> None:
+        """Note a lost run; `mark` shows it. One that never began may never have a row."""
+        self._messages[task_run_id] = message
+        if began:
+            self._awaited.add(task_run_id)
+
+    def mark(self, wait_s: float, until_all: bool = False) -> None:
+        """Mark them in the background: a server that is gone must not hold up the work.
+
+        Args:
+            wait_s: how long to wait for it.
+            until_all: look again until every row was there that is to come.
+        """
+        if self._messages:
+            give_up_s = time.monotonic() + wait_s
+            _in_background(lambda: self._mark(give_up_s if until_all else 0.0), wait_s)
+
+    def _mark(self, give_up_s: float) -> None:
+        with get_client(sync_client=True) as client:
+            while True:
+                found = {id_ for id_ in list(self._messages) if self._mark_one(client, id_)}
+                if self._awaited <= found or time.monotonic() > give_up_s:
+                    return
+                time.sleep(_LOOK_AGAIN_S)
+
+    def _mark_one(self, client: SyncPrefectClient, task_run_id: UUID) -> bool:
+        message = self._messages[task_run_id]
+        try:
+            state = client.read_task_run(task_run_id).state
+            if state is None or not state.is_final():
+                client.set_task_run_state(task_run_id, Crashed(message=message), force=True)
+        except ObjectNotFound:
+            return False
+        return True
+
+
+def settle_rows(failed: Collection[str]) -> None:
+    """At the end of a run: no row of its tasks may go on as Running, for nobody works on it.
+
+    Rows are made from events. One is lost when the server or its database is away at that moment,
+    and taken for older than what the row says where the clock was set back in between. A server
+    that is away just now is waited for.
+
+    Args:
+        failed: names of task runs that did not come through.
+    """
+    run = own_run()
+    if run is not None:
+        flow_run_id, give_up_s = run.id, time.monotonic() + _SETTLED_WITHIN_S
+        _in_background(
+            lambda: _settle_when_it_answers(flow_run_id, failed, give_up_s), _SETTLED_WITHIN_S
+        )
+
+
+def _settle_when_it_answers(flow_run_id: UUID, failed: Collection[str], give_up_s: float) -> None:
+    is_waiting = False
+    while True:
+        try:
+            _settle(flow_run_id, failed)
+            return
+        except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+            is_refusal = (
+                isinstance(error, httpx.HTTPStatusError) and not error.response.is_server_error
+            )
+            if is_refusal or time.monotonic() > give_up_s:
+                raise
+        if not is_waiting:
+            get_run_logger().warning(
+                "The Prefect server does not answer: waiting, to show there how this run ended"
+            )
+            is_waiting = True
+        time.sleep(_LOOK_AGAIN_S)
+
+
+def _settle(flow_run_id: UUID, failed: Collection[str]) -> None:
+    with get_client(sync_client=True) as client:
+        for pause_s in _LATE_EVENTS_S:
+            left = _unfinished(client, flow_run_id)
+            if not left:
+                return
+            time.sleep(pause_s)
+        for one in left:
+            crashed: State[None] = Crashed(message="Its end did not reach the server.")
+            state = crashed if one.name in failed else Completed()
+            client.set_task_run_state(one.id, state, force=True)
+
+
+def _unfinished(client: SyncPrefectClient, flow_run_id: UUID) -> list[TaskRun]:
+    """Some task runs of a flow run that are not over, as far as the server knows."""
+    state = TaskRunFilterState(type=TaskRunFilterStateType(any_=_UNFINISHED))
+    return client.read_task_runs(
+        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])),
+        task_run_filter=TaskRunFilter(state=state),
+        limit=_PAGE,
+    )
+
+
+def name_of_attempt() -> str:
+    """Of the flow run that this is, for `mark_dead_runs` of another: its id and its state's.
+
+    The state tells whether somebody went on with the run since.
+    """
+    run = own_run()
+    assert run
+    assert run.state
+    return f"{run.id} {run.state.id}"
+
+
+def mark_dead_runs(current: UUID) -> None:
+    """Mark the runs of this machine that nobody will end, and remove what they left on disk.
+
+    Args:
+        current: the flow run that this is; a retry has the id of the run that was killed.
+    """
+    with suppress(httpx.HTTPError, PrefectHTTPStatusError), dead_runs() as names:
+        for name in names:
+            with suppress(ValueError):  # the machine went down while the name was written
+                flow_run_id, state_id = map(UUID, name.split())
+                _mark_run(flow_run_id, state_id, itself=flow_run_id != current)
+
+
+def _mark_run(flow_run_id: UUID, state_id: UUID, *, itself: bool) -> None:
+    """Mark the rows that a process left behind.
+
+    Args:
+        flow_run_id: of its flow run.
+        state_id: of the state that it gave to the flow run when it began.
+        itself: also the flow run; not so when it is the one that goes on now.
+
+    Raises:
+        httpx.HTTPError: the server does not answer.
+    """
+    with get_client(sync_client=True) as client:
+        try:
+            run = client.read_flow_run(flow_run_id)
+        except ObjectNotFound:
+            return  # it was on another server, or was deleted
+        is_as_left = run.state is not None and run.state.id == state_id
+        if itself and not is_as_left and run.state is not None and run.state.is_running():
+            return  # a later attempt is at work, and has marked what there was to mark
+        crashed: State[None] = Crashed(message="The process of the run was ended.")
+        # A page again and again: those marked are no longer in it.
+        while tasks := _unfinished(client, flow_run_id):
+            for one in tasks:
+                client.set_task_run_state(one.id, crashed, force=True)
+        # One that waits for another attempt, or is being cancelled, is left to whoever does that.
+        if itself and is_as_left:
+            client.set_flow_run_state(flow_run_id, crashed, force=True)
+
+
+def _in_background(work: Callable[[], None], wait_s: float) -> None:
+    def attempt() -> None:
+        with suppress(httpx.HTTPError, PrefectHTTPStatusError):  # no server to tell
+            work()
+
+    # Which server it is lies in a context variable.
+    thread = threading.Thread(target=copy_context().run, args=(attempt,), daemon=True)
+    thread.start()
+    thread.join(wait_s)

@@ -1,0 +1,25 @@
+"""Stage 6: the text improved by named rules."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from prefect.logging import get_run_logger
+
+from longscribe.text.glossary import Spelling
+from longscribe.text.rules import improve
+from longscribe.audio.voice_activity import Spans
+from longscribe.transcript import Transcript
+from longscribe.tasks.stage import stage
+
+
+@stage("postprocess")
+def postprocess(transcript: Transcript, sound: Spans, glossary: Sequence[Spelling]) -> Transcript:
+    """Improve the segments; `sound` is in original seconds."""
+    logger = get_run_logger()
+    improved = improve(transcript, sound, glossary)
+    counts = Counter(change.rule for change in improved.changes)
+    shown = ", ".join(f"{rule} {count}" for rule, count in sorted(counts.items()))
+    logger.info(
+        "Improved %d segments%s", improved.improved_segments, f" ({shown})" if shown else ""
+    )
+    return improved

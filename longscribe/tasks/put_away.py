@@ -1,0 +1,33 @@
+"""The inbox, step 4: recordings that are done or given up leave it."""
+
+from prefect.logging import get_run_logger
+from prefect.utilities.urls import url_for
+
+from longscribe.inbox.folder import Afterwards, Dropped, Fate, Inbox
+from longscribe.inbox.ledger import Ledger
+from longscribe.tasks.stage import stage
+
+
+@stage("put_away")
+def put_away(
+    inbox: Inbox, ledger: Ledger, fates: list[tuple[Dropped, Fate]], afterwards: Afterwards
+) -> None:
+    """Move or mark recordings whose runs have ended; a failed one has its reason beside it."""
+    logger = get_run_logger()
+    for recording, fate in fates:
+        run = url_for("flow-run", obj_id=fate.run_id) or fate.run_id
+        if fate.kind == "done":
+            missing = f"With gaps: {fate.reason}\n" if fate.reason else ""
+            note = f"Transcribed by {run}\n{missing}"
+            inbox.put_away(recording, afterwards, note, failed=False)
+            logger.info("%s is done", recording.name)
+            continue
+        note = (
+            f"{fate.reason}\n\nGiven up after attempt {fate.attempt}: {run}\n"
+            + "To have it tried again, "
+            + ("remove this file.\n" if afterwards == "mark" else "move it back into the inbox.\n")
+        )
+        inbox.put_away(recording, afterwards, note, failed=True)
+        # Only now: a recording still in the inbox would count as put back.
+        ledger.give_up(recording.digest, fate.attempt)
+        logger.warning("%s was given up: %s", recording.name, fate.reason)

@@ -1,0 +1,84 @@
+"""What earlier runs left of a recording, and what this one leaves."""
+
+import time
+from collections.abc import Sequence
+
+from prefect.logging import get_run_logger
+
+from longscribe.audio.recording import Recording
+from longscribe.cache.folder import clean_cache
+from longscribe.decoding.chunk_key import chunk_key, decoding_digest, expected_precision
+from longscribe.audio.chunks import Chunk
+from longscribe.runtime.machine import this_machine
+from longscribe.options import RunOptions, parse_bytes
+from longscribe.cache.cut_plan import Plan, keep_plan, plan_path, read_plan
+from longscribe.models.weights import ModelSpec
+from longscribe.tasks.kept_results import is_kept, result_path
+from longscribe.tasks.current_run import own_run
+from longscribe.tasks.split import SplitAudio
+
+
+class EarlierWork:
+    """The chunks of a recording under their keys, and which of them are there already.
+
+    Attributes:
+        plan: how the recording was cut when it was last transcribed with these options; None when
+            nothing of that is left.
+        not_before_s: results kept before do not count, in seconds since 1970.
+        precision: that this run will compute in.
+
+    Args:
+        source: the recording.
+        spec: of the model.
+        options: of this run.
+    """
+
+    def __init__(self, source: Recording, spec: ModelSpec, options: RunOptions) -> None:
+        self.precision = expected_precision(options, this_machine().gpus)
+        self._options = options
+        self._decoding = decoding_digest(spec, options.for_chunks, self.precision)
+        self._plan_path = plan_path(
+            source.path, options.speed, options.chunk_minutes, self._decoding
+        )
+        # A fresh run that is started again, by a retry or another worker, goes on with its own.
+        self.not_before_s = _created_s() if options.fresh else 0.0
+        plan = read_plan(self._plan_path)
+        found = plan is not None and any(self._is_kept(key) for key in plan.chunk_keys)
+        self.plan = plan if found else None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all chunks seem to be there: told before the samples are, and so not for sure."""
+        return self.plan is not None and all(self._is_kept(key) for key in self.plan.chunk_keys)
+
+    def _is_kept(self, key: str) -> bool:
+        return is_kept(key, self.not_before_s)
+
+    def keys(self, pieces: SplitAudio) -> dict[int, str]:
+        """Chunk index -> its key. The cuts are kept for the next run, and old results cleaned."""
+        keys = {chunk.index: chunk_key(chunk, self._decoding) for chunk in pieces.chunks}
+        samples = pieces.chunks[-1].stop_sample
+        plan = Plan(samples=samples, cuts=tuple(pieces.cuts), chunk_keys=tuple(keys.values()))
+        keep_plan(self._plan_path, plan)
+        self._clean(pieces.chunks, keys)
+        return keys
+
+    def _clean(self, chunks: Sequence[Chunk], keys: dict[int, str]) -> None:
+        # Whatever the clock says, which may have jumped: not what this run is about to use.
+        spare = [self._plan_path, *(result_path(keys[chunk.index]) for chunk in chunks)]
+        removed = clean_cache(
+            self._options.keep_days, parse_bytes(self._options.keep_size), spare=spare
+        )
+        if removed:
+            get_run_logger().info(
+                "Cleaned %d old result(s) of chunks, %.1f MB",
+                len(removed),
+                sum(entry.size_bytes for entry in removed) / 1e6,
+            )
+
+
+def _created_s() -> float:
+    """When the flow run came to be, in seconds since 1970; its starts may be several."""
+    run = own_run()
+    created = run and run.created
+    return created.timestamp() if created else time.time()

@@ -1,0 +1,56 @@
+"""Stage 3: chunks cut at silences."""
+
+from typing import NamedTuple
+
+from prefect.logging import get_run_logger
+
+from longscribe.audio.recording import AcceleratedAudio
+from longscribe.audio.chunks import Chunk, make_chunks, plan_cuts
+from longscribe.cache.cut_plan import Plan
+from longscribe.audio.voice_activity import Spans, levels_db, sound_spans
+from longscribe.tasks.stage import stage
+
+
+class SplitAudio(NamedTuple):
+    """The chunks, the cuts between them, and the sound in accelerated seconds, shape (n, 2)."""
+
+    chunks: list[Chunk]
+    cuts: list[tuple[int, bool]]
+    sound: Spans
+
+
+@stage("split")
+def split(
+    audio: AcceleratedAudio, chunk_minutes: float, workers: int, earlier: Plan | None = None
+) -> SplitAudio:
+    """Find the silences of a recording and cut it into chunks of at most about `chunk_minutes`.
+
+    Towards the end they are shorter where workers would otherwise sit idle.
+
+    Args:
+        audio: the recording's samples.
+        chunk_minutes: of accelerated audio.
+        workers: that will share the chunks.
+        earlier: how an earlier run cut it: taken over, as that run's results fit no other cuts.
+    """
+    logger = get_run_logger()
+    chunk_s = chunk_minutes * 60.0
+    levels = levels_db(audio.pcm_path, audio.samples)
+    sound = sound_spans(levels, audio.duration_s)
+    if earlier is not None and earlier.samples == audio.samples:
+        cuts = list(earlier.cuts)
+        logger.info("Cut as in an earlier run")
+    else:
+        cuts = plan_cuts(audio.samples, chunk_s, sound, levels, workers)
+    chunks = make_chunks(audio, cuts, sound)
+    logger.info(
+        "Chunk length %g s, total %.1f s, %d chunk(s)", chunk_s, audio.duration_s, len(chunks)
+    )
+    heard_s = float((sound[:, 1] - sound[:, 0]).sum())
+    logger.info("Sound in %.1f s of it, silence in %.1f s", heard_s, audio.duration_s - heard_s)
+    for chunk in chunks:
+        if not chunk.cut_in_pause:
+            logger.info(
+                "No pause near the end of chunk %s: cut at the quietest moment", chunk.number
+            )
+    return SplitAudio(chunks, cuts, sound)

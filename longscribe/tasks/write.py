@@ -1,0 +1,67 @@
+"""Stage 7: the transcript as files."""
+
+from pathlib import Path
+
+from prefect.logging import get_run_logger
+
+from longscribe.audio.recording import AcceleratedAudio, Recording
+from longscribe.errors import OutputError, ResourceError
+from longscribe.outputs.formats import write_transcript
+from longscribe.options import RunOptions
+from longscribe.outputs.page.sound import Sound, loudness
+from longscribe.storage.uris import is_url
+from longscribe.monitoring.progress import ending_s
+from longscribe.monitoring.run_record import RunRecord
+from longscribe.transcript import Transcript
+from longscribe.tasks.stage import stage
+
+
+@stage("write")
+def write(
+    transcript: Transcript,
+    folder: Path,
+    name: str,
+    options: RunOptions,
+    recording: Recording,
+    audio: AcceleratedAudio,
+    record: RunRecord,
+) -> list[Path]:
+    """Write all formats, or none; the page also needs the recording and its samples, the report
+    what the run did.
+
+    Raises:
+        OutputError, ResourceError: the folder cannot be written.
+    """
+    logger = get_run_logger()
+    sound = None
+    if "html" in options.formats:
+        sound = _page_sound(recording, audio, options)._replace(levels=loudness(audio))
+        if sound.way != "link":
+            logger.info("Encoding the sound of the page")
+    try:
+        files = write_transcript(
+            transcript, folder, name, options.formats, options.for_subtitles, sound, record
+        )
+    except (OutputError, ResourceError) as error:
+        raise type(error)(
+            f"{error} The finished chunks are kept: the next run has only to write."
+        ) from None
+    for file in files:
+        logger.info("Wrote %s", file)
+    return files
+
+
+def expected_ending_s(recording: Recording, audio: AcceleratedAudio, options: RunOptions) -> float:
+    """About how long a run takes after its last chunk: merging, the rules, and writing."""
+    duration_s = audio.original_duration_s
+    if "html" not in options.formats:
+        return ending_s(duration_s)
+    return ending_s(duration_s, _page_sound(recording, audio, options).copying_s(duration_s))
+
+
+def _page_sound(recording: Recording, audio: AcceleratedAudio, options: RunOptions) -> Sound:
+    """The sound of the page, its loudness aside."""
+    # A fetched recording goes with the run's scratch folder: there would be nothing to link to.
+    fetched = is_url(options.recording) and options.page_audio in ("auto", "link")
+    way = "copy" if fetched else options.page_audio
+    return Sound(recording, b"", audio.original_duration_s, way)

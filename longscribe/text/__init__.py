@@ -1,0 +1,1 @@
+"""The chunks' texts as one, and what improves it."""

@@ -1,0 +1,194 @@
+"""Segments as subtitle cues that a viewer can read: short lines, enough time, a gap between.
+
+The rules are those of subtitling style guides (42 characters, two lines, about 20 characters a
+second). Own code because it cuts at the words' times; where words were not timed, at times in
+proportion to the text.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise, zip_longest
+from typing import NamedTuple
+
+from rich.cells import cell_len, chop_cells
+
+from longscribe.options import SubtitleRules
+from longscribe.text.words import SpokenWord, spoken_words
+from longscribe.transcript import Segment, Stretch, Transcript
+
+Line = tuple[SpokenWord, ...]
+
+_SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")
+_CLAUSE_ENDS = (",", ";", ":", "–", "—", "、", "，", "；", "：")
+_CLOSING = "\"'”’)]»」』）"
+_PAUSE_S = 0.25
+
+# What a cut costs, in cues: one more cue costs 1, so a sentence's end is worth a short cue.
+_CUT_AT_SENTENCE, _CUT_AT_CLAUSE, _CUT_AT_PAUSE, _CUT_ELSEWHERE = 0.0, 0.25, 0.3, 0.6
+_SHORT_CUE = 0.8  # for a cue of nothing; less in proportion up to a full line
+
+
+class Cue(NamedTuple):
+    """What is shown at once. A gap's cue is one line that says why there is no text."""
+
+    start_s: float
+    end_s: float
+    lines: tuple[Line, ...]
+
+    @property
+    def text(self) -> str:
+        """The lines as they are shown, divided by line feeds."""
+        return "\n".join(line_text(line) for line in self.lines)
+
+
+def line_text(line: Line) -> str:
+    """The words of a line, without the space before the first."""
+    return "".join(word.text for word in line).strip()
+
+
+def cues(transcript: Transcript, rules: SubtitleRules) -> list[Cue]:
+    """The transcript's cues in order, lost audio among them; no two overlap if no segments do.
+
+    Lines never exceed the rules. A cue is shown longer than it is spoken where reading it takes
+    longer and nothing else is said; where there is no time for that, what was said goes first.
+    """
+    made = [cue for segment in transcript.segments for cue in _cut(segment, rules)]
+    made += [_gap_cue(gap) for gap in transcript.lost]
+    made.sort(key=lambda cue: (cue.start_s, cue.end_s))
+    if rules.max_line_chars:
+        made = list(_with_reading_time(made, rules, transcript.duration_s))
+    return made
+
+
+def gap_text(gap: Stretch) -> str:
+    """How lost audio is marked for people."""
+    return f"[gap: {gap.reason}]"
+
+
+def _gap_cue(gap: Stretch) -> Cue:
+    return Cue(gap.start, gap.end, ((SpokenWord(gap_text(gap), gap.start, gap.end, None),),))
+
+
+def _cut(segment: Segment, rules: SubtitleRules) -> Iterator[Cue]:
+    """The cues of one segment: as few as the rules allow, cut where the sentence does."""
+    words = spoken_words(segment)
+    limit = rules.max_line_chars
+    if not words:
+        return
+    if not limit:
+        yield Cue(segment.start, segment.end, (words,))
+        return
+    words = tuple(part for word in words for part in _fitting(word, limit))
+    widths = [cell_len(word.text) for word in words]
+    if _line_count(words, widths, limit) <= rules.max_lines:  # most segments
+        yield Cue(segment.start, segment.end, tuple(_lines(words, widths, limit)))
+        return
+    best: list[tuple[float, int]] = [
+        (0.0, 0)
+    ]  # for the first n words: cost, where the last cue starts
+    for stop in range(1, len(words) + 1):
+        choices = []
+        for start in range(stop - 1, -1, -1):
+            if _line_count(words[start:stop], widths[start:stop], limit) > rules.max_lines:
+                break
+            width = min(limit, sum(widths[start:stop]))
+            short = _SHORT_CUE * (1.0 - width / limit) if start or stop < len(words) else 0.0
+            choices.append((best[start][0] + 1.0 + short + _cut_cost(words, stop), start))
+        best.append(min(choices))
+    bounds = [len(words)]
+    while bounds[-1]:
+        bounds.append(best[bounds[-1]][1])
+    for start, stop in pairwise(reversed(bounds)):
+        part = words[start:stop]
+        lines = _lines(part, widths[start:stop], limit)
+        yield Cue(
+            part[0].start_s if start else segment.start,
+            part[-1].end_s if stop < len(words) else segment.end,
+            tuple(lines),
+        )
+
+
+def _cut_cost(words: Line, stop: int) -> float:
+    if stop == len(words):
+        return 0.0
+    ending = words[stop - 1].text.rstrip(_CLOSING)
+    if ending.endswith(_SENTENCE_ENDS):
+        return _CUT_AT_SENTENCE
+    if ending.endswith(_CLAUSE_ENDS):
+        return _CUT_AT_CLAUSE
+    if words[stop].start_s - words[stop - 1].end_s >= _PAUSE_S:
+        return _CUT_AT_PAUSE
+    return _CUT_ELSEWHERE
+
+
+def _fitting(word: SpokenWord, limit: int) -> Iterator[SpokenWord]:
+    """The word, in pieces where it is longer than a whole line (an address, a long number)."""
+    if cell_len(word.text.strip()) <= limit:
+        yield word
+        return
+    pieces = chop_cells(word.text.strip(), limit)
+    start_s = word.start_s
+    step_s = (word.end_s - word.start_s) / len(pieces)
+    for number, piece in enumerate(pieces):
+        text = (" " if number == 0 and word.text[:1].isspace() else "") + piece
+        yield word._replace(text=text, start_s=start_s, end_s=start_s + step_s)
+        start_s += step_s
+
+
+def _line_count(words: Line, widths: Sequence[int], limit: int) -> int:
+    count, used = 0, limit + 1
+    for word, width in zip(words, widths, strict=True):
+        if used + width > limit:
+            count += 1
+            used = width - (len(word.text) - len(word.text.lstrip()))
+        else:
+            used += width
+    return count
+
+
+def _lines(words: Line, widths: Sequence[int], limit: int) -> list[Line]:
+    """The words on as few lines as hold them, about equally long, broken where the clause is."""
+    count = _line_count(words, widths, limit)
+    if count == 1:
+        return [words]
+    total = sum(widths)
+    cut_costs = [0.0, *(0.3 * _cut_cost(words, stop) for stop in range(1, len(words) + 1))]
+    # best[n][k]: the first n words on k lines.
+    best: list[dict[int, tuple[float, int]]] = [{0: (0.0, 0)}]
+    for stop in range(1, len(words) + 1):
+        row: dict[int, tuple[float, int]] = {}
+        for start in range(stop - 1, -1, -1):
+            width = (
+                sum(widths[start:stop]) - len(words[start].text) + len(words[start].text.lstrip())
+            )
+            if width > limit:
+                break
+            uneven = (width / limit - total / count / limit) ** 2
+            cost = uneven + cut_costs[stop]
+            for k, (before, _) in best[start].items():
+                if k < count and (k + 1 not in row or before + cost < row[k + 1][0]):
+                    row[k + 1] = (before + cost, start)
+        best.append(row)
+    lines: list[Line] = []
+    stop, k = len(words), count
+    while stop:
+        start = best[stop][k][1]
+        lines.append(words[start:stop])
+        stop, k = start, k - 1
+    return lines[::-1]
+
+
+def _with_reading_time(made: Sequence[Cue], rules: SubtitleRules, end_s: float) -> Iterator[Cue]:
+    for cue, after in zip_longest(made, made[1:]):
+        wanted_s = cue.end_s
+        if rules.max_chars_per_s:
+            chars = sum(cell_len(line_text(line)) for line in cue.lines)
+            wanted_s = max(wanted_s, cue.start_s + chars / rules.max_chars_per_s)
+        if after is None:
+            yield cue._replace(end_s=min(wanted_s, max(end_s, cue.end_s)))
+            continue
+        # A cue of a fraction of a second keeps half of it, gap or not.
+        room_s = max(0.0, after.start_s - cue.start_s)
+        yield cue._replace(
+            end_s=cue.start_s
+            + min(wanted_s - cue.start_s, max(room_s - rules.min_gap_s, room_s / 2))
+        )

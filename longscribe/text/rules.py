@@ -1,0 +1,240 @@
+"""The rules that improve a merged transcript, each with a name and each change on record.
+
+Every rule takes and returns the list of segments; a rule that finds nothing returns it unchanged.
+Order matters: what should not be there goes first, then joins, then the letters.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from longscribe.audio.voice_activity import Spans, overlap_s
+from longscribe.text.glossary import Spelling
+from longscribe.transcript import Change, Segment, Transcript
+
+# Four times the same words in a row within a segment, or three segments alike, is a loop of the
+# decoder, not speech: people repeat twice, rarely three times.
+_LOOP_REPEATS = 4
+_LOOP_WORDS = 12
+_LOOP_SEGMENTS = 3
+
+# Text is dropped only this far from any sound: the model's times are a few tenths off.
+_FROM_SOUND_S = 0.5
+_SEAM_REACH_S = 2.0  # how far from a seam a cut sentence's two halves may end and start
+
+_SENTENCE_END = ".?!…。？！"
+_NO_SPACE_BEFORE = re.compile(r"\s+([,.;:?!…%)\]])")
+_SPACES = re.compile(r"\s+")
+
+
+class Context(NamedTuple):
+    """What rules may look at besides the segments; all times in original seconds."""
+
+    sound: Spans
+    seams_s: tuple[float, ...]
+    language: str
+    glossary: tuple[Spelling, ...]
+
+
+class Result(NamedTuple):
+    """A rule's segments and what it changed."""
+
+    segments: list[Segment]
+    changes: list[Change]
+
+
+Rule = Callable[[list[Segment], Context], Result]
+
+
+def loops_collapsed(segments: list[Segment], context: Context) -> Result:
+    """Words repeated four times or more in a segment are kept once, and one of segments alike."""
+    once = _each_text(segments, "loops_collapsed", _without_loops)
+    kept: list[Segment] = []
+    changes = once.changes
+    run: list[Segment] = []
+    for segment in [*once.segments, None]:
+        if run and segment is not None and _spoken(segment.text) == _spoken(run[0].text):
+            run.append(segment)
+            continue
+        keep = 1 if len(run) >= _LOOP_SEGMENTS else len(run)
+        kept += run[:keep]
+        changes += [_change("loops_collapsed", dropped, "") for dropped in run[keep:]]
+        run = [segment] if segment is not None else []
+    return Result(kept, changes)
+
+
+def silence_hallucinations_dropped(segments: list[Segment], context: Context) -> Result:
+    """Text with silence all around it was invented: there was nothing to hear it in."""
+    kept: list[Segment] = []
+    changes: list[Change] = []
+    for segment in segments:
+        from_s, to_s = segment.start - _FROM_SOUND_S, segment.end + _FROM_SOUND_S
+        if overlap_s(context.sound, from_s, to_s) == 0.0:
+            changes.append(_change("silence_hallucinations_dropped", segment, ""))
+        else:
+            kept.append(segment)
+    return Result(kept, changes)
+
+
+def seam_sentences_rejoined(segments: list[Segment], context: Context) -> Result:
+    """A sentence that a cut between chunks divided becomes one segment again."""
+    result: list[Segment] = []
+    changes: list[Change] = []
+    for segment in segments:
+        last = result[-1] if result else None
+        if last is not None and _divided(last, segment, context.seams_s):
+            joined = f"{last.text.rstrip()} {segment.text.lstrip()}"
+            words = last.words + segment.words if last.words and segment.words else None
+            result[-1] = replace(
+                last,
+                end=segment.end,
+                text=joined,
+                tokens=last.tokens + segment.tokens,
+                words=words,
+            )
+            before = f"{last.text} |{segment.text}"
+            changes.append(
+                Change(
+                    rule="seam_sentences_rejoined",
+                    segment=last.id,
+                    start=last.start,
+                    before=before,
+                    after=joined,
+                )
+            )
+        else:
+            result.append(segment)
+    return Result(result, changes)
+
+
+def spacing_tidied(segments: list[Segment], context: Context) -> Result:
+    """One space between words, none before a punctuation mark; one in front, as upstream has it."""
+
+    def tidy(text: str) -> str:
+        inner = _SPACES.sub(" ", text.strip())
+        if context.language != "fr":  # French sets a space before ; : ? !
+            inner = _NO_SPACE_BEFORE.sub(r"\1", inner)
+        return (" " if text[:1].isspace() else "") + inner
+
+    return _each_text(segments, "spacing_tidied", tidy)
+
+
+def sentences_capitalized(segments: list[Segment], context: Context) -> Result:
+    """A segment after the end of a sentence starts with a capital; so does the English I."""
+    result: list[Segment] = []
+    changes: list[Change] = []
+    after_sentence = True
+    for segment in segments:
+        text = segment.text
+        if after_sentence:
+            text = re.sub(r"^(\W*)(\w)", lambda m: m.group(1) + m.group(2).upper(), text, count=1)
+        if context.language == "en":
+            text = re.sub(r"\bi(?=\b(?:'|\s|$))", "I", text)
+        result.append(_retold(segment, text, "sentences_capitalized", changes))
+        after_sentence = text.rstrip(" \"'”’)").endswith(tuple(_SENTENCE_END))
+    return Result(result, changes)
+
+
+def glossary_applied(segments: list[Segment], context: Context) -> Result:
+    """The user's own spellings."""
+    patterns = [(spelling.pattern, spelling.wanted) for spelling in context.glossary]
+
+    def respell(text: str) -> str:
+        for pattern, wanted in patterns:
+            text = pattern.sub(wanted.replace("\\", r"\\"), text)
+        return text
+
+    return _each_text(segments, "glossary_applied", respell)
+
+
+RULES: tuple[Rule, ...] = (
+    silence_hallucinations_dropped,
+    loops_collapsed,
+    seam_sentences_rejoined,
+    spacing_tidied,
+    sentences_capitalized,
+    glossary_applied,
+)
+
+
+def improve(transcript: Transcript, sound: Spans, glossary: Sequence[Spelling] = ()) -> Transcript:
+    """Apply all rules in order.
+
+    Args:
+        transcript: merged, on the original timeline.
+        sound: stretches of sound in original seconds, shape (n, 2).
+        glossary: the user's own spellings.
+
+    Returns:
+        the transcript with its segments renumbered; `changes` name segments as numbered before.
+    """
+    context = Context(sound, transcript.seams_s, transcript.language, tuple(glossary))
+    segments = list(transcript.segments)
+    changes = list(transcript.changes)
+    for rule in RULES:
+        segments, made = rule(segments, context)
+        changes += made
+    numbered = tuple(replace(segment, id=number) for number, segment in enumerate(segments))
+    return transcript.model_copy(update={"segments": numbered, "changes": tuple(changes)})
+
+
+def _each_text(segments: list[Segment], rule: str, retell: Callable[[str], str]) -> Result:
+    changes: list[Change] = []
+    return Result([_retold(s, retell(s.text), rule, changes) for s in segments], changes)
+
+
+def _retold(segment: Segment, text: str, rule: str, changes: list[Change]) -> Segment:
+    if text == segment.text:
+        return segment
+    changes.append(_change(rule, segment, text))
+    return replace(segment, text=text)
+
+
+def _change(rule: str, segment: Segment, after: str) -> Change:
+    return Change(
+        rule=rule, segment=segment.id, start=segment.start, before=segment.text, after=after
+    )
+
+
+def _without_loops(text: str) -> str:
+    words = text.split()
+    kept: list[str] = []
+    position = 0
+    while position < len(words):
+        width, repeats = _loop_at(words, position)
+        kept += words[position : position + width]
+        position += width * repeats
+    if len(kept) == len(words):
+        return text
+    return (" " if text[:1].isspace() else "") + " ".join(kept)
+
+
+def _loop_at(words: list[str], position: int) -> tuple[int, int]:
+    """(width, repeats) of the widest loop of words that starts here; (1, 1) if none does."""
+    spoken = [_spoken(word) for word in words]
+    for width in range(1, min(_LOOP_WORDS, (len(words) - position) // _LOOP_REPEATS) + 1):
+        phrase = spoken[position : position + width]
+        repeats = 1
+        while spoken[position + repeats * width : position + (repeats + 1) * width] == phrase:
+            repeats += 1
+        # Numbers are read out digit by digit and may well repeat.
+        if repeats >= _LOOP_REPEATS and not all(word.isdigit() for word in phrase):
+            return width, repeats
+    return 1, 1
+
+
+def _spoken(text: str) -> str:
+    """The letters of a text, so that case and punctuation do not hide a repetition."""
+    return "".join(c for c in text.casefold() if c.isalnum())
+
+
+def _divided(last: Segment, segment: Segment, seams_s: tuple[float, ...]) -> bool:
+    if last.text.rstrip().endswith(tuple(_SENTENCE_END)) or not segment.text.strip()[:1].islower():
+        return False
+    return any(
+        last.end - 0.5 <= seam_s <= segment.start + 0.5
+        and seam_s - last.end <= _SEAM_REACH_S
+        and segment.start - seam_s <= _SEAM_REACH_S
+        for seam_s in seams_s
+    )

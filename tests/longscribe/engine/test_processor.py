@@ -1,0 +1,119 @@
+"""What is chosen by the processor's abilities."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from longscribe.engine import processor
+
+
+def capable_of(monkeypatch: pytest.MonkeyPatch, *names: str, limit: str = "") -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(names, True))
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    processor.instructions.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    yield
+    processor.instructions.cache_clear()
+
+
+def test_weights_use_half_their_range_where_products_could_overflow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two products of a byte and a weight must fit into 16 bits: 2 * 255 * 64 < 2 ** 15."""
+    capable_of(monkeypatch, "avx2")
+    assert 2 * 255 * processor.integer_range() < 2**15
+    capable_of(monkeypatch, "avx2", "avx512_vnni")
+    assert processor.integer_range() == 127
+    capable_of(monkeypatch, "avx2", "avx512_vnni", limit="AVX2")
+    assert 2 * 255 * processor.integer_range() < 2**15
+
+
+def test_instruction_sets_have_names_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = set()
+    for able in (("avx2",), ("avx2", "avx_vnni"), ("avx2", "avx512_f"), ("avx2", "amx_int8"), ()):
+        for limit in ("", "AVX2"):
+            capable_of(monkeypatch, *able, limit=limit)
+            names.add(processor.instructions())
+    assert len(names) == 10
+
+
+def test_what_vectors_can_multiply(monkeypatch: pytest.MonkeyPatch) -> None:
+    capable_of(monkeypatch, "avx2", "avx_vnni")
+    assert not processor.has_byte_products()
+    capable_of(monkeypatch, "avx2", "avx512_f", "avx512_vnni")
+    assert processor.has_byte_products()
+    monkeypatch.setattr(processor, "has_matrix_unit", lambda: False)
+    assert not processor.has_bfloat16_products()
+    capable_of(monkeypatch, "avx512_bf16")
+    assert processor.has_bfloat16_products()
+    monkeypatch.setattr(processor, "has_matrix_unit", lambda: True)
+    capable_of(monkeypatch)
+    assert processor.has_bfloat16_products()
+
+
+KERNELS = [
+    path.name
+    for path in sorted(Path(processor.__file__).parents[1].rglob("*.py"))
+    if "from numba import" in path.read_text()
+]
+
+
+def test_kernels_are_kept_by_their_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A change of any of them is another folder; numba would go on with what it had compiled."""
+    read_bytes = Path.read_bytes
+    monkeypatch.delitem(sys.modules, "numba")
+    monkeypatch.setattr(processor, "has_matrix_unit", lambda: False)
+    folders = []
+    for changed in ("none of them", *KERNELS):
+        monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+        monkeypatch.setattr(
+            Path,
+            "read_bytes",
+            lambda path, changed=changed: read_bytes(path) + b"#" * (path.name == changed),
+        )
+        processor.set_up_numba(tmp_path)
+        folders.append(Path(os.environ["NUMBA_CACHE_DIR"]))
+    assert len(KERNELS) >= 3
+    assert len(set(folders)) == len(folders)
+    assert {folder.parent for folder in folders} == {tmp_path}
+
+
+ASK = """
+import sys
+from pathlib import Path
+from longscribe.engine import processor
+processor.has_matrix_unit = lambda: True
+processor.set_up_numba(Path(sys.argv[1]))
+from numba.core import config
+print(config.CACHE_DIR.startswith(sys.argv[1]), "-prefer-256-bit" in config.CPU_FEATURES)
+"""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, "True True"),
+        ({"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "+sse2"}, "True False"),
+        ({"NUMBA_CACHE_DIR": "/elsewhere"}, "False True"),
+    ],
+)
+def test_numba_is_told_before_it_is_imported_and_what_the_user_chose_stays(
+    tmp_path: Path, chosen: dict[str, str], expected: str
+) -> None:
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("NUMBA_")}
+    ran = subprocess.run(
+        [sys.executable, "-c", ASK, str(tmp_path)],
+        env={**environment, **chosen},
+        cwd=Path(processor.__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout.strip() == expected, ran.stderr

@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import pytest
+
+from longscribe.errors import OptionError
+from longscribe.text.glossary import Spelling, read_glossary
+
+
+def applied(entry: str, text: str) -> str:
+    (spelling,) = read_glossary([entry])
+    return spelling.pattern.sub(spelling.wanted, text)
+
+
+def test_a_spelling_matches_any_case_spacing_and_hyphens() -> None:
+    assert applied("Longscribe", "the long scribe and LONG-SCRIBE") == (
+        "the Longscribe and Longscribe"
+    )
+    assert applied("Longscribe", "longscribes long scribers") == "longscribes long scribers"
+
+
+def test_heard_and_wanted() -> None:
+    assert applied("pre fact => Prefect", "we use pre fact and prefact") == (
+        "we use Prefect and Prefect"
+    )
+
+
+def test_accents_and_punctuation() -> None:
+    assert applied("São Paulo", "em são paulo.") == "em São Paulo."
+    assert applied("C++", "we write c++ here") == "we write C++ here"
+
+
+def test_files_with_comments(tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text("\ufeff# people\nAna\n\nbe a triz => Beatriz\n", encoding="utf-8")
+    assert read_glossary([str(path), "Omar"]) == (
+        Spelling(heard="Ana", wanted="Ana"),
+        Spelling(heard="be a triz", wanted="Beatriz"),
+        Spelling(heard="Omar", wanted="Omar"),
+    )
+
+
+def test_bad_entries(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="cannot read"):
+        read_glossary([str(tmp_path / "missing.txt")])
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(OptionError, match="UTF-8"):
+        read_glossary([str(tmp_path / "bytes.txt")])
+    for entry in ("=> x", "x =>", "- =>"):
+        with pytest.raises(OptionError, match="heard => wanted"):
+            read_glossary([entry])
