@@ -15,8 +15,8 @@ from prefect.settings import PREFECT_API_URL
 
 from longscribe.deployments import orphaned_runs
 from longscribe.deployments.automations import apply_automations
-from longscribe.flows.work_pool import prepare_work_pool
 from longscribe.errors import ServerError
+from longscribe.flows.work_pool import prepare_work_pool
 
 _FOLDER = Path(__file__).parent  # of prefect.yaml
 _ANSWERS_WITHIN_S = 300.0  # the first start makes the database

@@ -71,7 +71,9 @@ class Service:
         Raises:
             click.ClickException: it failed; it said why.
         """
-        done = subprocess.run([sys.executable, "-P", "-m", *module], env=self._environment, check=False)
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", *module], env=self._environment, check=False
+        )
         if done.returncode:
             raise click.ClickException(f"{module[0]} failed; its message is above.")
 

@@ -28,8 +28,8 @@ from prefect.settings import PREFECT_HOME
 from prefect.states import AwaitingRetry, Cancelled, Crashed
 
 from longscribe.deployments.register import wait_for_server
-from longscribe.flows.work_pool import WORK_POOL
 from longscribe.errors import ServerError
+from longscribe.flows.work_pool import WORK_POOL
 
 _MOST_STARTS = 10  # a run that takes its worker down each time must not do so for ever
 _LEFT_BEHIND = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]

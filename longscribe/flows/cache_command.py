@@ -4,9 +4,9 @@ from collections import Counter
 
 import click
 
-from longscribe.flows.output import say
 from longscribe.cache.folder import CACHE_VARIABLE, cache_entries, cache_folder, clean_cache
 from longscribe.errors import OptionError
+from longscribe.flows.output import say
 from longscribe.options import RunOptions, parse_bytes
 
 _DEFAULTS = RunOptions.model_fields

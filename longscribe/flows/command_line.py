@@ -17,16 +17,16 @@ from typing import Any, NoReturn
 
 import click
 
+from longscribe.errors import InputError, LongscribeError, OptionError
 from longscribe.flows.cache_command import cache_command
 from longscribe.flows.embedded_server import EmbeddedServer, surely_needed
 from longscribe.flows.output import say
-from longscribe.errors import InputError, LongscribeError, OptionError
+from longscribe.models.weights import check_model
+from longscribe.options import DEFAULT_FORMATS, FORMATS, RunOptions, check_options
 from longscribe.outputs.formats import output_name
 from longscribe.runtime.importing import without_collections
-from longscribe.options import DEFAULT_FORMATS, FORMATS, RunOptions, check_options
-from longscribe.storage.uris import name_of
 from longscribe.runtime.scratch import keeping_names
-from longscribe.models.weights import check_model
+from longscribe.storage.uris import name_of
 
 OK, FAILED, BAD_INPUT, PARTIAL, STOPPED, TERMINATED = 0, 1, 2, 3, 130, 143
 

@@ -10,9 +10,9 @@ from prefect.client.orchestration import get_client
 from prefect.context import refresh_global_settings_context
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
+from longscribe.errors import ServerError
 from longscribe.flows.embedded_server import EmbeddedServer
 from longscribe.flows.output import say
-from longscribe.errors import ServerError
 
 _START_WITHIN_S = 120.0  # the first start also makes the database
 _ASK_EVERY_S = 0.02

@@ -13,18 +13,10 @@ from prefect.states import Completed
 from prefect.utilities.urls import url_for
 from pydantic import BaseModel, ConfigDict, Field
 
-from longscribe.audio.recording import probe
 from longscribe.audio.chunks import most_chunks
-from longscribe.storage.uploads import check_destination, writing_folder
+from longscribe.audio.recording import probe
 from longscribe.errors import TranscriptionError
-from longscribe.outputs.formats import output_name, printable_lines
-from longscribe.text.glossary import read_glossary
-from longscribe.runtime.machine import (
-    Sizing,
-    memory_demand,
-    size_run,
-    this_machine,
-)
+from longscribe.models.weights import ModelSpec, check_language
 from longscribe.options import (
     DEFAULT_FORMATS,
     Auto,
@@ -37,18 +29,24 @@ from longscribe.options import (
     Task,
     check_options,
 )
-from longscribe.storage.uris import name_of
+from longscribe.outputs.formats import output_name, printable_lines
+from longscribe.runtime.machine import (
+    Sizing,
+    memory_demand,
+    size_run,
+    this_machine,
+)
 from longscribe.runtime.scratch import scratch
-from longscribe.transcript import Transcript
-from longscribe.models.weights import ModelSpec, check_language
+from longscribe.storage.uploads import check_destination, writing_folder
+from longscribe.storage.uris import name_of
 from longscribe.tasks.accelerate import accelerate
 from longscribe.tasks.access import access_of_run
 from longscribe.tasks.artifacts import RunArtifacts
-from longscribe.tasks.orphaned_runs import mark_dead_runs, name_of_attempt, settle_rows
 from longscribe.tasks.deliver import deliver
 from longscribe.tasks.fetch import fetch
 from longscribe.tasks.load_model import load_model
 from longscribe.tasks.merge import merge
+from longscribe.tasks.orphaned_runs import mark_dead_runs, name_of_attempt, settle_rows
 from longscribe.tasks.pool import Workers
 from longscribe.tasks.postprocess import postprocess
 from longscribe.tasks.publish import publish
@@ -59,6 +57,8 @@ from longscribe.tasks.stage import refusing
 from longscribe.tasks.stopping import leaving_quickly
 from longscribe.tasks.transcribe_chunk import transcribe_chunks
 from longscribe.tasks.write import expected_ending_s, write
+from longscribe.text.glossary import read_glossary
+from longscribe.transcript import Transcript
 
 _LONG_S = 3600.0
 

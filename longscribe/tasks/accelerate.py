@@ -6,8 +6,8 @@ from prefect.logging import get_run_logger
 
 from longscribe.audio.recording import AcceleratedAudio, Recording
 from longscribe.audio.recording import accelerate as accelerate_audio
-from longscribe.transcript import format_time
 from longscribe.tasks.stage import stage
+from longscribe.transcript import format_time
 
 _CLIPPED_WORTH_SAYING = 0.001  # of all samples
 

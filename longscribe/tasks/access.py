@@ -1,7 +1,7 @@
 """What this run may read and write: as its process was told, and never everything over the API."""
 
-from longscribe.storage.access import ROOTS_VARIABLE, Access
 from longscribe.errors import OptionError
+from longscribe.storage.access import ROOTS_VARIABLE, Access
 from longscribe.tasks.current_run import is_deployment_s
 
 

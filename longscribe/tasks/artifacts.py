@@ -22,11 +22,11 @@ from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from longscribe.outputs.documents import escaped, markdown
 from longscribe.monitoring.events import RunBegan, RunOver, RunStatus, tell
 from longscribe.monitoring.run_record import ChunkRow
-from longscribe.transcript import Transcript, format_time
+from longscribe.outputs.documents import escaped, markdown
 from longscribe.tasks.stopping import server_answers
+from longscribe.transcript import Transcript, format_time
 
 _SEND_EVERY_S: Final = 2.0
 _LAST_WITHIN_S: Final = 15.0  # for what is still to be sent when the run is over

@@ -6,8 +6,8 @@ from pathlib import Path
 from prefect.logging import get_run_logger
 
 from longscribe.storage.access import Access
-from longscribe.storage.uris import is_url, shown
 from longscribe.storage.downloads import fetch as fetch_recording
+from longscribe.storage.uris import is_url, shown
 from longscribe.tasks.stage import stage
 
 _REPORT_EVERY_S = 5.0

@@ -12,8 +12,8 @@ from longscribe.tasks.fork_server import process_that_started_it
 end_with_parent(process_that_started_it())
 
 from longscribe.cache.folder import cache_folder
-from longscribe.runtime.importing import without_collections
 from longscribe.engine.processor import set_up_numba
+from longscribe.runtime.importing import without_collections
 
 set_up_numba(cache_folder() / "kernels")
 
@@ -25,8 +25,8 @@ with without_collections():
 
     import longscribe.decoding.batched
     import longscribe.decoding.chunk
-    import longscribe.engine.int8_network
     import longscribe.decoding.sequential
+    import longscribe.engine.int8_network
     import longscribe.tasks.transcribe_chunk
     import longscribe.tasks.worker
 

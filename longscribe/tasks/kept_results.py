@@ -10,9 +10,9 @@ from prefect.context import TaskRunContext
 from prefect.filesystems import LocalFileSystem
 from prefect.results import ResultStore
 
-from longscribe.cache.folder import mark_used, results_folder
 from longscribe.audio.chunks import Chunk
 from longscribe.cache.atomic_file import replace_file
+from longscribe.cache.folder import mark_used, results_folder
 from longscribe.transcript import ChunkTranscript
 
 P = ParamSpec("P")

@@ -5,13 +5,13 @@ from pathlib import Path
 from prefect.logging import get_run_logger
 
 from longscribe.audio.recording import AcceleratedAudio
-from longscribe.text.merge import merge as merge_transcripts
-from longscribe.options import RunOptions
 from longscribe.audio.timeline import Timeline
-from longscribe.transcript import ChunkTranscript, Transcript, format_time
+from longscribe.options import RunOptions
 from longscribe.tasks.split import SplitAudio
 from longscribe.tasks.stage import stage
 from longscribe.tasks.transcribe_chunk import Transcribed
+from longscribe.text.merge import merge as merge_transcripts
+from longscribe.transcript import ChunkTranscript, Transcript, format_time
 
 
 @stage("merge")

@@ -16,9 +16,9 @@ from typing import Any, Final
 import psutil
 from prefect.task_runners import ProcessPoolTaskRunner
 
-from longscribe.runtime.machine import Sizing
-from longscribe.options import DecodingOptions
 from longscribe.models.weights import ModelSpec
+from longscribe.options import DecodingOptions
+from longscribe.runtime.machine import Sizing
 from longscribe.tasks.fork_server import fork_server_pid, start_fork_server
 from longscribe.tasks.worker import start_worker
 

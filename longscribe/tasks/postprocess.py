@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from prefect.logging import get_run_logger
 
+from longscribe.audio.voice_activity import Spans
+from longscribe.tasks.stage import stage
 from longscribe.text.glossary import Spelling
 from longscribe.text.rules import improve
-from longscribe.audio.voice_activity import Spans
 from longscribe.transcript import Transcript
-from longscribe.tasks.stage import stage
 
 
 @stage("postprocess")

@@ -11,13 +11,13 @@ from prefect.logging import get_run_logger
 
 from longscribe.audio.chunks import Chunk
 from longscribe.monitoring.events import StageBegan, StageOver, tell
-from longscribe.runtime.machine import this_machine
 from longscribe.monitoring.resources import Sampler
 from longscribe.monitoring.run_record import RunRecord, RunRecorder
-from longscribe.transcript import ChunkTranscript, format_time
+from longscribe.runtime.machine import this_machine
 from longscribe.tasks.artifacts import RunArtifacts
-from longscribe.tasks.pool import Workers
 from longscribe.tasks.heartbeats import workers_at_work
+from longscribe.tasks.pool import Workers
+from longscribe.transcript import ChunkTranscript, format_time
 
 _LOOK_EVERY_S: Final = 1.0
 _STOP_WITHIN_S: Final = 5.0

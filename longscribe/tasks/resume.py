@@ -5,16 +5,16 @@ from collections.abc import Sequence
 
 from prefect.logging import get_run_logger
 
+from longscribe.audio.chunks import Chunk
 from longscribe.audio.recording import Recording
+from longscribe.cache.cut_plan import Plan, keep_plan, plan_path, read_plan
 from longscribe.cache.folder import clean_cache
 from longscribe.decoding.chunk_key import chunk_key, decoding_digest, expected_precision
-from longscribe.audio.chunks import Chunk
-from longscribe.runtime.machine import this_machine
-from longscribe.options import RunOptions, parse_bytes
-from longscribe.cache.cut_plan import Plan, keep_plan, plan_path, read_plan
 from longscribe.models.weights import ModelSpec
-from longscribe.tasks.kept_results import is_kept, result_path
+from longscribe.options import RunOptions, parse_bytes
+from longscribe.runtime.machine import this_machine
 from longscribe.tasks.current_run import own_run
+from longscribe.tasks.kept_results import is_kept, result_path
 from longscribe.tasks.split import SplitAudio
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from longscribe.monitoring.run_record import RunRecord
-from longscribe.transcript import Transcript, format_time
 from longscribe.tasks.artifacts import RunArtifacts
+from longscribe.transcript import Transcript, format_time
 
 
 def show_outcome(

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from prefect.logging import get_run_logger
 
-from longscribe.audio.recording import AcceleratedAudio
 from longscribe.audio.chunks import Chunk, make_chunks, plan_cuts
-from longscribe.cache.cut_plan import Plan
+from longscribe.audio.recording import AcceleratedAudio
 from longscribe.audio.voice_activity import Spans, levels_db, sound_spans
+from longscribe.cache.cut_plan import Plan
 from longscribe.tasks.stage import stage
 
 

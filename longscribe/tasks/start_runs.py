@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from prefect.deployments import run_deployment
 from prefect.logging import get_run_logger
 
-from longscribe.outputs.formats import output_name
 from longscribe.inbox.folder import Dropped, Inbox, output_folder
 from longscribe.inbox.ledger import Ledger
+from longscribe.outputs.formats import output_name
 from longscribe.tasks.look_up_runs import idempotency_key
 from longscribe.tasks.stage import stage
 

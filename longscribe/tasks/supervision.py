@@ -19,17 +19,17 @@ from prefect.logging import get_run_logger
 from prefect.task_runners import ProcessPoolTaskRunner
 
 from longscribe.audio.chunks import Chunk
-from longscribe.monitoring.deadlines import Deadlines
 from longscribe.errors import InputError
-from longscribe.runtime.machine import out_of_memory_kills, this_machine
+from longscribe.monitoring.deadlines import Deadlines
 from longscribe.monitoring.run_record import AtWork
-from longscribe.transcript import ChunkTranscript, format_time
+from longscribe.runtime.machine import out_of_memory_kills, this_machine
+from longscribe.tasks.heartbeats import forget_workers, workers_at_work
+from longscribe.tasks.observations import Sightings
 from longscribe.tasks.orphaned_runs import LostTaskRuns
 from longscribe.tasks.pool import FORK_SERVER_DIED, Workers
-from longscribe.tasks.observations import Sightings
 from longscribe.tasks.stopping import server_answers
-from longscribe.tasks.heartbeats import forget_workers, workers_at_work
 from longscribe.tasks.worker import GPU_LOST
+from longscribe.transcript import ChunkTranscript, format_time
 
 _DEATHS_OF_A_CHUNK: Final = 3  # of its own worker; then it is given up
 _REFUSALS_OF_A_CHUNK: Final = 3  # by pools; then it is given up

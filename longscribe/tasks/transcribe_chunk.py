@@ -18,15 +18,15 @@ from prefect.settings import (
 from prefect.task_runners import ProcessPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
-from longscribe.cache.folder import results_folder
 from longscribe.audio.chunks import Chunk
-from longscribe.monitoring.deadlines import Deadlines
+from longscribe.cache.folder import results_folder
 from longscribe.errors import InputError
-from longscribe.options import DecodingOptions, Precision
-from longscribe.monitoring.run_record import RunRecord
-from longscribe.transcript import ChunkTranscript
 from longscribe.models.weights import ModelSpec
+from longscribe.monitoring.deadlines import Deadlines
+from longscribe.monitoring.run_record import RunRecord
+from longscribe.options import DecodingOptions, Precision
 from longscribe.tasks.artifacts import RunArtifacts
+from longscribe.tasks.heartbeats import at_work
 from longscribe.tasks.kept_results import (
     SERIALIZER,
     keeping,
@@ -38,8 +38,8 @@ from longscribe.tasks.kept_results import (
 from longscribe.tasks.pool import CHUNK_LOGGER, Workers
 from longscribe.tasks.report import Report
 from longscribe.tasks.supervision import Supervisor
-from longscribe.tasks.heartbeats import at_work
 from longscribe.tasks.worker import GPU_LOST, leave_pool
+from longscribe.transcript import ChunkTranscript
 
 _AT_WORK = "at-work"  # in the scratch folder
 

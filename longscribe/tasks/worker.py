@@ -12,8 +12,8 @@ from typing import Final, NoReturn
 from prefect.context import refresh_global_settings_context
 from prefect.events.worker import EventsWorker
 
-from longscribe.options import DecodingOptions
 from longscribe.models.weights import ModelSpec
+from longscribe.options import DecodingOptions
 from longscribe.tasks.fork_server import thread_variables
 
 GPU_LOST: Final = 75  # exit code of a worker whose GPU failed (EX_TEMPFAIL of sysexits.h)

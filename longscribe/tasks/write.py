@@ -6,14 +6,14 @@ from prefect.logging import get_run_logger
 
 from longscribe.audio.recording import AcceleratedAudio, Recording
 from longscribe.errors import OutputError, ResourceError
-from longscribe.outputs.formats import write_transcript
-from longscribe.options import RunOptions
-from longscribe.outputs.page.sound import Sound, loudness
-from longscribe.storage.uris import is_url
 from longscribe.monitoring.progress import ending_s
 from longscribe.monitoring.run_record import RunRecord
-from longscribe.transcript import Transcript
+from longscribe.options import RunOptions
+from longscribe.outputs.formats import write_transcript
+from longscribe.outputs.page.sound import Sound, loudness
+from longscribe.storage.uris import is_url
 from longscribe.tasks.stage import stage
+from longscribe.transcript import Transcript
 
 
 @stage("write")

@@ -113,7 +113,15 @@ def helping_hands(served: Served) -> Iterator[None]:
     """A second worker: forty runs that fail at once are forty starts of Python."""
     with (served.folder / "hands.log").open("wb") as log:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "longscribe.deployments.worker", "--name", "hands", "--limit", "2"],
+            [
+                sys.executable,
+                "-m",
+                "longscribe.deployments.worker",
+                "--name",
+                "hands",
+                "--limit",
+                "2",
+            ],
             cwd=PROJECT,
             env=served.worker_environment(),
             stdout=log,

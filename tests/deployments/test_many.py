@@ -90,7 +90,16 @@ def test_each_is_transcribed_once(service: Served, note: Note) -> None:
     inbox, out = service.folder / "media" / "inbox", service.folder / "transcripts"
     sweep = ("-c", SWEEP, str(inbox), str(out), str(PAUSE_S))
     with (
-        running(service, "worker", "-m", "longscribe.deployments.worker", "--name", "second", "--limit", "2"),
+        running(
+            service,
+            "worker",
+            "-m",
+            "longscribe.deployments.worker",
+            "--name",
+            "second",
+            "--limit",
+            "2",
+        ),
         running(service, "sweeper-1", *sweep),
         running(service, "sweeper-2", *sweep),
     ):

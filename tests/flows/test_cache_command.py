@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from longscribe.flows.command_line import main
 from longscribe.cache.folder import results_folder
+from longscribe.flows.command_line import main
 
 
 @pytest.fixture(autouse=True)

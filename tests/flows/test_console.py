@@ -92,7 +92,9 @@ def test_a_file_gets_plain_lines_and_no_view(capsys: pytest.CaptureFixture[str])
 def test_the_view_has_stages_the_recording_and_each_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("longscribe.flows.live_view.time", SimpleNamespace(monotonic=lambda: 1000.0))
+    monkeypatch.setattr(
+        "longscribe.flows.live_view.time", SimpleNamespace(monotonic=lambda: 1000.0)
+    )
     made = view()
     before = shown(made)
     assert "Town [bold]hall" in before  # markup in a name has no effect

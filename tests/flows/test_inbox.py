@@ -14,8 +14,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import run_deployment
 from prefect.states import Cancelled, Completed, Crashed, Failed, Running, State
 
-from longscribe.flows.inbox import inbox
 from longscribe.errors import OptionError
+from longscribe.flows.inbox import inbox
 from longscribe.tasks import start_runs
 
 

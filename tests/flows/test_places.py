@@ -10,8 +10,8 @@ from typing import Any
 import fsspec
 import pytest
 
-from longscribe.flows.transcribe import transcribe
 from longscribe.errors import OptionError
+from longscribe.flows.transcribe import transcribe
 from tests.flows.conftest import PROJECT
 from tests.longscribe.file_servers import s3_server, sftp_server
 from tests.longscribe.servers import content, serving

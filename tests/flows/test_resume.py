@@ -34,7 +34,14 @@ def own_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def started(folder: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "longscribe.flows.command_line", str(SYNTHETIC), "--model", "demo"]
+    command = [
+        sys.executable,
+        "-m",
+        "longscribe.flows.command_line",
+        str(SYNTHETIC),
+        "--model",
+        "demo",
+    ]
     command += ["--workers", "1", "--chunk-minutes", "0.5", "--batch-size", "1", *options]
     return subprocess.Popen(
         command,

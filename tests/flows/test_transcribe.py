@@ -16,8 +16,8 @@ import pytest
 from prefect.settings import PREFECT_API_URL
 from whisper.normalizers import BasicTextNormalizer
 
-from longscribe.flows.transcribe import RunSummary, transcribe
 from longscribe.errors import RecordingError
+from longscribe.flows.transcribe import RunSummary, transcribe
 from longscribe.options import DEFAULT_FORMATS, RunOptions
 from longscribe.tasks.merge import merge
 

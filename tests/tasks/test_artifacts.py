@@ -13,10 +13,10 @@ from prefect.runtime import flow_run
 
 from longscribe.monitoring.events import RunStatus, WorkerStatus
 from longscribe.monitoring.run_record import ChunkRow, RunRecord
-from longscribe.transcript import Stretch
 from longscribe.tasks import artifacts
 from longscribe.tasks.artifacts import RunArtifacts, slug
 from longscribe.tasks.show_outcome import show_outcome
+from longscribe.transcript import Stretch
 from tests.segments import segment, transcript
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:alert(2)) *b*"

@@ -21,13 +21,13 @@ from prefect.settings import PREFECT_API_URL
 from longscribe.audio.chunks import Chunk
 from longscribe.monitoring.deadlines import Deadlines
 from longscribe.runtime.machine import Sizing
-from longscribe.transcript import ChunkTranscript
 from longscribe.tasks import supervision
+from longscribe.tasks.heartbeats import at_work
 from longscribe.tasks.orphaned_runs import settle_rows
 from longscribe.tasks.pool import CHUNK_LOGGER, Workers
 from longscribe.tasks.supervision import Done, Supervisor
-from longscribe.tasks.heartbeats import at_work
 from longscribe.tasks.worker import GPU_LOST, leave_pool
+from longscribe.transcript import ChunkTranscript
 from tests.eventually import eventually
 from tests.tasks.chunk_rows import states, unfinished, wait_for_own_row
 

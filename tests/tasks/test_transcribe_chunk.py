@@ -10,9 +10,9 @@ from prefect.client.orchestration import get_client
 
 from longscribe.audio.chunks import Chunk
 from longscribe.errors import ModelError
-from longscribe.runtime.machine import Sizing
-from longscribe.options import Decoding, DecodingOptions
 from longscribe.models.weights import ModelSpec, resolve_model
+from longscribe.options import Decoding, DecodingOptions
+from longscribe.runtime.machine import Sizing
 from longscribe.tasks.pool import Workers
 from longscribe.tasks.transcribe_chunk import Transcribed, transcribe_chunk, transcribe_chunks
 from longscribe.tasks.worker import GPU_LOST
