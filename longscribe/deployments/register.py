@@ -1,6 +1,7 @@
 """`python -m longscribe.deployments.register`: tell the server what Longscribe has.
 
-The work pool, the deployments, the automations. As often as you like: what is there already is brought up to date.
+The work pool, the deployments, the automations. As often as you like: what is there already is
+brought up to date.
 """
 
 import subprocess

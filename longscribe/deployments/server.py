@@ -1,6 +1,7 @@
-"""`python -m longscribe.deployments.server`: the Prefect server, UI and services, behind our own `Door`.
+"""`python -m longscribe.deployments.server`: the Prefect server, UI and services.
 
-As `prefect server start` does it in the foreground, which leaves no room for anything in front.
+Behind our own `Door`. As `prefect server start` does it in the foreground, which leaves no room
+for anything in front.
 """
 
 import click

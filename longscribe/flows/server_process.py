@@ -1,4 +1,4 @@
-"""`python -m longscribe.flows.server_process HOST PORT`: the process of a command's embedded Prefect server.
+"""`python -m longscribe.flows.server_process HOST PORT`: a command's embedded Prefect server.
 
 As `prefect server start` does it in the foreground, whose own command line and collections of
 garbage would take half a second more, twice that where the cores are shared.

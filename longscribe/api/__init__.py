@@ -1,0 +1,1 @@
+"""The Python API: recordings to transcripts in this process, without a server."""
