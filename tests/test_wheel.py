@@ -20,11 +20,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder)]
-        + [str(PROJECT)],
-        check=True,
-    )
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", str(PROJECT)]
+    subprocess.run([*command, "--wheel-dir", str(folder)], check=True)
     (built,) = folder.glob("longscribe-*.whl")
     return built
 
@@ -38,11 +35,8 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = Path(sysconfig.get_path("purelib", vars=variables))
     # A folder that a .pth names is searched; its own .pth files, such as this project's, are not.
     (site / "others.pth").write_text(sysconfig.get_path("purelib"))
-    subprocess.run(
-        [sys.executable, "-m", "pip", "--quiet", "--python", str(folder / "bin" / "python")]
-        + ["install", "--no-deps", str(wheel)],
-        check=True,
-    )
+    pip = [sys.executable, "-m", "pip", "--quiet", "--python", str(folder / "bin" / "python")]
+    subprocess.run([*pip, "install", "--no-deps", str(wheel)], check=True)
     return folder / "bin"
 
 
