@@ -239,7 +239,7 @@ class _Chunk:
         if self._silent(hypothesis):
             return False
         return (
-            hypothesis.turned
+            hypothesis.looped
             or self._ratio(hypothesis) > self._options.compression_ratio_threshold
             or hypothesis.avg_logprob < self._options.logprob_threshold
         )
@@ -272,7 +272,7 @@ class _Chunk:
     def _least_bad(self, attempts: Sequence[Hypothesis]) -> Hypothesis:
         def merit(hypothesis: Hypothesis) -> tuple[bool, float]:
             repeats = self._ratio(hypothesis) > self._options.compression_ratio_threshold
-            return not (repeats or hypothesis.turned), hypothesis.avg_logprob
+            return not (repeats or hypothesis.looped), hypothesis.avg_logprob
 
         return max(attempts, key=merit)
 

@@ -19,7 +19,7 @@ from longscribe.audio.chunks import Chunk
 from longscribe.audio.recording import read_samples, to_float
 from longscribe.audio.voice_activity import PAD_S, Spans, overlap_s
 from longscribe.decoding.batched import Batched, transcribe_batched
-from longscribe.decoding.logits_processors import TokenRules
+from longscribe.decoding.logits_processors import LogitsProcessors
 from longscribe.decoding.sequential import load as load_upstream
 from longscribe.decoding.sequential import transcribe_sequentially
 from longscribe.decoding.tokenizer import tokenizer_of
@@ -128,7 +128,7 @@ def _rehearse(network: Network, options: DecodingOptions) -> None:
     session = network.start([0], tokenizer.sot_sequence, 0, rows_per_window=1)
     logits = session.step([tokenizer.eot])
     # Its first use of the tokenizer compiles an expression of 1600 special tokens: 0.35 s.
-    TokenRules.of(tokenizer, options).apply(logits.numpy(), [[]])
+    LogitsProcessors.of(tokenizer, options).apply(logits.numpy(), [[]])
 
 
 def with_own_suppression(spec: ModelSpec, options: DecodingOptions) -> DecodingOptions:

@@ -23,7 +23,7 @@ _Integers = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float32]
 
 
-class TokenRules(NamedTuple):
+class LogitsProcessors(NamedTuple):
     """What a run allows, from its tokenizer and options.
 
     Attributes:
@@ -41,7 +41,7 @@ class TokenRules(NamedTuple):
     max_initial: int = _MAX_INITIAL_TIMESTAMP
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer, options: DecodingOptions) -> "TokenRules":
+    def of(cls, tokenizer: Tokenizer, options: DecodingOptions) -> "LogitsProcessors":
         """The rules that whisper.decode would apply (`_get_suppress_tokens`, `SuppressBlank`)."""
         asked = [int(part) for part in options.suppress_tokens.split(",") if part.strip()]
         suppressed = {token for token in asked if token >= 0}
@@ -84,7 +84,7 @@ class TokenRules(NamedTuple):
         return norms
 
     def pick(
-        self, logits: _Floats, norms: _Floats, temperature: float, chances: _Floats
+        self, logits: _Floats, norms: _Floats, temperature: float, uniform: _Floats
     ) -> tuple[_Integers, _Floats]:
         """The next token of every row, and its log probability at temperature 1.
 
@@ -92,11 +92,11 @@ class TokenRules(NamedTuple):
             logits: after `apply`.
             norms: from `apply`.
             temperature: 0 takes the most probable, otherwise one is sampled.
-            chances: a random number in [0, 1) for every row.
+            uniform: a random number in [0, 1) for every row.
         """
         tokens = np.empty(len(logits), np.int64)
         log_probabilities = np.empty(len(logits), np.float32)
-        _pick(logits, norms, np.float32(temperature), chances, tokens, log_probabilities)
+        _pick(logits, norms, np.float32(temperature), uniform, tokens, log_probabilities)
         return tokens, log_probabilities
 
 
@@ -148,7 +148,12 @@ def _apply(
 
 @compiled
 def _pick(
-    logits: Any, norms: Any, temperature: Any, chances: Any, tokens: Any, log_probabilities: Any
+    logits: Any,
+    norms: Any,
+    temperature: Any,
+    uniform: Any,
+    tokens: Any,
+    log_probabilities: Any,
 ) -> None:
     for i in prange(logits.shape[0]):
         row = logits[i]
@@ -162,7 +167,7 @@ def _pick(
             total = np.float32(0.0)
             for j in range(count):
                 total += exp((row[j] - best) / temperature)
-            left = chances[i] * total
+            left = uniform[i] * total
             for j in range(count):
                 if row[j] > FORBIDDEN:
                     token = j

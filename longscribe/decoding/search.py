@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from whisper.tokenizer import Tokenizer
 
-from longscribe.decoding.logits_processors import TokenRules
+from longscribe.decoding.logits_processors import LogitsProcessors
 from longscribe.engine.network import Network, Session
 from longscribe.options import DecodingOptions
 
@@ -49,14 +49,14 @@ class Hypothesis(NamedTuple):
         tokens: with time stamps, without prompt and end.
         avg_logprob: average over the tokens and the end, as in whisper.
         no_speech_prob: probability of no speech at the start.
-        turned: stopped because it turned in circles.
+        looped: stopped because it went round in circles.
         temperature: it was decoded at.
     """
 
     tokens: tuple[int, ...]
     avg_logprob: float
     no_speech_prob: float
-    turned: bool
+    looped: bool
     temperature: float
 
 
@@ -65,7 +65,7 @@ class _Row:
     window: int
     tokens: list[int] = field(default_factory=list)
     sum_logprob: float = 0.0
-    turned: bool = False
+    looped: bool = False
 
 
 class Search:
@@ -77,7 +77,7 @@ class Search:
         self._network = network
         self._options = options
         self._seed = seed
-        self._rules = TokenRules.of(tokenizer, options)
+        self._rules = LogitsProcessors.of(tokenizer, options)
         self._no_speech = tokenizer.no_speech
         self._prompt = Prompt.of(tokenizer, options.initial_prompt, network.dims.n_text_ctx)
         self._longest = network.dims.n_text_ctx // 2
@@ -134,7 +134,7 @@ class Search:
             session.keep(repeated)
             logits = logits[repeated]
         rows = [_Row(windows[place]) for place in repeated]
-        chance = {
+        generators = {
             window: np.random.default_rng((self._seed, name, round(temperature * 1000)))
             for window, name in zip(windows, names, strict=True)
         }
@@ -142,8 +142,8 @@ class Search:
         while True:
             array = logits.numpy()
             norms = self._rules.apply(array, [row.tokens for row in rows])
-            chances = np.asarray([chance[row.window].random() for row in rows], np.float32)
-            tokens, log_probabilities = self._rules.pick(array, norms, temperature, chances)
+            uniform = np.asarray([generators[row.window].random() for row in rows], np.float32)
+            tokens, log_probabilities = self._rules.pick(array, norms, temperature, uniform)
             going = []
             for place, row in enumerate(rows):
                 row.sum_logprob += float(log_probabilities[place])
@@ -151,8 +151,8 @@ class Search:
                     finished.append(row)
                     continue
                 row.tokens.append(int(tokens[place]))
-                row.turned = self._turning(row.tokens)
-                if row.turned or len(row.tokens) == self._longest:
+                row.looped = self._is_looping(row.tokens)
+                if row.looped or len(row.tokens) == self._longest:
                     finished.append(row)
                 else:
                     going.append(place)
@@ -187,26 +187,26 @@ class Search:
                     ),
                     reverse=True,
                 )
-                heirs: list[tuple[int, _Row]] = []
+                candidates: list[tuple[int, _Row]] = []
                 for total, i, token in offers:
                     if token == self._rules.end:
                         if len(ended[window]) < most:
                             done = _Row(window, rows[i].tokens, total)
                             ended[window].append((total, done))
                     else:
-                        heirs.append((i, _Row(window, [*rows[i].tokens, token], total)))
-                        if len(heirs) == beam_size:
+                        candidates.append((i, _Row(window, [*rows[i].tokens, token], total)))
+                        if len(candidates) == beam_size:
                             break
-                turned = self._turning(heirs[0][1].tokens) if heirs else False
-                if turned or length == self._longest or len(ended[window]) >= most:
+                looped = self._is_looping(candidates[0][1].tokens) if candidates else False
+                if looped or length == self._longest or len(ended[window]) >= most:
                     # Not enough ended by themselves: the best of those under way are taken too.
                     missing = max(0, beam_size - len(ended[window]))
-                    for _, row in heirs[:missing]:
-                        row.turned = turned
+                    for _, row in candidates[:missing]:
+                        row.looped = looped
                         ended[window].append((row.sum_logprob, row))
                 else:
-                    sources += [i for i, _ in sorted(heirs, key=lambda heir: heir[0])]
-                    survivors += [row for _, row in sorted(heirs, key=lambda heir: heir[0])]
+                    sources += [i for i, _ in sorted(candidates, key=_row_of)]
+                    survivors += [row for _, row in sorted(candidates, key=_row_of)]
             if not survivors:
                 break
             session.keep(sources)
@@ -233,11 +233,11 @@ class Search:
             tokens=tuple(row.tokens),
             avg_logprob=total / (len(row.tokens) + 1),
             no_speech_prob=silence,
-            turned=row.turned,
+            looped=row.looped,
             temperature=temperature,
         )
 
-    def _turning(self, tokens: Sequence[int]) -> bool:
+    def _is_looping(self, tokens: Sequence[int]) -> bool:
         """Whether the text at the end repeats itself; time stamps differ and do not count."""
         if len(tokens) % _LOOK_EVERY or len(tokens) < _SHORTEST_CIRCLE:
             return False
@@ -250,3 +250,7 @@ class Search:
             if all(text[-i] == text[-i - period] for i in range(1, span - period + 1)):
                 return True
         return False
+
+
+def _row_of(candidate: "tuple[int, _Row]") -> int:
+    return candidate[0]

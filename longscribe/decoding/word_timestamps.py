@@ -60,8 +60,8 @@ def time_words(
     before = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
     scores, logits = network.attention(window, [*before, *text_tokens, tokenizer.eot], heads)
     skipped = len(tokenizer.sot_sequence)
-    chances = logits[skipped:, : tokenizer.eot].softmax(dim=-1)
-    probabilities = chances[np.arange(len(text_tokens)), list(text_tokens)].tolist()
+    token_probabilities = logits[skipped:, : tokenizer.eot].softmax(dim=-1)
+    probabilities = token_probabilities[np.arange(len(text_tokens)), list(text_tokens)].tolist()
     weights = torch.from_numpy(scores[:, :, : max(1, round(duration_s * _POSITIONS_PER_S))])
     weights = weights.softmax(dim=-1)
     deviation, mean = torch.std_mean(weights, dim=-2, keepdim=True, unbiased=False)

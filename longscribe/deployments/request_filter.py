@@ -1,4 +1,4 @@
-"""The door in front of the Prefect server: whose requests come in at all.
+"""The filter in front of the Prefect server: whose requests come in at all.
 
 On loopback nobody is asked for a password, but every web page that is open in a browser on this
 machine can send requests there, and Prefect's server answers them: it allows all origins, and takes
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LARGEST_BODY_BYTES: Final = 64_000_000
 
 
-class Door:
+class RequestFilter:
     """An ASGI application that passes on what may come in.
 
     Args:

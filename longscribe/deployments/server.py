@@ -1,7 +1,7 @@
 """`python -m longscribe.deployments.server`: the Prefect server, UI and services.
 
-Behind our own `Door`. As `prefect server start` does it in the foreground, which leaves no room
-for anything in front.
+Behind our own `RequestFilter`. As `prefect server start` does it in the foreground, which leaves
+no room for anything in front.
 """
 
 import click
@@ -14,7 +14,7 @@ from prefect.settings import (
     PREFECT_UI_URL,
 )
 
-from longscribe.deployments.request_filter import Door
+from longscribe.deployments.request_filter import RequestFilter
 
 
 @click.command()
@@ -23,7 +23,7 @@ from longscribe.deployments.request_filter import Door
 def main(host: str, port: int) -> None:
     """Start the Prefect server."""
     uvicorn.run(
-        Door(
+        RequestFilter(
             create_app(final=True),
             own_url=PREFECT_UI_URL.value() or f"http://{host}:{port}",
             asks=bool(PREFECT_SERVER_API_AUTH_STRING.value()),

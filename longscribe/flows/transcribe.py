@@ -184,9 +184,12 @@ def transcribe(
     name = output_name(Path(name_of(options.recording)))
     check_destination(options.output_dir, name)
 
-    mark_dead_runs(_own_id())
+    mark_dead_runs(_current_run_id())
 
-    with scratch(name_of_attempt()) as folder_of_run, RunArtifacts(name, _own_id()) as artifacts:
+    with (
+        scratch(name_of_attempt()) as folder_of_run,
+        RunArtifacts(name, _current_run_id()) as artifacts,
+    ):
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
         source = probe(fetch(options.recording, folder_of_run, access))
@@ -243,7 +246,7 @@ def _say_where_to_look() -> None:
     get_run_logger().info("Run %s in the Prefect UI: %s", flow_run.name, url)
 
 
-def _own_id() -> UUID:
+def _current_run_id() -> UUID:
     return UUID(str(flow_run.id))
 
 

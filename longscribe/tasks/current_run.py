@@ -7,7 +7,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 
 
-def own_run() -> FlowRun | None:
+def current_run() -> FlowRun | None:
     """The flow run as it was when it began; None outside a flow."""
     context = FlowRunContext.get()
     return context.flow_run if context else None
@@ -15,5 +15,5 @@ def own_run() -> FlowRun | None:
 
 def is_deployment_s() -> bool:
     """Whether a deployment started it, and not the command or a call."""
-    run = own_run()
+    run = current_run()
     return bool(run and run.deployment_id)

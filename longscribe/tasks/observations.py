@@ -10,7 +10,7 @@ _MOST_BETWEEN_S: Final = 3.0  # from one look to the next, while the run itself 
 _STOOD_STILL_S: Final = 10.0  # less may be a busy machine
 
 
-class Sightings:
+class Observations:
     """Which workers were seen at which chunks, and which of them stopped.
 
     Time stands still in it while the run does (Ctrl-Z, then `fg`): no worker has been at its chunk

@@ -23,7 +23,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Completed, Crashed
 
 from longscribe.runtime.scratch import dead_runs
-from longscribe.tasks.current_run import own_run
+from longscribe.tasks.current_run import current_run
 
 _UNFINISHED: Final = [StateType.PENDING, StateType.RUNNING]
 _PAGE: Final = 200
@@ -90,7 +90,7 @@ def settle_rows(failed: Collection[str]) -> None:
     Args:
         failed: names of task runs that did not come through.
     """
-    run = own_run()
+    run = current_run()
     if run is not None:
         flow_run_id, give_up_s = run.id, time.monotonic() + _SETTLED_WITHIN_S
         _in_background(
@@ -146,7 +146,7 @@ def name_of_attempt() -> str:
 
     The state tells whether somebody went on with the run since.
     """
-    run = own_run()
+    run = current_run()
     assert run
     assert run.state
     return f"{run.id} {run.state.id}"

@@ -30,7 +30,7 @@ class Report:
     Args:
         chunks: all of the recording.
         workers: that share them.
-        whereabouts: folder where the workers say what they are at.
+        heartbeats: folder where the workers say what they are at.
         artifacts: of the run in the Prefect UI; None shows nothing there.
         ending_s: what the run takes after its last chunk, for the time left.
     """
@@ -39,7 +39,7 @@ class Report:
         self,
         chunks: Sequence[Chunk],
         workers: Workers,
-        whereabouts: Path,
+        heartbeats: Path,
         artifacts: RunArtifacts | None = None,
         ending_s: float = 0.0,
     ) -> None:
@@ -48,7 +48,7 @@ class Report:
             chunks, workers.sizing.workers, this_machine().cores, self._began_s, ending_s
         )
         self._workers = workers
-        self._whereabouts = whereabouts
+        self._heartbeats = heartbeats
         self._artifacts = artifacts
         self._total = len(chunks)
         self._kept = 0
@@ -136,4 +136,4 @@ class Report:
     def _look(self, sampler: Sampler | None) -> None:
         now_s = time.monotonic()
         sample = sampler.sample(self._workers.pids, now_s) if sampler else None
-        self._recorder.seen(workers_at_work(self._whereabouts), sample, now_s)
+        self._recorder.seen(workers_at_work(self._heartbeats), sample, now_s)

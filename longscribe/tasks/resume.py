@@ -13,7 +13,7 @@ from longscribe.decoding.chunk_key import chunk_key, decoding_digest, expected_p
 from longscribe.models.weights import ModelSpec
 from longscribe.options import RunOptions, parse_bytes
 from longscribe.runtime.machine import this_machine
-from longscribe.tasks.current_run import own_run
+from longscribe.tasks.current_run import current_run
 from longscribe.tasks.kept_results import is_kept, result_path
 from longscribe.tasks.split import SplitAudio
 
@@ -79,6 +79,6 @@ class EarlierWork:
 
 def _created_s() -> float:
     """When the flow run came to be, in seconds since 1970; its starts may be several."""
-    run = own_run()
+    run = current_run()
     created = run and run.created
     return created.timestamp() if created else time.time()

@@ -16,7 +16,7 @@ from prefect.exceptions import Abort, TerminationSignal
 from prefect.settings import PREFECT_API_URL
 from pydantic_core import PydanticSerializationError
 
-from longscribe.tasks.current_run import is_deployment_s, own_run
+from longscribe.tasks.current_run import current_run, is_deployment_s
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,7 +86,7 @@ class StoppedAlone(Abort):
 
 def server_answers() -> bool:
     """Whether the Prefect server says anything, within a moment; a run that ends asks once."""
-    run = own_run()
+    run = current_run()
     return _answers(run.id if run else None)
 
 
@@ -113,7 +113,7 @@ def leave_quickly(stop: BaseException) -> None:
 
 
 def _is_the_command_s() -> bool:
-    return own_run() is not None and not is_deployment_s()
+    return current_run() is not None and not is_deployment_s()
 
 
 def _leave_when_signalled() -> None:

@@ -24,7 +24,7 @@ from longscribe.monitoring.deadlines import Deadlines
 from longscribe.monitoring.run_record import AtWork
 from longscribe.runtime.machine import out_of_memory_kills, this_machine
 from longscribe.tasks.heartbeats import forget_workers, workers_at_work
-from longscribe.tasks.observations import Sightings
+from longscribe.tasks.observations import Observations
 from longscribe.tasks.orphaned_runs import LostTaskRuns
 from longscribe.tasks.pool import FORK_SERVER_DIED, Workers
 from longscribe.tasks.stopping import server_answers
@@ -111,7 +111,7 @@ class Supervisor:
         self._refusals: Counter[int] = Counter()
         self._overdue: set[int] = set()
         self._losses_in_a_row = 0
-        self._sightings = Sightings()
+        self._observations = Observations()
         self._silent_since_s = 0.0
         self._has_begun = False  # any chunk, in this pool: its workers have their model
         self._ended_idle: set[int] = set()
@@ -194,8 +194,8 @@ class Supervisor:
     def _came_through(self, chunk: Chunk, transcript: ChunkTranscript) -> Done:
         self._losses_in_a_row = 0
         self._has_begun = True
-        self._silent_since_s = self._sightings.now_s
-        if transcript.ready_at_s > self._sightings.stood_still_s:  # it took that long at work
+        self._silent_since_s = self._observations.now_s
+        if transcript.ready_at_s > self._observations.stood_still_s:  # it took that long at work
             self._deadlines.finished(_sound_s(chunk), transcript.seconds - transcript.load_s)
         return Done(chunk, transcript)
 
@@ -215,23 +215,23 @@ class Supervisor:
         self._workers.look()
         self._available_bytes = this_machine().available_bytes
         at_work = self._at_work()
-        self._sightings.look(at_work, self._workers.stopped())
+        self._observations.look(at_work, self._workers.stopped())
         self._end_overdue(at_work)
         self._end_stopped(at_work)
         self._has_begun = self._has_begun or bool(at_work)
         if at_work or not self._under_way:
-            self._silent_since_s = self._sightings.now_s
+            self._silent_since_s = self._observations.now_s
         if not self._workers.can_finish:
             raise BrokenExecutor("the pool takes no results any more")
         limit_s = _SILENT_WITH_MODEL_S if self._has_begun else _SILENT_S
-        if self._sightings.now_s - self._silent_since_s > limit_s:
+        if self._observations.now_s - self._silent_since_s > limit_s:
             raise BrokenExecutor("no worker took a chunk")
 
     def _end_overdue(self, at_work: Sequence[AtWork]) -> None:
         for worker in at_work:
             chunk = self._chunks[worker.chunk_index]
             limit_s = self._deadlines.limit_s(_sound_s(chunk), self._deaths[chunk.index])
-            if self._sightings.at_it_s(worker) > limit_s and chunk.index not in self._overdue:
+            if self._observations.at_it_s(worker) > limit_s and chunk.index not in self._overdue:
                 self._logger.warning(
                     "Chunk %s is past its deadline of %s: its worker, pid %d, is ended",
                     chunk.number,
@@ -248,7 +248,7 @@ class Supervisor:
         keeps chunks from all of them. One that is stopped at its chunk has a deadline. A stopped
         fork server neither starts workers nor tells of those that died.
         """
-        stopped = self._sightings.stopped_for(_STOPPED_S) - self._ended_idle
+        stopped = self._observations.stopped_for(_STOPPED_S) - self._ended_idle
         stopped.difference_update(worker.pid for worker in at_work)
         if len(at_work) >= len(self._under_way):  # no chunk waits to be taken
             stopped.difference_update(self._workers.pids)
@@ -296,7 +296,7 @@ class Supervisor:
         self._shrink_after_memory(killers)
         self._ended_idle.clear()
         self._has_begun = False
-        self._silent_since_s = self._sightings.now_s
+        self._silent_since_s = self._observations.now_s
         if self._losses_in_a_row >= _LOSSES_IN_A_ROW:
             for chunk in [*self._waiting, *self._suspects]:
                 yield self._given_up(chunk, f"workers do not stay alive ({how})")

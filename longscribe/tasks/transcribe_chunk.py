@@ -84,7 +84,7 @@ def transcribe_chunk(
     options: DecodingOptions,
     batch_size: int,
     key: str,
-    whereabouts: Path,
+    heartbeats: Path,
 ) -> str:
     """Transcribe one chunk in a worker process.
 
@@ -94,7 +94,7 @@ def transcribe_chunk(
         options: of the run.
         batch_size: windows decoded side by side.
         key: that the result is kept under.
-        whereabouts: folder where the worker says what it is at.
+        heartbeats: folder where the worker says what it is at.
 
     Returns:
         a `ChunkTranscript` as JSON: ten hours of it are a few MB, where objects would be a hundred,
@@ -109,7 +109,7 @@ def transcribe_chunk(
     from longscribe.engine.gpu_memory import is_lost
 
     logger = get_run_logger().getChild(CHUNK_LOGGER)  # type: ignore[union-attr]  # Prefect's has it
-    with at_work(whereabouts, chunk.index):
+    with at_work(heartbeats, chunk.index):
         logger.info(
             "Chunk %s started: %s, %.1f s, pid %d",
             chunk.number,
@@ -180,7 +180,7 @@ def transcribe_chunks(
     Raises:
         InputError: a worker found that the model cannot be used.
     """
-    whereabouts = scratch / _AT_WORK
+    heartbeats = scratch / _AT_WORK
     outcome = Transcribed([], {}, 0)
 
     def find_result(chunk: Chunk) -> ChunkTranscript | None:
@@ -201,11 +201,11 @@ def transcribe_chunks(
             "options": options,
             "batch_size": batch_size,
             "key": keys[chunk.index],
-            "whereabouts": whereabouts,
+            "heartbeats": heartbeats,
         }
         return pool.submit(keeping(transcribe_chunk), parameters)
 
-    report = Report(chunks, workers, whereabouts, artifacts, ending_s)
+    report = Report(chunks, workers, heartbeats, artifacts, ending_s)
     missing = []
     for chunk in chunks:
         found = find_result(chunk)
@@ -217,7 +217,7 @@ def transcribe_chunks(
     kept = len(outcome.results)
     if missing:
         deadlines = Deadlines(spec.dims.parameters, timeout_s)
-        supervisor = Supervisor(workers, whereabouts, missing, submit, find_result, deadlines)
+        supervisor = Supervisor(workers, heartbeats, missing, submit, find_result, deadlines)
         warned = False
         with (
             report.watching(),

@@ -6,11 +6,13 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from longscribe.deployments.request_filter import Door
+from longscribe.deployments.request_filter import RequestFilter
 from tests.deployments.hostile import STOPPED_AT_THE_DOOR, Request
 
 
-def knock(door: Door, url: str = "http://127.0.0.1:4200/api/x", **headers: str) -> httpx.Response:
+def knock(
+    door: RequestFilter, url: str = "http://127.0.0.1:4200/api/x", **headers: str
+) -> httpx.Response:
     async def ask() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(door)) as client:
             return await client.post(url, headers=headers, content=b"{}")
@@ -18,8 +20,8 @@ def knock(door: Door, url: str = "http://127.0.0.1:4200/api/x", **headers: str) 
     return asyncio.run(ask())
 
 
-def door(own_url: str = "http://127.0.0.1:4200", asks: bool = False) -> Door:
-    return Door(PlainTextResponse("in"), own_url, asks)
+def door(own_url: str = "http://127.0.0.1:4200", asks: bool = False) -> RequestFilter:
+    return RequestFilter(PlainTextResponse("in"), own_url, asks)
 
 
 @pytest.mark.parametrize("request_", STOPPED_AT_THE_DOOR, ids=lambda request: request.what)

@@ -128,9 +128,9 @@ def test_of_texts_that_all_fail_one_that_repeats_is_the_last_choice(
     run: Callable[..., Run],
 ) -> None:
     again = hypothesis(BEGIN, *([440, 2425] * 40), avg_logprob=-0.1)
-    turned = WHOLE._replace(turned=True, avg_logprob=-0.1)
+    looped = WHOLE._replace(looped=True, avg_logprob=-0.1)
     poor = WHOLE._replace(avg_logprob=-2.0)
-    texts = {0.0: again, 0.2: turned, 0.4: poor, 0.6: again, 0.8: turned, 1.0: again}
+    texts = {0.0: again, 0.2: looped, 0.4: poor, 0.6: again, 0.8: looped, 1.0: again}
     ran = run(lambda _, temperature: texts[temperature], stretches=ONE)
     assert ran.texts == [(0.8, 13.2, 0.4)]
     assert ran.result.segments[0].compression_ratio < 2.4
@@ -140,7 +140,7 @@ def test_of_texts_that_all_fail_one_that_repeats_is_the_last_choice(
     ("bad", "options"),
     [
         (hypothesis(BEGIN, *([440, 2425] * 40)), {}),
-        (WHOLE._replace(turned=True), {}),
+        (WHOLE._replace(looped=True), {}),
         (WHOLE._replace(avg_logprob=-1.01), {}),
         (WHOLE._replace(avg_logprob=-0.5), {"logprob_threshold": -0.4}),
         (WHOLE, {"compression_ratio_threshold": 0.1}),

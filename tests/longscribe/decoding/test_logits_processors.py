@@ -10,7 +10,7 @@ from whisper.decoding import DecodingTask, SuppressTokens
 from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer
 
-from longscribe.decoding.logits_processors import FORBIDDEN, TokenRules
+from longscribe.decoding.logits_processors import FORBIDDEN, LogitsProcessors
 from longscribe.options import DecodingOptions
 
 ZERO = 50364  # <|0.00|> of a multilingual model
@@ -77,7 +77,7 @@ def check(
     task = DecodingTask(upstream, asked)
     if not suppress_tokens:  # upstream then leaves out its filter, special tokens and all
         task.logit_filters.insert(1, SuppressTokens(task._get_suppress_tokens()))
-    rules = TokenRules.of(tokenizer, DecodingOptions(suppress_tokens=suppress_tokens))
+    rules = LogitsProcessors.of(tokenizer, DecodingOptions(suppress_tokens=suppress_tokens))
     logits = random_logits(random, len(histories), upstream.dims.n_vocab)
     theirs = upstream_filtered(task, logits, histories)
     norms = rules.apply(logits, [list(history) for history in histories])
@@ -118,7 +118,7 @@ def test_the_vocabulary_of_english_only_models(upstream: Whisper) -> None:
     asked = whisper.DecodingOptions(language="en", fp16=False)
     task = DecodingTask(upstream, asked)
     task.tokenizer = english
-    rules = TokenRules.of(english, DecodingOptions())
+    rules = LogitsProcessors.of(english, DecodingOptions())
     assert rules.suppressed.tolist() == sorted(
         {*task._get_suppress_tokens(), english.no_timestamps}
     )
@@ -127,14 +127,14 @@ def test_the_vocabulary_of_english_only_models(upstream: Whisper) -> None:
 
 @pytest.mark.parametrize("temperature", [0.2, 0.6, 1.0])
 def test_samples_are_as_frequent_as_softmax_says(tokenizer: Tokenizer, temperature: float) -> None:
-    rules = TokenRules.of(tokenizer, DecodingOptions())
+    rules = LogitsProcessors.of(tokenizer, DecodingOptions())
     row = torch.tensor([1.0, -2.0, 0.5, 1.3, float(FORBIDDEN), 0.0, -0.7])
     count = 2000
-    # Chances spread evenly: then every token's share is exact, but for one chance at either end.
-    chances = ((np.arange(count) + 0.5) / count).astype(np.float32)
+    # Numbers spread evenly: then every token's share is exact, but for one number at either end.
+    uniform = ((np.arange(count) + 0.5) / count).astype(np.float32)
     logits = np.tile(row.numpy(), (count, 1))
     norms = np.full(count, row.logsumexp(dim=0).item(), np.float32)
-    tokens, log_probabilities = rules.pick(logits, norms, temperature, chances)
+    tokens, log_probabilities = rules.pick(logits, norms, temperature, uniform)
     shares = np.bincount(tokens, minlength=len(row)) / count
     assert shares == pytest.approx((row / temperature).softmax(dim=0).numpy(), abs=2 / count)
     assert shares[4] == 0.0
@@ -143,14 +143,14 @@ def test_samples_are_as_frequent_as_softmax_says(tokenizer: Tokenizer, temperatu
 
 
 def test_equal_chances_sample_equal_tokens(tokenizer: Tokenizer) -> None:
-    rules = TokenRules.of(tokenizer, DecodingOptions())
+    rules = LogitsProcessors.of(tokenizer, DecodingOptions())
     random = np.random.default_rng(3)
     logits = random_logits(random, 6, 51865)
     norms = rules.apply(logits, [[ZERO]] * 6)
-    chances = random.random(6).astype(np.float32)
-    first = rules.pick(logits, norms, 0.8, chances)
+    uniform = random.random(6).astype(np.float32)
+    first = rules.pick(logits, norms, 0.8, uniform)
     alone = [
-        rules.pick(logits[i : i + 1], norms[i : i + 1], 0.8, chances[i : i + 1]) for i in range(6)
+        rules.pick(logits[i : i + 1], norms[i : i + 1], 0.8, uniform[i : i + 1]) for i in range(6)
     ]
     assert first[0].tolist() == [tokens[0] for tokens, _ in alone]
     assert len(set(first[0].tolist())) > 1

@@ -36,7 +36,7 @@ def test_greedy_is_upstream_s_token_for_token(
         assert list(mine.tokens) == their.tokens
         assert mine.avg_logprob == pytest.approx(their.avg_logprob, abs=1e-4)
         assert mine.no_speech_prob == pytest.approx(their.no_speech_prob, abs=1e-4)
-        assert not mine.turned
+        assert not mine.looped
 
 
 @pytest.mark.parametrize("options", [{}, {"patience": 2.0, "length_penalty": 0.5}])
@@ -168,14 +168,14 @@ def test_a_text_that_turns_in_circles_is_stopped(
 ) -> None:
     script = circling(tokenizer, period)
     found = search(script, tokenizer, **options).decode([0], 0.0, [0])[0]
-    assert found.turned
+    assert found.looped
     assert len(found.tokens) < LONGEST / 1.5
     assert len(found.tokens) <= max(40, 6 * period)
 
 
 def test_circles_with_time_stamps_between_are_seen(tokenizer: Tokenizer) -> None:
     found = search(circling(tokenizer, 3, stamps_every=12), tokenizer).decode([0], 0.0, [0])[0]
-    assert found.turned
+    assert found.looped
     assert len(found.tokens) < 80
 
 
@@ -184,7 +184,7 @@ def test_a_long_text_goes_on_to_the_end(tokenizer: Tokenizer) -> None:
     line = [1000 + number % 97 for number in range(150)] + [2425, 11] * 5
     found = search(saying(tokenizer, line), tokenizer).decode([0], 0.0, [0])[0]
     assert found.tokens == (tokenizer.timestamp_begin, *line)
-    assert not found.turned
+    assert not found.looped
 
 
 def test_nothing_is_longer_than_upstream_s_longest(tokenizer: Tokenizer) -> None:

@@ -9,7 +9,7 @@ import torch
 import whisper
 
 from longscribe.decoding.chunk import with_own_suppression
-from longscribe.decoding.logits_processors import TokenRules
+from longscribe.decoding.logits_processors import LogitsProcessors
 from longscribe.models.weights import resolve_model
 from longscribe.options import DecodingOptions
 from tests.longscribe.models.real_weights import (
@@ -102,8 +102,8 @@ def test_the_package_s_suppressed_tokens_are_upstream_s() -> None:
     spec = resolve_model("base")
     options = DecodingOptions()
     tokenizer = whisper.tokenizer.get_tokenizer(True, num_languages=99, language="en")
-    own = TokenRules.of(tokenizer, with_own_suppression(spec, options))
-    upstream = TokenRules.of(tokenizer, options)
+    own = LogitsProcessors.of(tokenizer, with_own_suppression(spec, options))
+    upstream = LogitsProcessors.of(tokenizer, options)
     assert (own.suppressed == upstream.suppressed).all()
 
 
