@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import click
 
+from longscribe.audio.recording import probe
 from longscribe.errors import InputError, LongscribeError, OptionError
 from longscribe.flows.cache_command import cache_command
 from longscribe.flows.embedded_server import EmbeddedServer, surely_needed
@@ -26,7 +27,9 @@ from longscribe.options import DEFAULT_FORMATS, FORMATS, RunOptions, check_optio
 from longscribe.outputs.formats import output_name
 from longscribe.runtime.importing import without_collections
 from longscribe.runtime.scratch import keeping_names
-from longscribe.storage.uris import name_of
+from longscribe.storage.uploads import check_destination
+from longscribe.storage.uris import is_url, name_of
+from longscribe.text.glossary import read_glossary
 
 OK, FAILED, BAD_INPUT, PARTIAL, STOPPED, TERMINATED = 0, 1, 2, 3, 130, 143
 
@@ -232,6 +235,11 @@ def command(
     runs = [check_options(recording=recording, **values) for recording in recordings]
     _refuse_same_outputs(runs)
     check_model(runs[0].model, runs[0].model_dir)
+    refused = {options.recording: _refusal(options) for options in runs}
+    runs = [options for options in runs if refused[options.recording] is None]
+    codes = [_complain(str(error)) for error in refused.values() if error is not None]
+    if not runs:
+        return max(codes, key=_severity)
     for name, value in _PREFECT_DEFAULTS.items():
         os.environ.setdefault(name, value)
     server = EmbeddedServer() if surely_needed() else None
@@ -244,7 +252,20 @@ def command(
 
     start_fork_server()  # it is ready when the server is
     with connected(server):
-        return max((_run(options, show or verbose) for options in runs), key=_severity)
+        codes += [_run(options, show or verbose) for options in runs]
+        return max(codes, key=_severity)
+
+
+def _refusal(options: RunOptions) -> InputError | None:
+    """Why a run cannot even begin: told before a server, where its flow would take seconds."""
+    try:
+        read_glossary(options.glossary)
+        check_destination(options.output_dir, output_name(Path(name_of(options.recording))))
+        if not is_url(options.recording):
+            probe(options.recording_path)
+    except InputError as error:
+        return error
+    return None
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

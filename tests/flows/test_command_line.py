@@ -118,6 +118,36 @@ def test_corrupt_checkpoint(longscribe: Callable[..., Ran]) -> None:
     refused(longscribe(sound("a.wav"), "--model", "broken.pt"), "'broken.pt' is damaged")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("nowhere.wav",), "'nowhere.wav' does not exist"),
+        (("text.txt",), "'text.txt'"),
+        (("nowhere.wav", "--glossary", "absent.txt"), "absent.txt"),
+        (("nowhere.wav", "--output-dir", "text.txt/below"), "text.txt/below"),
+        (("nowhere.wav", "--speed", "9"), "--speed"),
+    ],
+)
+def test_bad_input_is_told_before_a_server(
+    longscribe: Callable[..., Ran],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    says: str,
+) -> None:
+    monkeypatch.setattr(command_line, "EmbeddedServer", None)
+    Path("text.txt").write_text("no recording")
+    refused(longscribe(*arguments, "--model", "demo"), says)
+
+
+def test_each_of_several_bad_recordings_is_named(
+    longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command_line, "EmbeddedServer", None)
+    ran = longscribe("one.wav", "other.wav", "--model", "demo")
+    assert ran.code == 2
+    assert ran.err.count("does not exist") == ran.err.count("\n") == 2
+
+
 def half_of(file: Path) -> None:
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
