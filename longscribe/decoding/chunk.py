@@ -23,7 +23,7 @@ from longscribe.decoding.logits_processors import LogitsProcessors
 from longscribe.decoding.sequential import load as load_upstream
 from longscribe.decoding.sequential import transcribe_sequentially
 from longscribe.decoding.tokenizer import tokenizer_of
-from longscribe.engine import mapped_weights
+from longscribe.engine import packed_linear
 from longscribe.engine.float_network import FloatNetwork
 from longscribe.engine.gpu_memory import BatchesOnGpu
 from longscribe.engine.int8_network import Int8Network
@@ -70,12 +70,12 @@ def arithmetic(options: DecodingOptions) -> Arithmetic:
         return Arithmetic(device, "float16" if precision == "auto" else precision)
     if precision in ("float16", "bfloat16"):
         raise OptionError(f"--precision: {precision} is for GPUs; use int8, float32 or auto.")
-    if precision == "int8" and not mapped_weights.can_pack():
+    if precision == "int8" and not packed_linear.can_pack():
         raise OptionError(
             "--precision: this processor or this build of torch has no int8 products; use float32."
         )
     if precision == "auto":
-        precise = options.decoding == "sequential" or not mapped_weights.can_pack()
+        precise = options.decoding == "sequential" or not packed_linear.can_pack()
         precision = "float32" if precise else "int8"
     return Arithmetic(device, precision)
 

@@ -1,8 +1,9 @@
 """The name under which a chunk's result is kept: all that its text depends on, and nothing else.
 
-In it are the samples, the sound in them, the weights, the decoding options and the numbers they are
-computed with. Not in it are the recording's path and the chunk's place in it, the outputs, workers,
-threads and the number of windows decoded side by side.
+In it are the samples, the sound in them, the weights, the decoding options, the numbers they are
+computed with, the code, and the processor's instructions, by which the code chooses its arithmetic.
+Not in it are the recording's path and the chunk's place in it, the outputs, workers, threads and
+the number of windows decoded side by side.
 """
 
 import hashlib
@@ -11,12 +12,15 @@ import platform
 from typing import Final
 
 from longscribe.audio.chunks import Chunk
+from longscribe.cache.code import sources_sha256, versions_of
 from longscribe.models.weights import OFFICIAL, ModelSpec
 from longscribe.options import DecodingOptions, Precision
+from longscribe.runtime.machine import instruction_set
 
-# To be raised by hand with every change of the engine that changes a text or its times: results
-# under an older number are never used again.
-DECODE_VERSION: Final = 2
+# The code that turns samples into a text and its times. A change of it, however small, makes other
+# keys: a chunk done twice costs minutes, a text that no code of today gives costs trust.
+_SOURCES: Final = ("decoding", "engine", "models")
+_LIBRARIES: Final = ("torch", "openai-whisper", "numba", "numpy")
 
 
 def expected_precision(options: DecodingOptions, gpus: int) -> Precision:
@@ -34,11 +38,13 @@ def expected_precision(options: DecodingOptions, gpus: int) -> Precision:
 
 
 def decoding_digest(spec: ModelSpec, options: DecodingOptions, precision: Precision) -> str:
-    """A sha256 of how chunks are decoded: the version of the engine, the weights, the options."""
+    """A sha256 of how chunks are decoded: the code, the processor, the weights, the options."""
     values = options.model_dump(mode="json", exclude={"device", "precision"})
     return _digest(
         {
-            "decode_version": DECODE_VERSION,
+            "code": sources_sha256(_SOURCES),
+            "libraries": versions_of(*_LIBRARIES),
+            "instructions": instruction_set(),
             "weights": spec.sha256,
             # The heads that follow the words are known by an official model's name.
             "name": spec.name if spec.name in OFFICIAL else "",

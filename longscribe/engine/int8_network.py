@@ -21,8 +21,9 @@ from longscribe.engine.amx_attention import MatrixUnitAttention
 from longscribe.engine.cross_attention import BLOCK, CrossCache
 from longscribe.engine.int8_session import Int8Session, SelfCaches
 from longscribe.engine.kernels import CONTEXT
-from longscribe.engine.mapped_weights import PackedLinear, TiledLinear, mapped
+from longscribe.engine.mapped_weights import TiledLinear, mapped
 from longscribe.engine.network import HEAD_DIM, Attention, Heads, Session
+from longscribe.engine.packed_linear import PackedLinear
 from longscribe.engine.processor import has_bfloat16_products, has_byte_products, has_matrix_unit
 from longscribe.engine.vnni_attention import ByteAttention
 from longscribe.models.checkpoint import ModelDims

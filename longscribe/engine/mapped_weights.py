@@ -5,13 +5,10 @@ keeps its own copy; here the converted weights lie in a cache file named by the 
 and workers map it, so the kernel keeps one copy for all of them.
 """
 
-import ctypes
 import fcntl
 import os
-import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -20,13 +17,13 @@ from torch import Tensor
 from torch.utils.serialization import config as serialization
 from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
 
+from longscribe.cache.code import sources_sha256
 from longscribe.cache.folder import CACHE_VARIABLE, cache_folder
-from longscribe.engine.kernels import ZERO_CODE
+from longscribe.engine.packed_linear import packed, quantized, unpacked
 from longscribe.engine.processor import (
     has_byte_products,
     has_matrix_unit,
     instructions,
-    integer_range,
 )
 from longscribe.engine.vnni_gemm import Tiles, multiplied, tiled
 from longscribe.errors import ModelError
@@ -36,34 +33,16 @@ from longscribe.models.weights import ModelSpec
 
 Stored = Literal["float32", "int8"]
 
-_FORMAT_VERSION = 1  # bumped by hand when what is in a file changes
+# What decides what is in a file.
+_SOURCES = (
+    *("engine/mapped_weights.py", "engine/packed_linear.py", "engine/vnni_gemm.py"),
+    "engine/processor.py",
+    *("models/added_tokens.py", "models/ctranslate2.py", "models/forms.py", "models/ggml.py"),
+    "models/huggingface.py",
+)
 
 # Alignment in the file: of a page, so that a mapped matrix starts a page of its own.
 _ALIGNMENT_BYTES = 4096
-
-
-class PackedLinear(NamedTuple):
-    """An int8 linear layer: `product(x)` with codes (n, in) uint8 gives (n, out) float32.
-
-    Attributes:
-        weight: oneDNN's own packed layout of (out, in) int8.
-        scales: of the outputs, (out,) float32.
-        zeros: zero points, (out,) int32.
-        bias: (out,) float32; not added by `product`, as rows have scales of their own.
-    """
-
-    weight: Tensor
-    scales: Tensor
-    zeros: Tensor
-    bias: Tensor
-
-    def product(self, codes: Tensor) -> Tensor:
-        """The product without bias, times the outputs' scales; codes stand around `ZERO_CODE`."""
-        product: Tensor = torch.ops.onednn.qlinear_pointwise(
-            *(codes, 1.0, ZERO_CODE, self.weight, self.scales, self.zeros, None),
-            *(1.0, 0, torch.float32, "none", [], ""),
-        )
-        return product
 
 
 class TiledLinear(NamedTuple):
@@ -116,26 +95,12 @@ def mapped(spec: ModelSpec, stored: Stored) -> dict[str, Any]:
 
 def cache_file(spec: ModelSpec, stored: Stored) -> Path:
     """The file of a model's converted weights; its name holds all that its content depends on."""
-    parts = [spec.sha256[:20], stored, f"v{_FORMAT_VERSION}"]
+    parts = [spec.sha256[:20], stored, sources_sha256(_SOURCES)[:12]]
     if stored == "int8":
         # oneDNN's layout is its own affair: it may differ between versions and instruction sets.
         parts += [f"torch{torch.__version__}", instructions()]
         parts += ["tiled"] if _tiles_pay() else []
     return cache_folder() / "weights" / ("-".join(parts).replace("+", "-") + ".pt")
-
-
-@cache
-def can_pack() -> bool:
-    """Whether this build of torch multiplies mapped int8 matrices here: it is tried out."""
-    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    if platform.machine() not in ("x86_64", "AMD64") or not onednn:
-        return False
-    weight, codes = torch.randn(64, 64), torch.full((1, 64), ZERO_CODE + 1, dtype=torch.uint8)
-    try:
-        product = _restored(_packed(weight, torch.zeros(64))).product(codes)
-    except (RuntimeError, AttributeError, ModelError):
-        return False
-    return bool(torch.allclose(product, weight.sum(dim=1)[None], atol=2.0))
 
 
 @contextmanager
@@ -238,7 +203,7 @@ def _int8(weights: Mapping[str, Tensor]) -> dict[str, Any]:
         is_of_a_step = target.startswith(("decoder", "logits")) and not target.endswith(
             "cross_attn.kv"
         )
-        form = _tiled if is_of_a_step and _tiles_pay() else _packed
+        form = _tiled if is_of_a_step and _tiles_pay() else packed
         content[target] = form(torch.cat(parts), torch.cat(biases))
         taken.update(f"{source}.{what}" for source in sources for what in ("weight", "bias"))
 
@@ -269,29 +234,10 @@ def _tiles_pay() -> bool:
     return has_byte_products() and not has_matrix_unit()
 
 
-def _quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
-    scales = weight.abs().amax(dim=1).clamp_min(1e-12) / integer_range()
-    return torch.round(weight / scales[:, None]).to(torch.int8), scales
-
-
 def _tiled(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
-    codes, scales = _quantized(weight)
+    codes, scales = quantized(weight)
     tiles = tiled(codes.numpy(), scales.numpy())._asdict()
     return {**{name: torch.from_numpy(part) for name, part in tiles.items()}, "bias": bias}
-
-
-def _packed(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
-    codes, scales = _quantized(weight)
-    packed = torch.ops.onednn.qlinear_prepack(codes, None)
-    size_bytes = torch.ops.mkldnn._nbytes(packed)
-    content = ctypes.string_at(torch.ops.mkldnn.data_ptr(packed), size_bytes)
-    return {
-        "packed": torch.frombuffer(bytearray(content), dtype=torch.uint8),
-        "layout": torch.ops.mkldnn._get_mkldnn_serialized_md(packed).clone(),
-        "shape": torch.tensor(packed.shape),
-        "scales": scales,
-        "bias": bias,
-    }
 
 
 def _restored(value: Any) -> Any:
@@ -300,45 +246,4 @@ def _restored(value: Any) -> Any:
     if "packed" not in value:
         tiles = Tiles(*(value[name].numpy() for name in Tiles._fields))
         return TiledLinear(tiles, value["bias"])
-    weight = _opaque_tensor(value["packed"], value["layout"], value["shape"].tolist())
-    scales = value["scales"]
-    zeros = torch.zeros(len(scales), dtype=torch.int32)
-    return PackedLinear(weight, scales, zeros, value["bias"])
-
-
-def _opaque_tensor(content: Tensor, layout: Tensor, shape: list[int]) -> Tensor:
-    """A tensor in oneDNN's packed layout over memory that is already there.
-
-    torch packs weights only into memory of its own, which every worker would hold again. The entry
-    that its ahead-of-time compiler uses for the same purpose (torch/csrc/inductor/aoti_torch/c/
-    shim.h, a stable C interface) takes a pointer and the layout that `_get_mkldnn_serialized_md`
-    gave.
-    """
-    library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
-    handle = ctypes.c_void_p()
-    metadata = bytes(layout.numpy().tobytes())
-    sizes = (ctypes.c_int64 * len(shape))(*shape)
-    strides = (ctypes.c_int64 * len(shape))(*[shape[1], 1])
-    failed = library.aoti_torch_create_tensor_from_blob_v2(
-        ctypes.c_void_p(content.data_ptr()),
-        ctypes.c_int64(len(shape)),
-        sizes,
-        strides,
-        ctypes.c_int64(0),
-        ctypes.c_int32(library.aoti_torch_dtype_int8()),
-        ctypes.c_int32(library.aoti_torch_device_type_cpu()),
-        ctypes.c_int32(-1),
-        ctypes.byref(handle),
-        ctypes.c_int32(library.aoti_torch_layout__mkldnn()),
-        ctypes.create_string_buffer(metadata, len(metadata)),
-        ctypes.c_int64(len(metadata)),
-    )
-    if failed:
-        raise ModelError("this build of torch cannot use mapped int8 weights; use float32.")
-    new_capsule = ctypes.pythonapi.PyCapsule_New
-    new_capsule.restype = ctypes.py_object
-    new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
-    capsule = new_capsule(handle, None, None)
-    tensor: Tensor = torch._C._aoti.alloc_tensor_by_stealing_from_void_ptr(capsule)
-    tensor._longscribe_keeps = content  # type: ignore[attr-defined]  # the memory must outlive it
-    return tensor
+    return unpacked(value)

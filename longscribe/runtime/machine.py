@@ -1,6 +1,9 @@
 """What this process may use of the machine, and how many workers of a model that makes."""
 
 import os
+import platform
+from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +14,14 @@ from longscribe.errors import ResourceError
 from longscribe.models.checkpoint import ModelDims
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
+# Flags of /proc/cpuinfo by which the engine, torch and oneDNN choose their arithmetic.
+_CHOSEN_BY = frozenset(
+    {
+        *("avx2", "fma", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16"),
+        *("avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
+        *("asimd", "asimddp", "i8mm", "bf16", "sve"),
+    }
+)
 _GB = 1e9
 
 # Measured with benchmarks/worker_memory.py; the table is in benchmarks/NOTES.md. First a worker
@@ -277,3 +288,18 @@ def _text(path: Path) -> str | None:
         return path.read_text().strip()
     except OSError:
         return None
+
+
+@cache
+def instruction_set() -> tuple[str, ...]:
+    """What of the processor the engine's arithmetic depends on, told without torch.
+
+    As Linux names its flags; elsewhere the kind of processor alone.
+    """
+    found = {platform.machine(), os.environ.get("ONEDNN_MAX_CPU_ISA", "").lower()} - {""}
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                found |= _CHOSEN_BY.intersection(line.partition(":")[2].split())
+                break
+    return tuple(sorted(found))

@@ -218,7 +218,7 @@ def transcribe_chunks(
     if missing:
         deadlines = Deadlines(spec.dims.parameters, timeout_s)
         supervisor = Supervisor(workers, heartbeats, missing, submit, find_result, deadlines)
-        warned = False
+        warned, slower = False, False
         with (
             report.watching(),
             # A new worker would ask the server for its version before its first chunk, as the run
@@ -233,6 +233,12 @@ def transcribe_chunks(
                     continue
                 outcome.results.append(done.transcript.model_dump_json())
                 report.finished(done.chunk, done.transcript)
+                if not slower and (precision, done.transcript.precision) == ("int8", "float32"):
+                    slower = True
+                    get_run_logger().warning(
+                        "This build of torch has no int8 products that can be used here: "
+                        "chunks are computed in float32, which is slower"
+                    )
                 if not warned and not result_path(keys[done.chunk.index]).exists():
                     warned = True
                     get_run_logger().warning(

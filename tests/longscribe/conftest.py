@@ -9,8 +9,8 @@ from whisper.tokenizer import Tokenizer, get_tokenizer
 from longscribe.decoding.windows import pack
 from longscribe.engine.float_network import FloatNetwork
 from longscribe.engine.int8_network import Int8Network
-from longscribe.engine.mapped_weights import can_pack
 from longscribe.engine.network import Network
+from longscribe.engine.packed_linear import can_pack
 from longscribe.models.weights import ModelSpec, resolve_model
 from tests.recordings import beginning, sound_in
 

@@ -16,7 +16,7 @@ from longscribe.audio.chunks import Chunk
 from longscribe.decoding import chunk as decoding
 from longscribe.decoding.batched import transcribe_batched
 from longscribe.decoding.chunk import Arithmetic, arithmetic
-from longscribe.engine import mapped_weights
+from longscribe.engine import mapped_weights, packed_linear
 from longscribe.engine.float_network import FloatNetwork
 from longscribe.errors import OptionError
 from longscribe.models.weights import OFFICIAL, ModelSpec
@@ -171,7 +171,7 @@ class OnAnyMachine:
     def has(self, gpus: int = 0, int8: bool = True) -> None:
         self._monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
         self._monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-        self._monkeypatch.setattr(mapped_weights, "can_pack", lambda: int8)
+        self._monkeypatch.setattr(packed_linear, "can_pack", lambda: int8)
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_a_key_is_the_same_wherever_the_chunk_lies(spec: ModelSpec) -> None:
     assert key(spec, device="cpu", precision="int8") == key(spec)
 
 
-def test_samples_sound_weights_precision_and_version_are_in_it(
+def test_samples_sound_weights_precision_code_and_processor_are_in_it(
     spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = {
@@ -80,8 +80,15 @@ def test_samples_sound_weights_precision_and_version_are_in_it(
         key(spec.model_copy(update={"name": "tiny"})),  # has alignment heads of its own
         key(spec, precision="float32"),
     }
-    monkeypatch.setattr(module, "DECODE_VERSION", 99)
-    assert len(keys | {key(spec)}) == 7
+    for name, other in (
+        ("sources_sha256", lambda paths: "other code"),
+        ("versions_of", lambda *names: {"torch": "9.9"}),
+        ("instruction_set", lambda: ("x86_64", "avx2")),
+    ):
+        with monkeypatch.context() as changed:
+            changed.setattr(module, name, other)
+            keys.add(key(spec))
+    assert len(keys) == 9
 
 
 @pytest.mark.parametrize("name", sorted(set(DecodingOptions.model_fields)))

@@ -9,16 +9,10 @@ import pytest
 import torch
 
 from longscribe.cache.folder import CACHE_VARIABLE, cache_folder
-from longscribe.engine import mapped_weights
+from longscribe.engine import mapped_weights, packed_linear
 from longscribe.engine.kernels import ZERO_CODE
-from longscribe.engine.mapped_weights import (
-    PackedLinear,
-    Stored,
-    TiledLinear,
-    cache_file,
-    can_pack,
-    mapped,
-)
+from longscribe.engine.mapped_weights import Stored, TiledLinear, cache_file, mapped
+from longscribe.engine.packed_linear import PackedLinear, can_pack
 from longscribe.engine.processor import has_byte_products
 from longscribe.errors import ModelError
 from longscribe.models.weights import ModelSpec
@@ -89,7 +83,7 @@ def test_both_layouts_give_the_same_product(rows: int) -> None:
     codes = torch.randint(1, 256, (rows, 512), generator=torch.manual_seed(1)).to(torch.uint8)
     products = [
         mapped_weights._restored(form(weight, bias)).product(codes)
-        for form in (mapped_weights._tiled, mapped_weights._packed)
+        for form in (mapped_weights._tiled, packed_linear.packed)
     ]
     assert torch.equal(*products)
 
@@ -114,8 +108,8 @@ def test_only_what_a_step_multiplies_is_in_tiles_and_only_where_that_pays(
 def test_int8_products_are_fast_with_any_instructions(instruction_set: str) -> None:
     """oneDNN has kernels for unsigned activations everywhere; its reference loop takes seconds."""
     code = (
-        "import time, torch; from longscribe.engine.mapped_weights import _packed, _restored;"
-        "layer = _restored(_packed(torch.randn(512, 512), torch.zeros(512)));"
+        "import time, torch; from longscribe.engine.packed_linear import packed, unpacked;"
+        "layer = unpacked(packed(torch.randn(512, 512), torch.zeros(512)));"
         "codes = torch.ones(64, 512, dtype=torch.uint8); layer.product(codes);"
         "started_s = time.perf_counter(); layer.product(codes);"
         "print(time.perf_counter() - started_s)"
@@ -186,7 +180,7 @@ def test_a_good_file_is_not_made_again(
 MAP = """
 import sys
 from pathlib import Path
-from longscribe.engine import mapped_weights
+from longscribe.engine import mapped_weights, packed_linear
 from longscribe.models.weights import ModelSpec
 convert = mapped_weights._convert
 mapped_weights._convert = lambda *given: (print("converted"), convert(*given))

@@ -4,7 +4,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from longscribe.engine.mapped_weights import Stored, cache_file, can_pack, mapped
+from longscribe.engine.mapped_weights import Stored, cache_file, mapped
+from longscribe.engine.packed_linear import can_pack
 from longscribe.errors import ResourceError
 from longscribe.models.checkpoint import ModelDims
 from longscribe.models.weights import ModelSpec
