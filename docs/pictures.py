@@ -64,6 +64,7 @@ def main() -> None:
     for name in [n for n in os.environ if n.startswith(("LONGSCRIBE_", "PREFECT_", "XDG_"))]:
         del os.environ[name]
     os.environ.update(HOME=str(folder), TMPDIR=str(folder), DO_NOT_TRACK="1")
+    os.environ["LONGSCRIBE_UI_LANGUAGE"] = "en"
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
     os.environ["PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT"] = "false"
     with prefect_ui(folder) as ui:

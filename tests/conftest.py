@@ -19,6 +19,9 @@ os.environ["PREFECT_LOGGING_SETTINGS_PATH"] = str(Path(flows.__file__).with_name
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
 
+# Messages are compared in English, whatever the locale of whoever runs the tests.
+os.environ["LONGSCRIBE_UI_LANGUAGE"] = "en"
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Kernels are compiled as workers compile them, and kept for the next run of the tests."""
@@ -39,6 +42,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.delenv("LONGSCRIBE_WEIGHTS_MIRROR", raising=False)
+    monkeypatch.setenv("LONGSCRIBE_UI_LANGUAGE", "en")  # and put back, whatever a test speaks
 
 
 @pytest.fixture(scope="session")
