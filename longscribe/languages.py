@@ -5,6 +5,8 @@ them from there would load torch (2 s, 200 MB) into the parent process, which on
 tests/longscribe/test_languages.py holds the copy against the original.
 """
 
+from longscribe.wording.catalog import translated
+
 LANGUAGES: dict[str, str] = {
     "en": "english",
     "zh": "chinese",
@@ -122,6 +124,11 @@ ALIASES: dict[str, str] = {
     "castilian": "es",
     "mandarin": "zh",
 }
+
+
+def language_name(code: str) -> str:
+    """A language in the reader's language, in small letters; the code itself of an unknown one."""
+    return translated(LANGUAGES.get(code, code))
 
 
 def language_code(language: str) -> str | None:

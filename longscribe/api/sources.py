@@ -16,6 +16,7 @@ from longscribe.errors import OptionError
 from longscribe.storage.access import Access
 from longscribe.storage.downloads import fetch
 from longscribe.storage.uris import is_url
+from longscribe.wording.catalog import translated
 
 if TYPE_CHECKING:
     pass
@@ -56,7 +57,9 @@ class Held:
         if isinstance(source, np.ndarray):
             return _as_wave(source, rate_hz, self.folder / "samples.wav")
         if rate_hz is not None:
-            raise OptionError("rate_hz: only samples in an array need it; leave it out.")
+            raise OptionError(
+                translated("rate_hz: only samples in an array need it; leave it out.")
+            )
         if isinstance(source, (str, PathLike)):
             place = str(fspath(source))
             if is_url(place):
@@ -70,8 +73,10 @@ class Held:
         if hasattr(source, "read"):
             return _copied(source, self.folder)
         raise OptionError(
-            f"source: a {type(source).__name__} is no recording; give a path, a URL, a file "
-            "object, an array with rate_hz, or a pydub AudioSegment."
+            translated(
+                "source: a {kind} is no recording; give a path, a URL, a file object, an array "
+                "with rate_hz, or a pydub AudioSegment."
+            ).format(kind=type(source).__name__)
         )
 
 
@@ -81,7 +86,9 @@ def _copied(file: IO[bytes], folder: Path) -> Path:
     with path.open("wb") as copy:
         block = file.read(1 << 20)
         if isinstance(block, str):
-            raise OptionError("source: the file gives text; open it in binary mode, 'rb'.")
+            raise OptionError(
+                translated("source: the file gives text; open it in binary mode, 'rb'.")
+            )
         while block:
             copy.write(block)
             block = file.read(1 << 20)
@@ -91,14 +98,20 @@ def _copied(file: IO[bytes], folder: Path) -> Path:
 def _as_wave(samples: npt.NDArray[Any], rate_hz: int | None, path: Path) -> Path:
     """Samples as a WAV file of 16 bits: floats from -1 to 1, or integers of 16 bits."""
     if rate_hz is None or rate_hz <= 0:
-        raise OptionError("rate_hz: samples need their rate in hertz, such as 16000.")
+        raise OptionError(translated("rate_hz: samples need their rate in hertz, such as 16000."))
     if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] > samples.shape[0]):
-        raise OptionError(f"source: {samples.shape} is no (samples,) or (samples, channels).")
+        raise OptionError(
+            translated("source: {shape} is no (samples,) or (samples, channels).").format(
+                shape=samples.shape
+            )
+        )
     if np.issubdtype(samples.dtype, np.floating):
         limited = np.clip(np.nan_to_num(samples), -1.0, 1.0)
         samples = np.round(limited * _LARGEST_INT16).astype("<i2")
     elif samples.dtype != np.int16:
-        raise OptionError(f"source: samples are float or int16, not {samples.dtype}.")
+        raise OptionError(
+            translated("source: samples are float or int16, not {kind}.").format(kind=samples.dtype)
+        )
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
         file.setsampwidth(_INT16_BYTES)

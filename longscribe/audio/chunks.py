@@ -14,6 +14,7 @@ from longscribe.audio.recording import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Acceler
 from longscribe.audio.timeline import Timeline
 from longscribe.audio.voice_activity import HOP_S, Spans, clip_spans, silence_spans
 from longscribe.transcript import format_time
+from longscribe.wording.catalog import translated
 
 # A cut is looked for close to its target and then wider, (fraction of the chunk length, shortest
 # pause in seconds after the detector's padding): between phrases first, then at any pause at all.
@@ -57,7 +58,7 @@ class Chunk(BaseModel):
     @property
     def number(self) -> str:
         """The chunk's number of how many, counted from one: `3 of 7`."""
-        return f"{self.index + 1} of {self.count}"
+        return translated("{number} of {count}").format(number=self.index + 1, count=self.count)
 
     @property
     def span(self) -> str:

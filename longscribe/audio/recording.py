@@ -22,6 +22,8 @@ from longscribe.audio.decoder import AudioDecoder
 from longscribe.audio.tempo import Samples as Samples
 from longscribe.audio.tempo import Tempo
 from longscribe.errors import OutputError, RecordingError, ResourceError
+from longscribe.wording.catalog import translated
+from longscribe.wording.system_errors import told
 
 SAMPLE_RATE_HZ = 16_000
 BYTES_PER_SAMPLE = 2  # the scratch file holds little-endian int16, the precision Whisper was fed
@@ -92,7 +94,9 @@ def probe(path: Path) -> Recording:
         stream = container.streams.best("audio")
         if stream is None:
             raise RecordingError(
-                f"{_shown(path)} has no audio track; give a recording or a video with sound."
+                translated(
+                    "{path} has no audio track; give a recording or a video with sound."
+                ).format(path=_shown(path))
             )
         context: Any = stream.codec_context
         duration = container.duration / av.time_base if container.duration else None
@@ -158,18 +162,24 @@ def accelerate(
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(pcm_path.parent, needed_bytes, 0) from None
         raise OutputError(
-            f"cannot write the scratch file {pcm_path}: {error.strerror}; "
-            "set TMPDIR to a folder that can be written."
+            translated(
+                "cannot write the scratch file {path}: {reason}; "
+                "set TMPDIR to a folder that can be written."
+            ).format(path=pcm_path, reason=told(error))
         ) from None
     after = _state_of(recording.path)
     if None not in (before, after) and before != after:
         raise RecordingError(
-            f"{_shown(recording.path)} changed while it was read; run it again when it is complete."
+            translated(
+                "{path} changed while it was read; run it again when it is complete."
+            ).format(path=_shown(recording.path))
         )
     if original_samples == 0:
         raise RecordingError(
-            f"{_shown(recording.path)} holds no sound that can be decoded; "
-            "it is damaged, empty or not a recording."
+            translated(
+                "{path} holds no sound that can be decoded; "
+                "it is damaged, empty or not a recording."
+            ).format(path=_shown(recording.path))
         )
     return AcceleratedAudio(
         pcm_path=pcm_path,
@@ -242,26 +252,46 @@ def _open(path: Path) -> InputContainer:
     try:
         size_bytes = path.stat().st_size
         if path.is_dir():
-            raise RecordingError(f"{_shown(path)} is a folder; name the recordings inside it.")
+            raise RecordingError(
+                translated("{path} is a folder; name the recordings inside it.").format(
+                    path=_shown(path)
+                )
+            )
         if size_bytes == 0:
-            raise RecordingError(f"{_shown(path)} is empty (0 bytes); record or copy it again.")
+            raise RecordingError(
+                translated("{path} is empty (0 bytes); record or copy it again.").format(
+                    path=_shown(path)
+                )
+            )
         # "file:" keeps FFmpeg from reading a colon in a name as a protocol.
         container = av.open(f"file:{path.absolute()}", mode="r", metadata_errors="replace")
     except FileNotFoundError:
-        raise RecordingError(f"{_shown(path)} does not exist; check the path.") from None
+        raise RecordingError(
+            translated("{path} does not exist; check the path.").format(path=_shown(path))
+        ) from None
     except PermissionError:
-        raise RecordingError(f"{_shown(path)} cannot be read; check its permissions.") from None
+        raise RecordingError(
+            translated("{path} cannot be read; check its permissions.").format(path=_shown(path))
+        ) from None
     except av.error.FFmpegError:
         raise RecordingError(
-            f"{_shown(path)} is not a recording that FFmpeg can read; "
-            "it is damaged, cut off before its index, or another kind of file."
+            translated(
+                "{path} is not a recording that FFmpeg can read; "
+                "it is damaged, cut off before its index, or another kind of file."
+            ).format(path=_shown(path))
         ) from None
     except OSError as error:
-        raise RecordingError(f"{_shown(path)} cannot be read: {error.strerror}.") from None
+        raise RecordingError(
+            translated("{path} cannot be read: {reason}.").format(
+                path=_shown(path), reason=told(error)
+            )
+        ) from None
     if container.format.name in _PLAYLISTS:
         container.close()
         raise RecordingError(
-            f"{_shown(path)} is a playlist and no recording; name the recordings it lists."
+            translated(
+                "{path} is a playlist and no recording; name the recordings it lists."
+            ).format(path=_shown(path))
         )
     return container
 
@@ -292,6 +322,8 @@ def _shown(path: Path) -> str:
 
 def _disk_full(folder: Path, needed_bytes: int, free_bytes: int) -> ResourceError:
     return ResourceError(
-        f"the disk of {folder} is too full: the samples need {needed_bytes / 1e6:.0f} MB there and "
-        f"{free_bytes / 1e6:.0f} MB are free; make room or set TMPDIR to another disk."
+        translated(
+            "the disk of {folder} is too full: the samples need {needed:.0f} MB there and "
+            "{free:.0f} MB are free; make room or set TMPDIR to another disk."
+        ).format(folder=folder, needed=needed_bytes / 1e6, free=free_bytes / 1e6)
     )

@@ -33,6 +33,7 @@ from longscribe.models.added_tokens import to_engine, to_stored
 from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions, Precision
 from longscribe.transcript import ChunkTranscript, Segment
+from longscribe.wording.catalog import translated
 
 # How far a time may be moved to the beginning or end of sound.
 _SNAP_REACH_S = 0.5
@@ -60,19 +61,28 @@ def arithmetic(options: DecodingOptions) -> Arithmetic:
     precision = options.precision
     has_gpu = torch.cuda.is_available()
     if device == "cuda" and not has_gpu:
-        raise OptionError("--device: torch finds no CUDA device here; use cpu or auto.")
+        raise OptionError(translated("--device: torch finds no CUDA device here; use cpu or auto."))
     if device == "auto":
         device = "cuda" if has_gpu else "cpu"
     if device == "cuda":
         if precision == "int8":
-            raise OptionError("--precision: int8 is for CPUs; use float16 on a GPU, or auto.")
+            raise OptionError(
+                translated("--precision: int8 is for CPUs; use float16 on a GPU, or auto.")
+            )
         device = f"cuda:{_worker_number() % torch.cuda.device_count()}"
         return Arithmetic(device, "float16" if precision == "auto" else precision)
     if precision in ("float16", "bfloat16"):
-        raise OptionError(f"--precision: {precision} is for GPUs; use int8, float32 or auto.")
+        raise OptionError(
+            translated("--precision: {precision} is for GPUs; use int8, float32 or auto.").format(
+                precision=precision
+            )
+        )
     if precision == "int8" and not packed_linear.can_pack():
         raise OptionError(
-            "--precision: this processor or this build of torch has no int8 products; use float32."
+            translated(
+                "--precision: this processor or this build of torch has no int8 products; "
+                "use float32."
+            )
         )
     if precision == "auto":
         precise = options.decoding == "sequential" or not packed_linear.can_pack()
@@ -96,8 +106,10 @@ def load(spec: ModelSpec, chosen: Arithmetic) -> Network:
         return FloatNetwork(spec, chosen.device, _DTYPES[chosen.precision])
     except torch.OutOfMemoryError as error:
         raise ResourceError(
-            f"the memory of the GPU does not hold the model {spec.name} beside what else is in it; "
-            "use a smaller model, or --device cpu."
+            translated(
+                "the memory of the GPU does not hold the model {model} beside what else is in it; "
+                "use a smaller model, or --device cpu."
+            ).format(model=spec.name)
         ) from error
 
 

@@ -30,6 +30,8 @@ from longscribe.errors import ModelError
 from longscribe.models import forms
 from longscribe.models.checkpoint import ModelDims
 from longscribe.models.weights import ModelSpec
+from longscribe.wording.catalog import translated
+from longscribe.wording.system_errors import told
 
 Stored = Literal["float32", "int8"]
 
@@ -87,8 +89,10 @@ def mapped(spec: ModelSpec, stored: Stored) -> dict[str, Any]:
         _read_ahead(path)
     except OSError as error:
         raise ModelError(
-            f"the converted weights cannot be kept in {path.parent}: {error.strerror or error}; "
-            f"set {CACHE_VARIABLE} to a folder that can be written."
+            translated(
+                "the converted weights cannot be kept in {folder}: {reason}; "
+                "set {variable} to a folder that can be written."
+            ).format(folder=path.parent, reason=told(error), variable=CACHE_VARIABLE)
         ) from None
     return {name: _restored(value) for name, value in content.items()}
 
@@ -136,7 +140,9 @@ def _convert(spec: ModelSpec, stored: Stored, path: Path) -> None:
     except (RuntimeError, KeyError, OSError) as error:
         first_line = str(error).splitlines()[0]
         raise ModelError(
-            f"the checkpoint {str(spec.path)!r} cannot be loaded: {first_line}"
+            translated("the checkpoint {path!r} cannot be loaded: {reason}").format(
+                path=str(spec.path), reason=first_line
+            )
         ) from None
     part = path.with_suffix(f".{os.getpid()}.part")
     alignment = serialization.save.storage_alignment
@@ -176,8 +182,10 @@ def _check_complete(spec: ModelSpec, weights: Mapping[str, Tensor]) -> None:
     for name, wanted in empty.state_dict().items():
         if name not in weights or weights[name].shape != wanted.shape:
             raise ModelError(
-                f"the checkpoint {str(spec.path)!r} cannot be loaded: {name} is missing or not of "
-                "the size its dimensions say; copy the file again."
+                translated(
+                    "the checkpoint {path!r} cannot be loaded: {name} is missing or not of the "
+                    "size its dimensions say; copy the file again."
+                ).format(path=str(spec.path), name=name)
             )
 
 

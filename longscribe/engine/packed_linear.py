@@ -21,6 +21,7 @@ from longscribe.cache.folder import cache_folder
 from longscribe.engine.kernels import ZERO_CODE
 from longscribe.engine.processor import instructions, integer_range
 from longscribe.errors import ModelError
+from longscribe.wording.catalog import translated
 
 _TRIAL = "from longscribe.engine.packed_linear import try_out; try_out()"
 _TRIAL_WITHIN_S = 120.0  # torch's import from a slow disk included
@@ -148,7 +149,9 @@ def _opaque_tensor(content: Tensor, layout: Tensor, shape: list[int]) -> Tensor:
         ctypes.c_int64(len(metadata)),
     )
     if failed:
-        raise ModelError("this build of torch cannot use mapped int8 weights; use float32.")
+        raise ModelError(
+            translated("this build of torch cannot use mapped int8 weights; use float32.")
+        )
     new_capsule = ctypes.pythonapi.PyCapsule_New
     new_capsule.restype = ctypes.py_object
     new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]

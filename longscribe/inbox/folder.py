@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 from longscribe.errors import OptionError
 from longscribe.inbox.ledger import Ledger
 from longscribe.storage.uris import child_of, is_url, open_folder, reason, shown
+from longscribe.wording.catalog import translated
 
 Afterwards = Literal["move", "mark"]
 
@@ -81,7 +82,9 @@ class Inbox:
             found: dict[str, dict[str, Any]] = self._files.find(self._path, detail=True)
         except Exception as error:  # every library has its own
             raise OptionError(
-                f"{self._option}: the inbox {shown(self.folder)} cannot be read: {reason(error)}."
+                translated("{option}: the inbox {folder} cannot be read: {reason}.").format(
+                    option=self._option, folder=shown(self.folder), reason=reason(error)
+                )
             ) from None
         described = {path[len(self._path) + 1 :]: about for path, about in found.items()}
         return [
@@ -204,12 +207,16 @@ def fate(attempts: Iterable[Attempt], first: int, most: int) -> Fate:
         return Fate("start", first)
     last = counted[-1]
     if last.state == "CANCELLED":
-        return Fate("failed", last.number, last.reason or "the run was cancelled", last.run_id)
+        return Fate(
+            "failed", last.number, last.reason or translated("the run was cancelled"), last.run_id
+        )
     if last.state not in ("FAILED", "CRASHED"):
         return Fate("wait", last.number, run_id=last.run_id)
     if last.number - first + 1 < most:
         return Fate("start", last.number + 1)
-    return Fate("failed", last.number, last.reason or "no reason was given", last.run_id)
+    return Fate(
+        "failed", last.number, last.reason or translated("no reason was given"), last.run_id
+    )
 
 
 def output_folder(recording: Dropped, output_dir: str, output_name: str, ledger: Ledger) -> str:

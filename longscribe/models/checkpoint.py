@@ -17,6 +17,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from longscribe.errors import ModelError
+from longscribe.wording.catalog import translated
 
 _BLOCK_BYTES = 1 << 20
 _DAMAGED = (
@@ -130,8 +131,10 @@ def sha256_of(path: Path, on_progress: Callable[[int], None] | None = None) -> s
 
 def _broken(path: Path) -> ModelError:
     return ModelError(
-        f"the checkpoint {str(path)!r} is damaged or not a Whisper checkpoint; "
-        "copy it again, or name a model such as turbo."
+        translated(
+            "the checkpoint {path!r} is damaged or not a Whisper checkpoint; "
+            "copy it again, or name a model such as turbo."
+        ).format(path=str(path))
     )
 
 

@@ -15,6 +15,7 @@ from longscribe.models.added_tokens import AddedToken
 from longscribe.models.checkpoint import ModelDims
 from longscribe.models.description import Description, heads_of, standard_vocabulary, unusable
 from longscribe.models.shapes import Shape, contradiction
+from longscribe.wording.catalog import translated
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,7 +69,9 @@ def describe(folder: Path) -> Description:
             n_text_layer=_layers(variables, "decoder"),
         )
     except (KeyError, IndexError) as error:
-        raise unusable(weights, f"{error.args[0]} is missing") from None
+        raise unusable(
+            weights, translated("{name} is missing").format(name=error.args[0])
+        ) from None
     shapes["decoder.token_embedding.weight"] = (dims.n_vocab, dims.n_text_state)
     wrong = contradiction(dims, shapes)
     if wrong:
@@ -194,7 +197,7 @@ def _config(folder: Path) -> dict[str, Any]:
     except (ValueError, OSError):
         config = None
     if not isinstance(config, dict):
-        raise unusable(path, "it is no JSON")
+        raise unusable(path, translated("it is no JSON"))
     return config
 
 
@@ -204,11 +207,15 @@ def _table(path: Path) -> dict[str, _Variable]:
         with path.open("rb") as file:
             (version,) = _unpack(file, "<I")
             if not 2 <= version <= _NEWEST_VERSION:
-                raise unusable(path, "it is no CTranslate2 model of versions 2 to 6")
+                raise unusable(path, translated("it is no CTranslate2 model of versions 2 to 6"))
             spec = _string(file)
             _unpack(file, "<I")  # the revision of the spec
             if spec != "WhisperSpec":
-                raise unusable(path, f"it holds {spec[:40]!r}, not Whisper", "give a Whisper model")
+                raise unusable(
+                    path,
+                    translated("it holds {kind!r}, not Whisper").format(kind=spec[:40]),
+                    translated("give a Whisper model"),
+                )
             (count,) = _unpack(file, "<I")
             variables: dict[str, _Variable] = {}
             for _ in range(count):
@@ -217,7 +224,11 @@ def _table(path: Path) -> dict[str, _Variable]:
                 shape = _unpack(file, f"<{rank}I")
                 kind, data_bytes = _unpack(file, "<BI")
                 if kind > _LARGEST_TYPE:
-                    raise unusable(path, f"numbers of type {kind} are not known", "convert it anew")
+                    raise unusable(
+                        path,
+                        translated("numbers of type {kind} are not known").format(kind=kind),
+                        translated("convert it anew"),
+                    )
                 items = 1
                 for length in shape:
                     items *= length
@@ -228,7 +239,7 @@ def _table(path: Path) -> dict[str, _Variable]:
                     raise struct.error
             return variables
     except (struct.error, UnicodeDecodeError, OSError):
-        raise unusable(path, "it is cut short or damaged") from None
+        raise unusable(path, translated("it is cut short or damaged")) from None
 
 
 def _unpack(file: BinaryIO, layout: str) -> tuple[int, ...]:

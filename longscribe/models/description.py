@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 from longscribe.errors import ModelError
 from longscribe.models.added_tokens import AddedToken
 from longscribe.models.checkpoint import ModelDims
+from longscribe.wording.catalog import translated
 
 Form = Literal["openai", "huggingface", "ctranslate2", "ggml"]
 
@@ -32,9 +33,19 @@ class Description(NamedTuple):
     added_tokens: tuple[AddedToken, ...] = ()
 
 
-def unusable(path: Path, why: str, remedy: str = "copy it again") -> ModelError:
-    """The error for a model that cannot be used, in one sentence."""
-    return ModelError(f"the model {str(path)!r} cannot be used: {why}; {remedy}.")
+def unusable(path: Path, why: str, remedy: str = "") -> ModelError:
+    """The error for a model that cannot be used, in one sentence.
+
+    Args:
+        path: of the model.
+        why: in the reader's language.
+        remedy: the same; to copy it again where nothing else is known.
+    """
+    return ModelError(
+        translated("the model {path!r} cannot be used: {why}; {remedy}.").format(
+            path=str(path), why=why, remedy=remedy or translated("copy it again")
+        )
+    )
 
 
 def heads_of(value: Any) -> AlignmentHeads | None:

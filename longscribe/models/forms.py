@@ -8,6 +8,7 @@ from longscribe.models.added_tokens import AddedToken
 from longscribe.models.checkpoint import ModelDims, read_checkpoint
 from longscribe.models.description import Description, Form, unusable
 from longscribe.models.shapes import contradiction
+from longscribe.wording.catalog import translated
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,10 +48,16 @@ def describe(path: Path) -> Description:
         return ggml.describe(path)
     if magic == b"GGUF":
         raise unusable(
-            path, "it is a GGUF file, in which whisper.cpp has no models", "give a ggml .bin file"
+            path,
+            translated("it is a GGUF file, in which whisper.cpp has no models"),
+            translated("give a ggml .bin file"),
         )
     if path.suffix == ".safetensors" or path.name in ("model.bin", "pytorch_model.bin"):
-        raise unusable(path, "it is one file of a model's folder", f"give {str(path.parent)!r}")
+        raise unusable(
+            path,
+            translated("it is one file of a model's folder"),
+            translated("give {folder!r}").format(folder=str(path.parent)),
+        )
     dims, shapes = read_checkpoint(path)
     if wrong := contradiction(dims, shapes):
         raise unusable(path, wrong)
@@ -89,6 +96,8 @@ def _describe_folder(path: Path) -> Description:
         huggingface.weight_files(path)
     raise unusable(
         path,
-        "it is a folder without a model",
-        "it must hold config.json with model.safetensors, or model.bin with vocabulary.json",
+        translated("it is a folder without a model"),
+        translated(
+            "it must hold config.json with model.safetensors, or model.bin with vocabulary.json"
+        ),
     )

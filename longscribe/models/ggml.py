@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from longscribe.models.checkpoint import ModelDims
 from longscribe.models.description import Description, unusable
 from longscribe.models.shapes import Shape, contradiction
+from longscribe.wording.catalog import translated
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -113,15 +114,15 @@ def _table(path: Path) -> tuple[ModelDims, dict[str, _Stored]]:
                 tensors[name] = _Stored(_squeezed(shape), kind, file.tell(), data_bytes)
                 _skip(file, data_bytes, size_bytes)
     except (struct.error, ValueError, OSError):
-        raise unusable(path, "it is cut short or damaged") from None
+        raise unusable(path, translated("it is cut short or damaged")) from None
     return dims, tensors
 
 
 def _quantization(path: Path, kind: str) -> Exception:
     return unusable(
         path,
-        f"its quantization (type {kind}) is not read",
-        "take one in f16, q8_0, q5_0, q5_1, q4_0, q4_1 or a k-quant",
+        translated("its quantization (type {kind}) is not read").format(kind=kind),
+        translated("take one in f16, q8_0, q5_0, q5_1, q4_0, q4_1 or a k-quant"),
     )
 
 

@@ -17,12 +17,13 @@ from typing import Final, NamedTuple
 from longscribe.errors import ModelError
 from longscribe.models.hub_cache import endpoint, hub_folder, is_offline, storage
 from longscribe.models.hub_errors import (
-    OTHER_FOLDER,
     hub_errors,
     no_hub_sentence,
     offline_sentence,
+    other_folder,
 )
 from longscribe.models.hub_transfer import TIMEOUT_S, fetch_blob, size_bytes
+from longscribe.wording.catalog import translatable, translated
 
 OnProgress = Callable[[int, int], None]  # bytes so far, bytes in all (0 when unknown)
 
@@ -47,7 +48,7 @@ _SMALL_FILES: Final = (
     "vocabulary.txt",
     "preprocessor_config.json",
 )
-_READ: Final = (
+_READ: Final = translatable(
     "model.safetensors, pytorch_model.bin (both also in shards) and the model.bin of CTranslate2"
 )
 _WEIGHT_SUFFIXES: Final = (
@@ -124,7 +125,8 @@ def download(repo_id: str, on_progress: OnProgress | None = None) -> Path:
         if folder := cached(repo_id):
             return folder
         raise
-    with hub_errors(repo_id, "; what arrived is kept and the next try goes on from there"):
+    goes_on = translated("; what arrived is kept and the next try goes on from there")
+    with hub_errors(repo_id, goes_on):
         return _download(repo, on_progress)
 
 
@@ -138,8 +140,15 @@ def _download(repo: _Repo, on_progress: OnProgress | None) -> Path:
     needed_bytes = _missing_bytes(repo, wanted)
     if needed_bytes and _room_bytes(repo) < needed_bytes:
         raise ModelError(
-            f"the model {repo.id} needs {needed_bytes / 1e9:.1f} GB more in {storage(repo.id)}, "
-            f"where that much is not free; make room, or {OTHER_FOLDER}"
+            translated(
+                "the model {repository} needs {needed:.1f} GB more in {folder}, where that much is "
+                "not free; make room, or {remedy}"
+            ).format(
+                repository=repo.id,
+                needed=needed_bytes / 1e9,
+                folder=storage(repo.id),
+                remedy=other_folder(),
+            )
         )
     _bring(repo, wanted, on_progress)
     _point_main_at(repo)
@@ -177,12 +186,17 @@ def _shards_of(repo: _Repo, index: str) -> list[str]:
         shards = _shards(repo.snapshot / index)
     except ValueError:
         raise ModelError(
-            f"the model {repo.id} cannot be read: its {index} is damaged; choose another model."
+            translated(
+                "the model {repository} cannot be read: its {index} is damaged; "
+                "choose another model."
+            ).format(repository=repo.id, index=index)
         ) from None
     if missing := [shard for shard in shards if shard not in repo.sizes]:
         raise ModelError(
-            f"the model {repo.id} is not whole: its {index} names {_listed(missing)}, which the "
-            "repository does not have; choose another model."
+            translated(
+                "the model {repository} is not whole: its {index} names {files}, which the "
+                "repository does not have; choose another model."
+            ).format(repository=repo.id, index=index, files=_listed(missing))
         )
     return shards
 
@@ -199,19 +213,27 @@ def _look_up(repo_id: str) -> _Repo:
     kind = (info.config or {}).get("model_type") or "whisper"
     if kind != "whisper":
         raise ModelError(
-            f"the model {repo_id} is no Whisper model but one of the kind {kind!r}; "
-            "choose another model."
+            translated(
+                "the model {repository} is no Whisper model but one of the kind {kind!r}; "
+                "choose another model."
+            ).format(repository=repo_id, kind=kind)
         )
     if not _chosen_weights(sizes):
         found = [name for name in sizes if name.endswith(_WEIGHT_SUFFIXES)]
         raise ModelError(
-            f"the model {repo_id} has no Whisper weights that can be read: it holds "
-            f"{_listed(found or list(sizes))}, and what is read are {_READ}."
+            translated(
+                "the model {repository} has no Whisper weights that can be read: it holds {files}, "
+                "and what is read are {read}."
+            ).format(
+                repository=repo_id, files=_listed(found or list(sizes)), read=translated(_READ)
+            )
         )
     if _CONFIG not in sizes:
         raise ModelError(
-            f"the model {repo_id} has no {_CONFIG}, without which its {_chosen_weights(sizes)} "
-            "cannot be read; choose another model."
+            translated(
+                "the model {repository} has no {config}, without which its {weights} cannot be "
+                "read; choose another model."
+            ).format(repository=repo_id, config=_CONFIG, weights=_chosen_weights(sizes))
         )
     if not info.sha:
         raise ModelError(no_hub_sentence(repo_id))
@@ -234,9 +256,11 @@ def _check_access(repo_id: str) -> None:
 
 
 def _listed(names: list[str]) -> str:
-    shown = ", ".join(sorted(names)[:_SHOWN_FILES]) or "no files"
+    shown = ", ".join(sorted(names)[:_SHOWN_FILES]) or translated("no files")
     more = len(names) - _SHOWN_FILES
-    return f"{shown} and {more} more" if more > 0 else shown
+    if more <= 0:
+        return shown
+    return translated("{files} and {count} more").format(files=shown, count=more)
 
 
 def _missing_bytes(repo: _Repo, names: list[str]) -> int:

@@ -4,12 +4,11 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from longscribe.errors import ModelError
 from longscribe.models.hub_cache import endpoint, hub_folder
-
-OTHER_FOLDER: Final = "HF_HOME chooses another folder."
+from longscribe.wording.catalog import translated
+from longscribe.wording.system_errors import told
 
 
 @contextmanager
@@ -60,12 +59,19 @@ def _sentence(repo_id: str, error: BaseException, aftermath: str) -> str:
     if "HfHubHTTPError" in kinds:
         return _refused(repo_id, kinds, getattr(error, "response", None), aftermath)
     if "HTTPError" in kinds:
-        reason = _reason(kinds)
-        return f"the model {repo_id} cannot be fetched from {endpoint()} ({reason}){aftermath}."
+        return translated(
+            "the model {repository} cannot be fetched from {endpoint} ({reason}){aftermath}."
+        ).format(
+            repository=repo_id, endpoint=endpoint(), reason=_reason(kinds), aftermath=aftermath
+        )
     if isinstance(error, OSError):
-        return (
-            f"the model {repo_id} cannot be kept in {hub_folder()}: "
-            f"{error.strerror or error}; {OTHER_FOLDER}"
+        return translated(
+            "the model {repository} cannot be kept in {folder}: {reason}; {remedy}"
+        ).format(
+            repository=repo_id,
+            folder=hub_folder(),
+            reason=told(error),
+            remedy=other_folder(),
         )
     return ""
 
@@ -73,46 +79,59 @@ def _sentence(repo_id: str, error: BaseException, aftermath: str) -> str:
 def _refused(repo_id: str, kinds: set[str], response: object, aftermath: str) -> str:
     status = getattr(response, "status_code", 0)
     if "GatedRepoError" in kinds:
-        return (
-            f"the model {repo_id} is gated: accept its terms at {endpoint()}/{repo_id}, and give "
-            "your token in HF_TOKEN or with `hf auth login`."
+        sentence = translated(
+            "the model {repository} is gated: accept its terms at {endpoint}/{repository}, and "
+            "give your token in HF_TOKEN or with `hf auth login`."
         )
-    if kinds & {"RepositoryNotFoundError", "RevisionNotFoundError"}:
-        return (
-            f"there is no model {repo_id} at {endpoint()}, and no file or folder of that name "
+    elif kinds & {"RepositoryNotFoundError", "RevisionNotFoundError"}:
+        sentence = translated(
+            "there is no model {repository} at {endpoint}, and no file or folder of that name "
             "here; check the name, and if it is private, give your token in HF_TOKEN or with "
             "`hf auth login`."
         )
-    if status == 401:
-        return (
-            f"{endpoint()} does not accept the token that it got for the model {repo_id}; "
+    elif status == 401:
+        sentence = translated(
+            "{endpoint} does not accept the token that it got for the model {repository}; "
             "check HF_TOKEN, or run `hf auth login`."
         )
-    if status == 429:
-        return (
-            f"the model {repo_id} cannot be fetched now: {endpoint()} has had too many requests "
-            f"from here{aftermath}; try again later."
+    elif status == 429:
+        sentence = translated(
+            "the model {repository} cannot be fetched now: {endpoint} has had too many requests "
+            "from here{aftermath}; try again later."
         )
-    return f"the model {repo_id} cannot be fetched: {endpoint()} answered {status}{aftermath}."
+    else:
+        sentence = translated(
+            "the model {repository} cannot be fetched: {endpoint} answered {status}{aftermath}."
+        )
+    return sentence.format(
+        repository=repo_id, endpoint=endpoint(), status=status, aftermath=aftermath
+    )
 
 
 def _reason(kinds: set[str]) -> str:
     if kinds & {"ConnectError", "ProxyError", "UnsupportedProtocol"}:
-        return "no connection"
-    return "it does not answer" if "TimeoutException" in kinds else "the connection broke off"
+        return translated("no connection")
+    if "TimeoutException" in kinds:
+        return translated("it does not answer")
+    return translated("the connection broke off")
+
+
+def other_folder() -> str:
+    """What chooses another folder for the hub's models, as the end of a sentence."""
+    return translated("HF_HOME chooses another folder.")
 
 
 def offline_sentence(repo_id: str) -> str:
     """What is said where the hub would have to be asked and must not be."""
-    return (
-        f"the model {repo_id} is not in {hub_folder()}, and HF_HUB_OFFLINE forbids to fetch it; "
+    return translated(
+        "the model {repository} is not in {folder}, and HF_HUB_OFFLINE forbids to fetch it; "
         "unset that variable, or choose a model that is here."
-    )
+    ).format(repository=repo_id, folder=hub_folder())
 
 
 def no_hub_sentence(repo_id: str) -> str:
     """What is said where something else answers in the hub's place."""
-    return (
-        f"the model {repo_id} cannot be fetched: {endpoint()} does not answer like a Hugging Face "
+    return translated(
+        "the model {repository} cannot be fetched: {endpoint} does not answer like a Hugging Face "
         "hub; check HF_ENDPOINT."
-    )
+    ).format(repository=repo_id, endpoint=endpoint())

@@ -13,6 +13,7 @@ from longscribe.errors import ModelError
 from longscribe.models.checkpoint import sha256_of
 from longscribe.models.hub_cache import endpoint, hub_folder, storage
 from longscribe.models.hub_errors import kinds_of, no_hub_sentence
+from longscribe.wording.catalog import translated
 
 TIMEOUT_S: Final = 30.0
 _ETAG = re.compile(r"\w([\w.-]{0,94}\w)?", re.ASCII)
@@ -40,7 +41,8 @@ def fetch_blob(repo_id: str, commit: str, name: str, report: Callable[[int], Non
     with WeakFileLock(lock):
         if not blob.exists():
             part = blob.with_name(f"{etag}.incomplete")
-            _fetch_checked(f"{name} of {repo_id}", url, part, report)
+            what = translated("{file} of {repository}").format(file=name, repository=repo_id)
+            _fetch_checked(what, url, part, report)
             part.replace(blob)
 
 
@@ -51,7 +53,11 @@ def _fetch_checked(what: str, url: str, part: Path, report: Callable[[int], None
         if not sha256 or sha256_of(part) == sha256:
             return
         part.unlink()
-    raise ModelError(f"{what} came with the wrong sha256 twice (from {url}); nothing was kept.")
+    raise ModelError(
+        translated(
+            "{what} came with the wrong sha256 twice (from {url}); nothing was kept."
+        ).format(what=what, url=url)
+    )
 
 
 def _fetch_resuming(url: str, part: Path, report: Callable[[int], None]) -> None:

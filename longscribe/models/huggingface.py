@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from longscribe.errors import ModelError
 from longscribe.models import added_tokens
 from longscribe.models.added_tokens import AddedToken
 from longscribe.models.checkpoint import ModelDims, read_shapes
 from longscribe.models.description import Description, heads_of, standard_vocabulary, unusable
 from longscribe.models.shapes import Shape, contradiction
+from longscribe.wording.catalog import translated
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,16 +71,20 @@ def describe(folder: Path) -> Description:
     config = _json(folder / "config.json")
     kind = config.get("model_type")
     if kind != "whisper":
-        names = config.get("architectures") or [kind or "nothing that is known"]
+        names = config.get("architectures") or [kind or translated("nothing that is known")]
         raise unusable(
-            folder / "config.json", f"it describes {names[0]}, not Whisper", "give a Whisper model"
+            folder / "config.json",
+            translated("it describes {kind}, not Whisper").format(kind=names[0]),
+            translated("give a Whisper model"),
         )
     generation = _json(folder / "generation_config.json", missing={})
     files = weight_files(folder)
     try:
         values = {name: int(config[key]) for name, key in _DIMS.items()}
     except (KeyError, TypeError, ValueError) as error:
-        raise unusable(folder / "config.json", f"it does not say {error}") from None
+        raise unusable(
+            folder / "config.json", translated("it does not say {what}").format(what=error)
+        ) from None
     languages = generation.get("lang_to_id")
     if languages is None and generation.get("is_multilingual") is False:
         languages = {}
@@ -92,7 +98,9 @@ def describe(folder: Path) -> Description:
             shapes["decoder.token_embedding.weight"] = (dims.n_vocab, *embedding[1:])
         wrong = contradiction(dims, shapes)
         if wrong:
-            raise unusable(files[0], wrong, "config.json and the weights must be of one model")
+            raise unusable(
+                files[0], wrong, translated("config.json and the weights must be of one model")
+            )
     suppressed = generation.get("suppress_tokens", config.get("suppress_tokens", ...))
     added = added_tokens.of_hugging_face(folder, dims.n_vocab, tokens)
     told = [folder / name for name in ("config.json", "generation_config.json")]
@@ -117,24 +125,34 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
         adapter = (folder / "adapter_config.json").is_file()
         raise unusable(
             folder,
-            "it holds an adapter (LoRA) without its model" if adapter else "it holds no weights",
-            "merge it into its model first"
+            translated("it holds an adapter (LoRA) without its model")
             if adapter
-            else "model.safetensors or pytorch_model.bin must be beside config.json",
+            else translated("it holds no weights"),
+            translated("merge it into its model first")
+            if adapter
+            else translated("model.safetensors or pytorch_model.bin must be beside config.json"),
         )
     if not name.endswith(_INDEX):
         files: tuple[Path, ...] = (folder / name,)
     else:
         places = _json(folder / name).get("weight_map")
         if not isinstance(places, dict) or not places:
-            raise unusable(folder / name, "it names no files")
+            raise unusable(folder / name, translated("it names no files"))
         files = tuple(folder / Path(str(file)).name for file in sorted(set(places.values())))
     for file in files:
         if not file.is_file():
-            raise unusable(file, f"it is missing, though {name} names it", "download it again")
+            raise unusable(
+                file,
+                translated("it is missing, though {name} names it").format(name=name),
+                translated("download it again"),
+            )
         with file.open("rb") as content:
             if content.read(len(_LFS_POINTER)) == _LFS_POINTER:
-                raise unusable(file, "it is a Git LFS pointer, not the file", "run `git lfs pull`")
+                raise unusable(
+                    file,
+                    translated("it is a Git LFS pointer, not the file"),
+                    translated("run `git lfs pull`"),
+                )
     return files
 
 
@@ -198,21 +216,25 @@ def _safetensors_shapes(file: Path) -> dict[str, Shape]:
                 for name in content.keys()  # noqa: SIM118  # it is no dictionary
             }
     except (SafetensorError, OSError):
-        raise unusable(file, "it is cut short or damaged", "download it again") from None
+        raise _damaged(file) from None
 
 
 def _pickled_shapes(file: Path) -> dict[str, Shape]:
     try:
         return {openai_name(name): shape for name, shape in read_shapes(file).items()}
     except ValueError:
-        raise unusable(file, "it is cut short or damaged", "download it again") from None
+        raise _damaged(file) from None
 
 
 def _check_pickle(file: Path) -> None:
     with file.open("rb") as content:
         start = content.read(2)
     if start not in (b"\x80\x02", b"\x80\x04"):
-        raise unusable(file, "it is cut short or damaged", "download it again")
+        raise _damaged(file)
+
+
+def _damaged(file: Path) -> ModelError:
+    return unusable(file, translated("it is cut short or damaged"), translated("download it again"))
 
 
 def _json(path: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -223,5 +245,5 @@ def _json(path: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:
     except (ValueError, OSError):
         content = None
     if not isinstance(content, dict):
-        raise unusable(path, "it is no JSON", "download it again")
+        raise unusable(path, translated("it is no JSON"), translated("download it again"))
     return content

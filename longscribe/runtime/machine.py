@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from longscribe.errors import ResourceError
 from longscribe.models.checkpoint import ModelDims
+from longscribe.wording.catalog import translated
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 # Flags of /proc/cpuinfo by which the engine, torch and oneDNN choose their arithmetic.
@@ -172,7 +173,8 @@ def size_run(
     notes: list[str] = []
     threads = threads_per_worker or 1
     if threads > machine.cores:
-        notes.append(f"{threads} threads per worker asked, {machine.cores} cores: using that many")
+        note = translated("{threads} threads per worker asked, {cores} cores: using that many")
+        notes.append(note.format(threads=threads, cores=machine.cores))
         threads = machine.cores
     by_cores = machine.gpus or machine.cores // threads
     wanted = max(1, min(workers or by_cores, by_cores, chunks))
@@ -185,24 +187,39 @@ def size_run(
             break
     else:
         raise ResourceError(
-            f"not even one worker fits: it needs about {per_worker_bytes / _GB:.1f} GB, and "
-            f"{max(0, usable_bytes) / _GB:.1f} GB are free beside the weights' "
-            f"{demand.shared_bytes / _GB:.1f} GB; use a smaller model, shorter chunks, a smaller "
-            "--batch-size, or a machine with more memory."
+            translated(
+                "not even one worker fits: it needs about {needed:.1f} GB, and {free:.1f} GB are "
+                "free beside the weights' {shared:.1f} GB; use a smaller model, shorter chunks, a "
+                "smaller --batch-size, or a machine with more memory."
+            ).format(
+                needed=per_worker_bytes / _GB,
+                free=max(0, usable_bytes) / _GB,
+                shared=demand.shared_bytes / _GB,
+            )
         )
     if per_worker_bytes < needed_bytes:
         raise ResourceError(
-            f"--memory-per-worker: the model needs about {needed_bytes / _GB:.1f} GB per worker "
-            f"beside its shared weights, {per_worker_bytes / _GB:.1f} GB are too few; allow more, "
-            "use a smaller model or a smaller --batch-size."
+            translated(
+                "--memory-per-worker: the model needs about {needed:.1f} GB per worker beside its "
+                "shared weights, {given:.1f} GB are too few; allow more, use a smaller model or a "
+                "smaller --batch-size."
+            ).format(needed=needed_bytes / _GB, given=per_worker_bytes / _GB)
         )
     if workers is not None and count < min(workers, chunks):
-        what = f"{machine.cores} cores for {threads} threads each"
+        what = translated("{cores} cores for {threads} threads each")
         if machine.gpus:
-            what = f"{machine.gpus} GPU(s)"
+            what = translated("{gpus} GPU(s)")
         if count < wanted:
-            what = f"memory for {count} ({per_worker_bytes / _GB:.1f} GB each)"
-        notes.append(f"{workers} workers asked, {what}: using {count}")
+            what = translated("memory for {count} ({needed:.1f} GB each)")
+        what = what.format(
+            cores=machine.cores,
+            threads=threads,
+            gpus=machine.gpus,
+            count=count,
+            needed=per_worker_bytes / _GB,
+        )
+        note = translated("{workers} workers asked, {what}: using {count}")
+        notes.append(note.format(workers=workers, what=what, count=count))
     if threads_per_worker is None:
         threads = max(1, machine.cores // count)
     return Sizing(

@@ -11,6 +11,8 @@ from typing import IO, Final
 
 from longscribe.errors import OutputError
 from longscribe.runtime.machine import scratch_folder
+from longscribe.wording.catalog import translated
+from longscribe.wording.system_errors import told
 
 _PREFIX: Final = "longscribe-"
 _OWNER: Final = "owner"  # locked by the run; holds its name
@@ -40,8 +42,10 @@ def scratch(run: str) -> Iterator[Path]:
         folder = made.rename(parent / made.name.removeprefix("."))
     except OSError as error:
         raise OutputError(
-            f"no scratch folder can be made in {parent}: {error.strerror}; "
-            "set TMPDIR to a folder that can be written."
+            translated(
+                "no scratch folder can be made in {folder}: {reason}; "
+                "set TMPDIR to a folder that can be written."
+            ).format(folder=parent, reason=told(error))
         ) from None
     try:
         yield folder

@@ -17,6 +17,7 @@ from longscribe.errors import OptionError
 from longscribe.models.weights import DISTILLED, OFFICIAL
 from longscribe.options import RunOptions, parse_bytes
 from longscribe.storage.uris import check_url, is_url, is_web, scheme_of, shown
+from longscribe.wording.catalog import translated
 
 ROOTS_VARIABLE: Final = "LONGSCRIBE_MEDIA_ROOTS"
 PRIVATE_HOSTS_VARIABLE: Final = "LONGSCRIBE_PRIVATE_HOSTS"
@@ -105,7 +106,9 @@ class Access(BaseModel):
         """
         if is_web(place):
             raise OptionError(
-                f"{option}: {shown(place)} is a web address; give a folder or a bucket."
+                translated("{option}: {url} is a web address; give a folder or a bucket.").format(
+                    option=option, url=shown(place)
+                )
             )
         return self.allowed(place, option)
 
@@ -147,6 +150,7 @@ class Access(BaseModel):
     def _outside(self, place: str, option: str) -> OptionError:
         # The same words whether it exists or not: the answer must not tell.
         return OptionError(
-            f"{option}: {shown(place)} is outside the media roots; "
-            f"give a place in {', '.join(self.media_roots or ())}."
+            translated(
+                "{option}: {place} is outside the media roots; give a place in {roots}."
+            ).format(option=option, place=shown(place), roots=", ".join(self.media_roots or ()))
         )

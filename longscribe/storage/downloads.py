@@ -12,6 +12,8 @@ from longscribe.errors import InputError, RecordingError, ResourceError
 from longscribe.storage.access import Access
 from longscribe.storage.ssrf_guard import PublicOnly
 from longscribe.storage.uris import is_web, name_of, open_file_system, reason, shown
+from longscribe.wording.catalog import translated
+from longscribe.wording.system_errors import told
 
 OnProgress = Callable[[int, int], None]  # bytes so far, bytes in all (0 when unknown)
 
@@ -72,9 +74,15 @@ class _Transfer:
         free_bytes = shutil.disk_usage(self.target.parent).free
         if total_bytes - self.size_bytes > free_bytes:
             raise ResourceError(
-                f"{shown(self.url)} has {total_bytes / 1e6:.0f} MB and the disk of "
-                f"{self.target.parent} {free_bytes / 1e6:.0f} MB free; make room or set TMPDIR to "
-                "another disk."
+                translated(
+                    "{url} has {size:.0f} MB and the disk of {folder} {free:.0f} MB free; "
+                    "make room or set TMPDIR to another disk."
+                ).format(
+                    url=shown(self.url),
+                    size=total_bytes / 1e6,
+                    folder=self.target.parent,
+                    free=free_bytes / 1e6,
+                )
             )
 
     def write(self, file: Any, block: bytes, done_bytes: int, total_bytes: int) -> int:
@@ -83,13 +91,19 @@ class _Transfer:
         self._check_size(done_bytes)  # whatever was said before
         elapsed_s = time.monotonic() - self._started_s
         if elapsed_s > _SLOW_AFTER_S and done_bytes < elapsed_s * _SLOWEST_BYTES_PER_S:
-            raise RecordingError(f"{shown(self.url)} comes too slowly to ever arrive; given up.")
+            raise RecordingError(
+                translated("{url} comes too slowly to ever arrive; given up.").format(
+                    url=shown(self.url)
+                )
+            )
         try:
             file.write(block)
         except OSError as error:
             raise ResourceError(
-                f"{shown(self.url)} cannot be kept in {self.target.parent}: {error.strerror}; "
-                "make room or set TMPDIR to another disk."
+                translated(
+                    "{url} cannot be kept in {folder}: {reason}; "
+                    "make room or set TMPDIR to another disk."
+                ).format(url=shown(self.url), folder=self.target.parent, reason=told(error))
             ) from None
         if self._on_progress:
             self._on_progress(done_bytes, total_bytes)
@@ -98,8 +112,10 @@ class _Transfer:
     def _check_size(self, size_bytes: int) -> None:
         if size_bytes > self._largest_bytes:
             raise RecordingError(
-                f"{shown(self.url)} is larger than the {self._largest_bytes / 1e6:g} MB that are "
-                "allowed; set LONGSCRIBE_LARGEST_DOWNLOAD to allow more."
+                translated(
+                    "{url} is larger than the {largest:g} MB that are allowed; "
+                    "set LONGSCRIBE_LARGEST_DOWNLOAD to allow more."
+                ).format(url=shown(self.url), largest=self._largest_bytes / 1e6)
             )
 
 
@@ -150,7 +166,9 @@ class _Download:
                 f"bytes {have_bytes}-"
             ):
                 raise RecordingError(
-                    f"{shown(self._url)}: the server sent another part of the file than asked for."
+                    translated(
+                        "{url}: the server sent another part of the file than asked for."
+                    ).format(url=shown(self._url))
                 )
             self._version = _version(response)
             done_bytes = have_bytes if resumed else 0
@@ -168,11 +186,11 @@ class _Download:
         if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             self._version = ""  # from the start
         if status >= 500 or status in (408, 416, 429):
-            raise _TryAgain(f"the server answered {status}")
+            raise _TryAgain(translated("the server answered {status}").format(status=status))
         raise RecordingError(
-            f"{shown(self._url)} cannot be fetched: the server answered {status} "
-            f"{response.reason_phrase}".rstrip()
-            + "; check the URL."
+            translated(
+                "{url} cannot be fetched: the server answered {status}; check the URL."
+            ).format(url=shown(self._url), status=f"{status} {response.reason_phrase}".rstrip())
         )
 
 
@@ -184,16 +202,18 @@ def _version(response: httpx.Response) -> str:
 
 def _unreachable(url: str, error: Exception) -> str:
     if isinstance(error, httpx.TooManyRedirects):
-        why = f"more than {_MOST_REDIRECTS} redirects"
+        why = translated("more than {most} redirects").format(most=_MOST_REDIRECTS)
     elif isinstance(error, httpx.ConnectError):
-        why = "no connection"
+        why = translated("no connection")
     elif isinstance(error, httpx.TimeoutException):
-        why = "the server does not answer"
+        why = translated("the server does not answer")
     elif isinstance(error, _TryAgain):
         why = str(error)
     else:
-        why = "the connection broke off again and again"
-    return f"{shown(url)} cannot be fetched: {why}; check the URL or try later."
+        why = translated("the connection broke off again and again")
+    return translated("{url} cannot be fetched: {why}; check the URL or try later.").format(
+        url=shown(url), why=why
+    )
 
 
 def _copy(url: str, transfer: _Transfer) -> None:
@@ -201,7 +221,11 @@ def _copy(url: str, transfer: _Transfer) -> None:
     try:
         described = file_system.info(path)
         if described["type"] != "file":
-            raise RecordingError(f"{shown(url)} is a folder; name the recordings inside it.")
+            raise RecordingError(
+                translated("{path} is a folder; name the recordings inside it.").format(
+                    path=shown(url)
+                )
+            )
         total_bytes = int(described.get("size") or 0)
         transfer.expect(total_bytes)
         done_bytes = 0
@@ -211,4 +235,8 @@ def _copy(url: str, transfer: _Transfer) -> None:
     except InputError:
         raise
     except Exception as error:  # every library has its own
-        raise RecordingError(f"{shown(url)} cannot be read: {reason(error)}.") from None
+        raise RecordingError(
+            translated("{path} cannot be read: {reason}.").format(
+                path=shown(url), reason=reason(error)
+            )
+        ) from None

@@ -13,6 +13,7 @@ import httpx
 
 from longscribe.errors import RecordingError
 from longscribe.storage.uris import WEB
+from longscribe.wording.catalog import translated
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -48,8 +49,10 @@ class PublicOnly(httpx.BaseTransport):
         """Send one request, to the first of the host's addresses that can be reached."""
         if request.url.scheme not in WEB:
             raise RecordingError(
-                f"the download was redirected to a {request.url.scheme}:// URL; "
-                "only http:// and https:// are followed."
+                translated(
+                    "the download was redirected to a {scheme}:// URL; "
+                    "only http:// and https:// are followed."
+                ).format(scheme=request.url.scheme)
             )
         failure: httpx.ConnectError | httpx.ConnectTimeout | None = None
         for address in self._addresses(request.url):
@@ -79,13 +82,17 @@ class PublicOnly(httpx.BaseTransport):
         try:
             found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            raise RecordingError(f"there is no host {url.host!r}; check the URL.") from None
+            raise RecordingError(
+                translated("there is no host {host!r}; check the URL.").format(host=url.host)
+            ) from None
         addresses = list(dict.fromkeys(ipaddress.ip_address(entry[4][0]) for entry in found))
         for address in addresses:
             if not self._allowed(url.host, address):
                 raise RecordingError(
-                    f"{url.host!r} is not a public address, and downloads from inside the "
-                    "network are refused; put it into LONGSCRIBE_PRIVATE_HOSTS to allow it."
+                    translated(
+                        "{host!r} is not a public address, and downloads from inside the network "
+                        "are refused; put it into LONGSCRIBE_PRIVATE_HOSTS to allow it."
+                    ).format(host=url.host)
                 )
         return addresses
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from longscribe.errors import OutputError
 from longscribe.outputs.formats import check_writable
 from longscribe.storage.uris import child_of, is_url, open_file_system, reason, scheme_of, shown
+from longscribe.wording.catalog import translated
 
 _OPTION = "--output-dir"
 _WITH_FOLDERS = ("sftp", "memory")  # buckets have none, and makedirs would make a bucket
@@ -61,6 +62,7 @@ def deliver(files: Sequence[Path], output_dir: str, name: str) -> list[str]:
 
 def _cannot_write(output_dir: str, error: Exception) -> OutputError:
     return OutputError(
-        f"the output folder {shown(output_dir)} cannot be written: {reason(error)}; "
-        f"choose another with {_OPTION}."
+        translated(
+            "the output folder {folder} cannot be written: {reason}; choose another with {option}."
+        ).format(folder=shown(output_dir), reason=reason(error), option=_OPTION)
     )

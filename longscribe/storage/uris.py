@@ -8,10 +8,12 @@ import re
 import unicodedata
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from longscribe.errors import OptionError
+from longscribe.wording.catalog import translated
+from longscribe.wording.system_errors import told
 
 if TYPE_CHECKING:  # only runs that need it import it
     from fsspec import AbstractFileSystem
@@ -97,21 +99,31 @@ def check_url(url: str, option: str) -> None:
     if chained or scheme not in (*WEB, *FILE_SYSTEMS):
         known = ", ".join(f"{known}://" for known in (*WEB, *FILE_SYSTEMS) if known != "memory")
         raise OptionError(
-            f"{option}: {shown(url)} is not a kind of URL that can be used; give a path, or a URL "
-            f"that starts with {known}."
+            translated(
+                "{option}: {url} is not a kind of URL that can be used; give a path, or a URL that "
+                "starts with {known}."
+            ).format(option=option, url=shown(url), known=known)
         )
     try:
         _ = urlsplit(url).port
     except ValueError:
-        raise OptionError(f"{option}: {shown(url)} is not a valid URL.") from None
+        raise OptionError(
+            translated("{option}: {url} is not a valid URL.").format(option=option, url=shown(url))
+        ) from None
     authority = url.partition("://")[2].partition("/")[0]
     if ":" in authority.rpartition("@")[0]:
         raise OptionError(
-            f"{option}: there is a password in the URL {shown(url)}, and everything given to a run "
-            "is kept in clear text; give the worker its credentials instead."
+            translated(
+                "{option}: there is a password in the URL {url}, and everything given to a run is "
+                "kept in clear text; give the worker its credentials instead."
+            ).format(option=option, url=shown(url))
         )
     if any(part in (".", "..") for part in re.split(r"[/\\]", unquote(url).partition("?")[0])):
-        raise OptionError(f"{option}: {shown(url)} has '..' in it; give the place itself.")
+        raise OptionError(
+            translated("{option}: {url} has '..' in it; give the place itself.").format(
+                option=option, url=shown(url)
+            )
+        )
 
 
 def open_file_system(url: str, option: str) -> "tuple[AbstractFileSystem, str]":
@@ -128,11 +140,17 @@ def open_file_system(url: str, option: str) -> "tuple[AbstractFileSystem, str]":
         file_system, path = url_to_fs(url)
     except ImportError:
         raise OptionError(
-            f"{option}: {scheme}:// needs a library that is not installed; "
-            f"pip install 'longscribe[{FILE_SYSTEMS[scheme]}]' where the run is carried out."
+            translated(
+                "{option}: {scheme}:// needs a library that is not installed; "
+                "pip install 'longscribe[{extra}]' where the run is carried out."
+            ).format(option=option, scheme=scheme, extra=FILE_SYSTEMS[scheme])
         ) from None
     except Exception as error:  # each library raises its own
-        raise OptionError(f"{option}: {shown(url)} cannot be opened: {reason(error)}.") from None
+        raise OptionError(
+            translated("{option}: {url} cannot be opened: {reason}.").format(
+                option=option, url=shown(url), reason=reason(error)
+            )
+        ) from None
     return file_system, str(path)
 
 
@@ -152,8 +170,9 @@ def open_folder(place: str, option: str) -> "tuple[AbstractFileSystem, str]":
 def reason(error: BaseException) -> str:
     """What went wrong, in one line without a full stop."""
     if isinstance(error, FileNotFoundError):
-        return "it does not exist"
+        return translated("it does not exist")
     if isinstance(error, PermissionError):
-        return "access is denied"
-    words: Any = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(words).split())[:300].rstrip(".")
+        return translated("access is denied")
+    said = told(error) if isinstance(error, OSError) else str(error)
+    words = said or type(error).__name__
+    return " ".join(words.split())[:300].rstrip(".")

@@ -3,6 +3,7 @@
 from longscribe.errors import OptionError
 from longscribe.storage.access import ROOTS_VARIABLE, Access
 from longscribe.tasks.current_run import is_deployment_s
+from longscribe.wording.catalog import translated
 
 
 def access_of_run() -> Access:
@@ -15,7 +16,9 @@ def access_of_run() -> Access:
     access = Access.from_environment()
     if is_deployment_s() and access.media_roots is None:
         raise OptionError(
-            f"{ROOTS_VARIABLE} is not set where the worker runs; set it to the folders that runs "
-            "may read and write."
+            translated(
+                "{variable} is not set where the worker runs; set it to the folders that runs may "
+                "read and write."
+            ).format(variable=ROOTS_VARIABLE)
         )
     return access

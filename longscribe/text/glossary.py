@@ -12,6 +12,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from longscribe.errors import OptionError
+from longscribe.wording.catalog import translated
+from longscribe.wording.system_errors import told
 
 _ARROW = "=>"
 
@@ -55,8 +57,13 @@ def _lines(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise OptionError(f"--glossary: cannot read {str(path)!r}: {reason}.") from None
+        not_text = translated("it is not UTF-8 text")
+        reason = told(error) if isinstance(error, OSError) else not_text
+        raise OptionError(
+            translated("--glossary: cannot read {path!r}: {reason}.").format(
+                path=str(path), reason=reason
+            )
+        ) from None
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
@@ -67,8 +74,10 @@ def _spelling(entry: str, source: str) -> Spelling:
         wanted = heard
     if not wanted or all(_separates(letter) for letter in heard):
         raise OptionError(
-            f"--glossary: {entry!r} in {source!r} is not a spelling; "
-            "write a word, or: heard => wanted."
+            translated(
+                "--glossary: {entry!r} in {source!r} is not a spelling; "
+                "write a word, or: heard => wanted."
+            ).format(entry=entry, source=source)
         )
     return Spelling(
         heard=unicodedata.normalize("NFC", heard), wanted=unicodedata.normalize("NFC", wanted)
