@@ -9,11 +9,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from longscribe.wording.catalog import translatable
+
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
 Kind = Literal["speech", "silence", "gap"]
 
-SOUND_WITHOUT_TEXT = "sound without text"  # music, noise, or speech the model missed
+# Why there is no text: kept in English, and translated where people see it.
+SOUND_WITHOUT_TEXT = translatable("sound without text")  # music, noise, or what the model missed
+MISSING_FROM_THE_FILE = translatable("missing from the file")
+CHUNK_FAILED = translatable("chunk failed")  # often with the run's own words behind a colon
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,17 @@ from longscribe.monitoring.events import (
     WorkerStatus,
 )
 from longscribe.transcript import format_time
+from longscribe.wording.catalog import translatable, translated
 
-_STAGES: Final = (
-    *("load_model", "accelerate", "split", "transcribe", "merge", "postprocess", "write"),
-)
+_STAGES: Final = {
+    "load_model": translatable("load model"),
+    "accelerate": translatable("accelerate"),
+    "split": translatable("split"),
+    "transcribe": translatable("transcribe"),
+    "merge": translatable("merge"),
+    "postprocess": translatable("postprocess"),
+    "write": translatable("write"),
+}
 _REFRESH_PER_S: Final = 4
 _MOST_WORKERS: Final = 24  # lines; the others are counted
 
@@ -38,14 +45,14 @@ class _Column(NamedTuple):
 
 
 _COLUMNS: Final = (
-    _Column("worker", "worker", "left"),
-    _Column("chunk", "chunk", "left"),
-    _Column("span", "span", "left", 76),
+    _Column("worker", translatable("worker"), "left"),
+    _Column("chunk", translatable("chunk"), "left"),
+    _Column("span", translatable("span"), "left", 76),
     _Column("bar", "", "left", 94),
-    _Column("time", "time"),
-    _Column("pace", "x real time"),
-    _Column("cpu", "CPU"),
-    _Column("memory", "memory"),
+    _Column("time", translatable("time")),
+    _Column("pace", translatable("x real time")),
+    _Column("cpu", translatable("CPU")),
+    _Column("memory", translatable("memory")),
 )
 
 
@@ -123,19 +130,23 @@ class LiveView:
                 "under way": ("●", "bold cyan"),
                 "to come": ("·", "dim"),
             }[state]
-            line.append(f"{mark} {stage.replace('_', ' ')}  ", style)
+            name = translated(_STAGES.get(stage, stage.replace("_", " ")))
+            line.append(f"{mark} {name}  ", style)
         return line
 
     def _bar(self, status: RunStatus) -> RenderableType:
         # Between two facts the clock goes on.
         since_s = time.monotonic() - self._status_at_s
-        left = Text("learning how fast it goes", "dim")
+        left = Text(translated("learning how fast it goes"), "dim")
         if status.done == status.total:
             left = Text()
         elif status.left_s is not None:
             left_s = max(0.0, status.left_s - since_s)
-            left = Text.assemble("about ", (format_time(left_s), "bold"), " left")
-        pace = "" if status.x_real_time is None else f"{status.x_real_time:.1f} x real time"
+            before, _, after = translated("about {time} left").partition("{time}")
+            left = Text.assemble(before, (format_time(left_s), "bold"), after)
+        pace = ""
+        if status.x_real_time is not None:
+            pace = translated("{pace:.1f} x real time").format(pace=status.x_real_time)
         line = Table.grid(padding=(0, 1))
         line.add_column(width=1)
         line.add_column(width=min(48, max(10, self._console.width // 3)))
@@ -147,9 +158,9 @@ class LiveView:
         )
         cores = status.cpu_percent / 100.0
         figures = [
-            f"{status.done} of {status.total} chunks",
+            translated("{done} of {total} chunks").format(done=status.done, total=status.total),
             pace,
-            f"{cores:.1f} cores busy",
+            translated("{cores:.1f} cores busy").format(cores=cores),
             f"{status.memory_bytes / 1e9:.2f} GB",
         ]
         return Group(line, Text("  " + " · ".join(f for f in figures if f), style="dim"))
@@ -161,13 +172,14 @@ class LiveView:
         for column in fitting:
             table.add_column(justify=column.justify, no_wrap=True)
         if status.workers:
-            table.add_row("", *(Text(column.head, "dim") for column in fitting))
+            table.add_row("", *(Text(translated(column.head), "dim") for column in fitting))
         for worker in status.workers[:_MOST_WORKERS]:
             cells = zip(_COLUMNS, self._worker(worker), strict=True)
             table.add_row("", *(cell for column, cell in cells if column in fitting))
         if len(status.workers) > _MOST_WORKERS:
             left_out = len(status.workers) - _MOST_WORKERS
-            table.add_row("", Text(f"and {left_out} more", "dim"))
+            and_more = translated("and {count} more").format(count=left_out)
+            table.add_row("", Text(and_more, "dim"))
         return table
 
     def _worker(self, worker: WorkerStatus) -> list[RenderableType]:
@@ -177,7 +189,7 @@ class LiveView:
             f"{worker.rss_bytes / 1e9:.2f} GB",
         ]
         if not worker.chunk:
-            return [str(worker.pid), Text("idle", "dim"), "", "", "", *figures]
+            return [str(worker.pid), Text(translated("idle"), "dim"), "", "", "", *figures]
         return [
             str(worker.pid),
             worker.chunk,

@@ -13,6 +13,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from longscribe.errors import ServerError
 from longscribe.flows.embedded_server import EmbeddedServer
 from longscribe.flows.output import say
+from longscribe.wording.catalog import translated
 
 _START_WITHIN_S = 120.0  # the first start also makes the database
 _ASK_EVERY_S = 0.02
@@ -39,16 +40,20 @@ def connected(started: EmbeddedServer | None) -> Iterator[None]:
             failure = client.api_healthcheck()
         if failure is not None:
             raise ServerError(
-                f"the Prefect server at {PREFECT_API_URL.value()} does not answer; start it, or "
-                "unset PREFECT_API_URL (or its profile) to use an embedded one."
+                translated(
+                    "the Prefect server at {url} does not answer; start it, or unset "
+                    "PREFECT_API_URL (or its profile) to use an embedded one."
+                ).format(url=PREFECT_API_URL.value())
             )
         yield
         return
     server = started or EmbeddedServer()
     _wait_until_it_answers(server)
     say(
-        f"No Prefect server is configured: an embedded one runs at {server.url} until this command "
-        f"ends; `prefect server start` shows its runs later ({PREFECT_HOME.value()})"
+        translated(
+            "No Prefect server is configured: an embedded one runs at {url} until this command "
+            "ends; `prefect server start` shows its runs later ({home})"
+        ).format(url=server.url, home=PREFECT_HOME.value())
     )
     # Not temporary_settings: those hold in one thread, and the pool's threads would start a server.
     os.environ["PREFECT_API_URL"] = f"{server.url}/api"
@@ -71,6 +76,8 @@ def _wait_until_it_answers(server: EmbeddedServer) -> None:
                     return
             time.sleep(_ASK_EVERY_S)
     raise ServerError(
-        "the embedded Prefect server did not start; `prefect server start` shows why, or set "
-        "PREFECT_API_URL to a server that runs."
+        translated(
+            "the embedded Prefect server did not start; `prefect server start` shows why, or set "
+            "PREFECT_API_URL to a server that runs."
+        )
     )

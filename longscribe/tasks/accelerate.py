@@ -8,6 +8,7 @@ from longscribe.audio.recording import AcceleratedAudio, Recording
 from longscribe.audio.recording import accelerate as accelerate_audio
 from longscribe.tasks.stage import stage
 from longscribe.transcript import format_time
+from longscribe.wording.catalog import translated
 
 _CLIPPED_WORTH_SAYING = 0.001  # of all samples
 
@@ -22,7 +23,7 @@ def accelerate(source: Recording, speed: float, scratch: Path) -> AcceleratedAud
     """
     logger = get_run_logger()
     logger.info(
-        "Accelerating %r %gx: %s in %s, %d Hz, %d channel(s)",
+        translated("Accelerating %r %gx: %s in %s, %d Hz, %d channel(s)"),
         source.path.name,
         speed,
         source.codec,
@@ -34,10 +35,10 @@ def accelerate(source: Recording, speed: float, scratch: Path) -> AcceleratedAud
         source,
         speed,
         scratch / "samples.pcm",
-        on_progress=lambda done_s: logger.debug("Accelerated %s", format_time(done_s)),
+        on_progress=lambda done_s: logger.debug(translated("Accelerated %s"), format_time(done_s)),
     )
     logger.info(
-        "Original duration %.1f s, accelerated duration %.1f s",
+        translated("Original duration %.1f s, accelerated duration %.1f s"),
         audio.original_duration_s,
         audio.duration_s,
     )
@@ -50,16 +51,22 @@ def _findings(audio: AcceleratedAudio) -> list[str]:
     findings = []
     if audio.missing_s:
         findings.append(
-            f"The recording is cut off: {audio.missing_s:.1f} s of the "
-            f"{audio.original_duration_s + audio.missing_s:.1f} s it declares are missing"
+            translated(
+                "The recording is cut off: {missing:.1f} s of the {declared:.1f} s it declares are "
+                "missing"
+            ).format(missing=audio.missing_s, declared=audio.original_duration_s + audio.missing_s)
         )
     if audio.damaged_packets:
-        findings.append(f"{audio.damaged_packets} damaged packet(s) were left out")
+        finding = translated("{count} damaged packet(s) were left out")
+        findings.append(finding.format(count=audio.damaged_packets))
     if audio.filled_s:
-        findings.append(f"Holes of {audio.filled_s:.1f} s in all were filled with silence")
+        finding = translated("Holes of {filled:.1f} s in all were filled with silence")
+        findings.append(finding.format(filled=audio.filled_s))
     if audio.invalid_samples:
-        findings.append(f"{audio.invalid_samples} samples were not numbers and were set to zero")
+        finding = translated("{count} samples were not numbers and were set to zero")
+        findings.append(finding.format(count=audio.invalid_samples))
     if audio.clipped_samples > _CLIPPED_WORTH_SAYING * audio.original_samples:
         share = 100 * audio.clipped_samples / audio.original_samples
-        findings.append(f"{share:.1f} % of the samples are clipped: recorded too loud")
+        finding = translated("{share:.1f} % of the samples are clipped: recorded too loud")
+        findings.append(finding.format(share=share))
     return findings

@@ -23,10 +23,12 @@ from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from longscribe.monitoring.events import RunBegan, RunOver, RunStatus, tell
-from longscribe.monitoring.run_record import ChunkRow
+from longscribe.monitoring.run_record import ChunkRow, Outcome
 from longscribe.outputs.documents import escaped, markdown
 from longscribe.tasks.stopping import server_answers
+from longscribe.text.cues import reason_shown
 from longscribe.transcript import Transcript, format_time
+from longscribe.wording.catalog import translatable, translated
 
 _SEND_EVERY_S: Final = 2.0
 _LAST_WITHIN_S: Final = 15.0  # for what is still to be sent when the run is over
@@ -35,6 +37,7 @@ _ANSWER_WITHIN_S: Final = 10.0
 _LONGEST_SLUG: Final = 60
 _BEGINNING_CHARS: Final = 6000
 _MOST_ROWS: Final = 1000
+_MOST_GAPS: Final = 50
 _MOST_WORKERS: Final = 64
 _LARGEST_IMAGE_BYTES: Final = 1_000_000
 
@@ -78,12 +81,23 @@ class RunArtifacts:
 
     def show_progress(self, status: RunStatus) -> None:
         """How far, how long yet, and what each worker is at."""
-        left = "" if status.left_s is None else f", about {format_time(status.left_s)} left"
-        pace = "" if status.x_real_time is None else f", {status.x_real_time:.1f} x real time"
-        description = (
-            f"**{escaped(self._name)}**: {status.done} of {status.total} chunks after "
-            f"{format_time(status.elapsed_s)}{left}{pace}; "
-            f"CPU {status.cpu_percent:.0f} %, memory {status.memory_bytes / 1e9:.2f} GB"
+        left = pace = ""
+        if status.left_s is not None:
+            left = translated(", about {time} left").format(time=format_time(status.left_s))
+        if status.x_real_time is not None:
+            pace = translated(", {pace:.1f} x real time").format(pace=status.x_real_time)
+        description = translated(
+            "**{name}**: {done} of {total} chunks after {elapsed}{left}{pace}; "
+            "CPU {cpu:.0f} %, memory {memory:.2f} GB"
+        ).format(
+            name=escaped(self._name),
+            done=status.done,
+            total=status.total,
+            elapsed=format_time(status.elapsed_s),
+            left=left,
+            pace=pace,
+            cpu=status.cpu_percent,
+            memory=status.memory_bytes / 1e9,
         )
         if status.done < status.total:
             description += _workers(status)
@@ -92,11 +106,11 @@ class RunArtifacts:
 
     def show_chunks(self, rows: Sequence[ChunkRow]) -> None:
         """A row for each chunk."""
-        left_out = f"; the first {_MOST_ROWS} of {len(rows)}" if len(rows) > _MOST_ROWS else ""
-        table = [_cells(row) for row in rows[:_MOST_ROWS]]
-        self._show(
-            "chunks", "table", table, f"Chunks of **{escaped(self._name)}**{escaped(left_out)}"
-        )
+        description = translated("Chunks of **{name}**").format(name=escaped(self._name))
+        if len(rows) > _MOST_ROWS:
+            left_out = translated("; the first {shown} of {count}")
+            description += escaped(left_out.format(shown=_MOST_ROWS, count=len(rows)))
+        self._show("chunks", "table", [_cells(row) for row in rows[:_MOST_ROWS]], description)
 
     def show_transcript(self, transcript: Transcript, files: Sequence[Path | str]) -> None:
         """The beginning of the text, with links to the files."""
@@ -106,24 +120,28 @@ class RunArtifacts:
                 whole = False
                 break
             text += block
-        rest = "" if whole else "\n*... the rest is in the files.*\n"
-        self._show("transcript", "markdown", f"{text}{rest}\n{_links(files)}", "The transcript")
+        rest = "" if whole else f"\n*{translated('... the rest is in the files.')}*\n"
+        shown = f"{text}{rest}\n{_links(files)}"
+        self._show("transcript", "markdown", shown, translated("The transcript"))
 
     def show_summary(
         self, figures: Mapping[str, str], transcript: Transcript, files: Sequence[Path | str]
     ) -> None:
         """The run in figures, its gaps, its files."""
         lines = [f"# {escaped(transcript.recording)}", "", "| | |", "|---|---|"]
-        lines += [f"| {escaped(name)} | {escaped(value)} |" for name, value in figures.items()]
+        lines += [_row([escaped(name), escaped(value)]) for name, value in figures.items()]
         if transcript.gaps:
-            lines += ["", "## Gaps", "", "| from | to | reason |", "|---|---|---|"]
+            heads = [translated("from"), translated("to"), translated("reason")]
+            lines += ["", f"## {translated('Gaps')}", "", _row(heads), "|---|---|---|"]
             lines += [
-                f"| {format_time(gap.start)} | {format_time(gap.end)} | {escaped(gap.reason)} |"
-                for gap in transcript.gaps[:50]
+                _row([format_time(gap.start), format_time(gap.end), escaped(reason_shown(gap))])
+                for gap in transcript.gaps[:_MOST_GAPS]
             ]
-            if len(transcript.gaps) > 50:
-                lines += ["", f"and {len(transcript.gaps) - 50} more."]
-        self._show("summary", "markdown", "\n".join([*lines, "", _links(files)]), "The run")
+            if len(transcript.gaps) > _MOST_GAPS:
+                more = translated("and {count} more.")
+                lines += ["", more.format(count=len(transcript.gaps) - _MOST_GAPS)]
+        shown = "\n".join([*lines, "", _links(files)])
+        self._show("summary", "markdown", shown, translated("The run"))
 
     def show_report(self, plot: Path) -> None:
         """The plot of the run, inside the artifact: the server need not reach the file."""
@@ -133,7 +151,8 @@ class RunArtifacts:
             return
         if len(drawn) <= _LARGEST_IMAGE_BYTES:
             address = f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode()}"
-            self._show("report", "image", address, f"Also in {escaped(str(plot))}")
+            place = translated("Also in {place}").format(place=escaped(str(plot)))
+            self._show("report", "image", address, place)
 
     def _show(self, kind: str, type_: str, data: Any, description: str) -> None:
         artifact = ArtifactCreate(
@@ -175,7 +194,7 @@ class RunArtifacts:
             client.close()
             if not self._failed:
                 get_run_logger().warning(
-                    "Artifacts cannot be shown at the moment (%s): the run goes on",
+                    translated("Artifacts cannot be shown at the moment (%s): the run goes on"),
                     type(error).__name__,
                 )
             self._failed = True
@@ -231,23 +250,38 @@ def slug(name: str) -> str:
     return f"{made}-{digest}" if made else digest
 
 
+# The states of a chunk, for people.
+_OUTCOMES: Final[dict[Outcome, str]] = {
+    "done": translatable("done"),
+    "kept": translatable("kept from an earlier run"),
+    "failed": translatable("failed"),
+    "running": translatable("running"),
+    "waiting": translatable("waiting"),
+}
+
+
+def _row(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
+    return f"| {' | '.join(cells)} |"
+
+
 def _cells(row: ChunkRow) -> dict[str, Any]:
     done = row.outcome in ("done", "kept")
     return {
-        "chunk": row.number,
-        "span": row.span,
-        "state": {"kept": "kept from an earlier run"}.get(row.outcome, row.outcome),
-        "seconds": f"{row.seconds:.1f}" if done else "",
-        "x real time": f"{row.x_real_time:.1f}" if done else "",
-        "segments": row.segments if done else "",
-        "words": row.words if done else "",
-        "language": row.language,
-        "fallbacks": row.fallbacks if done else "",
-        "attempts": row.attempts or "",
-        "CPU %": f"{row.cpu_percent:.0f}" if done else "",
-        "peak memory GB": f"{row.peak_memory_bytes / 1e9:.2f}" if done else "",
-        "worker": row.pid or "",
-        "remark": escaped(row.reason),
+        translated("chunk"): row.number,
+        translated("span"): row.span,
+        translated("state"): translated(_OUTCOMES[row.outcome]),
+        translated("seconds"): f"{row.seconds:.1f}" if done else "",
+        translated("x real time"): f"{row.x_real_time:.1f}" if done else "",
+        translated("segments"): row.segments if done else "",
+        translated("words"): row.words if done else "",
+        translated("language"): row.language,
+        translated("fallbacks"): row.fallbacks if done else "",
+        translated("attempts"): row.attempts or "",
+        translated("CPU %"): f"{row.cpu_percent:.0f}" if done else "",
+        translated("peak memory GB"): f"{row.peak_memory_bytes / 1e9:.2f}" if done else "",
+        translated("worker"): row.pid or "",
+        translated("remark"): escaped(row.reason),
     }
 
 
@@ -255,15 +289,23 @@ def _workers(status: RunStatus) -> str:
     """A line for each worker, below a line of text: the UI has no room between cells here."""
     lines = []
     for worker in status.workers[:_MOST_WORKERS]:
-        doing = "idle"
+        doing = translated("idle")
         if worker.chunk:
-            doing = f"chunk {worker.chunk}, {worker.span}, for {format_time(worker.running_s)}"
+            doing = translated("chunk {number}, {span}, for {time}").format(
+                number=worker.chunk, span=worker.span, time=format_time(worker.running_s)
+            )
         if worker.x_real_time is not None:
-            doing += f", {worker.x_real_time:.1f} x real time before"
-        takes = f"CPU {worker.cpu_percent:.0f} %, memory {worker.rss_bytes / 1e9:.2f} GB"
-        lines.append(f"worker {worker.pid}: {doing}; {takes}")
+            before = translated(", {pace:.1f} x real time before")
+            doing += before.format(pace=worker.x_real_time)
+        line = translated("worker {pid}: {doing}; CPU {cpu:.0f} %, memory {memory:.2f} GB")
+        lines.append(
+            line.format(
+                pid=worker.pid, doing=doing, cpu=worker.cpu_percent, memory=worker.rss_bytes / 1e9
+            )
+        )
     if len(status.workers) > _MOST_WORKERS:
-        lines.append(f"and {len(status.workers) - _MOST_WORKERS} more")
+        more = len(status.workers) - _MOST_WORKERS
+        lines.append(translated("and {count} more").format(count=more))
     return "".join(f"\n\n{line}" for line in lines)
 
 
@@ -277,4 +319,4 @@ def _links(files: Sequence[Path | str]) -> str:
             folder, url = file.rpartition("/")[0], file
         name = file.name if isinstance(file, Path) else file.rpartition("/")[2]
         rows.append(f"- [{escaped(name)}]({url}) {escaped(folder)}")
-    return "\n".join(["## Files", "", *rows, ""])
+    return "\n".join([f"## {translated('Files')}", "", *rows, ""])

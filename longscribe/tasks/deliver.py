@@ -8,6 +8,7 @@ from prefect.logging import get_run_logger
 from longscribe.storage.uploads import deliver as deliver_files
 from longscribe.storage.uris import is_url, shown
 from longscribe.tasks.stage import stage
+from longscribe.wording.catalog import translated
 
 
 def deliver(files: Sequence[Path], output_dir: str, name: str) -> tuple[Path | str, ...]:
@@ -23,5 +24,5 @@ def deliver(files: Sequence[Path], output_dir: str, name: str) -> tuple[Path | s
 def _deliver(files: Sequence[Path], output_dir: str, name: str) -> list[str]:
     urls = deliver_files(files, output_dir, name)
     for url in urls:
-        get_run_logger().info("Delivered %s", shown(url))
+        get_run_logger().info(translated("Delivered %s"), shown(url))
     return urls

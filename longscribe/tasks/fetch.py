@@ -9,6 +9,7 @@ from longscribe.storage.access import Access
 from longscribe.storage.downloads import fetch as fetch_recording
 from longscribe.storage.uris import is_url, shown
 from longscribe.tasks.stage import stage
+from longscribe.wording.catalog import translated
 
 _REPORT_EVERY_S = 5.0
 
@@ -28,7 +29,7 @@ def fetch(recording: str, scratch: Path, access: Access) -> Path:
 @stage("fetch")
 def _fetch(url: str, folder: Path, access: Access) -> Path:
     logger = get_run_logger()
-    logger.info("Fetching %s", shown(url))
+    logger.info(translated("Fetching %s"), shown(url))
     reported_s = time.monotonic()
 
     def on_progress(done_bytes: int, total_bytes: int) -> None:
@@ -36,8 +37,8 @@ def _fetch(url: str, folder: Path, access: Access) -> Path:
         if time.monotonic() - reported_s >= _REPORT_EVERY_S:
             reported_s = time.monotonic()
             share = f" ({100 * done_bytes / total_bytes:.0f} %)" if total_bytes else ""
-            logger.info("Fetched %.0f MB%s", done_bytes / 1e6, share)
+            logger.info(translated("Fetched %.0f MB%s"), done_bytes / 1e6, share)
 
     path = fetch_recording(url, folder, access, on_progress)
-    logger.info("Fetched %.1f MB", path.stat().st_size / 1e6)
+    logger.info(translated("Fetched %.1f MB"), path.stat().st_size / 1e6)
     return path

@@ -5,6 +5,7 @@ from prefect.logging import get_run_logger
 from longscribe.inbox.folder import Dropped, Inbox, settled
 from longscribe.inbox.ledger import Ledger
 from longscribe.tasks.stage import stage
+from longscribe.wording.catalog import translated
 
 
 @stage("find_recordings")
@@ -16,7 +17,7 @@ def find_recordings(inbox: Inbox, ledger: Ledger, settle_s: float) -> list[Dropp
     """
     recordings, incomplete = settled(inbox, ledger, settle_s)
     get_run_logger().info(
-        "%d recording(s) in the inbox, %d more may still be on their way",
+        translated("%d recording(s) in the inbox, %d more may still be on their way"),
         len(recordings),
         incomplete,
     )

@@ -6,6 +6,7 @@ from prefect.logging import get_run_logger
 
 from longscribe.models.weights import ModelSpec, resolve_model
 from longscribe.tasks.stage import stage
+from longscribe.wording.catalog import translated
 
 _DOWNLOAD_REPORT_EVERY_S = 5.0
 
@@ -18,7 +19,7 @@ def load_model(model: str, model_dir: str) -> ModelSpec:
         ModelError: unknown, damaged, or not to be had.
     """
     logger = get_run_logger()
-    logger.info("Loading model %s", model)
+    logger.info(translated("Loading model %s"), model)
     reported_s = time.monotonic()
 
     def on_progress(done_bytes: int, total_bytes: int) -> None:
@@ -26,11 +27,11 @@ def load_model(model: str, model_dir: str) -> ModelSpec:
         if time.monotonic() - reported_s >= _DOWNLOAD_REPORT_EVERY_S or done_bytes == total_bytes:
             reported_s = time.monotonic()
             share = f" ({100 * done_bytes / total_bytes:.0f} %)" if total_bytes else ""
-            logger.info("Downloading %s: %.0f MB%s", model, done_bytes / 1e6, share)
+            logger.info(translated("Downloading %s: %.0f MB%s"), model, done_bytes / 1e6, share)
 
     spec = resolve_model(model, model_dir, on_progress)
     logger.info(
-        "Model %s loaded: %.0f M weights, sha256 %s, %s",
+        translated("Model %s loaded: %.0f M weights, sha256 %s, %s"),
         model,
         spec.dims.parameters / 1e6,
         spec.sha256[:12],

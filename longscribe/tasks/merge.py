@@ -10,8 +10,10 @@ from longscribe.options import RunOptions
 from longscribe.tasks.split import SplitAudio
 from longscribe.tasks.stage import stage
 from longscribe.tasks.transcribe_chunk import Transcribed
+from longscribe.text.cues import reason_shown
 from longscribe.text.merge import merge as merge_transcripts
 from longscribe.transcript import ChunkTranscript, Transcript, format_time
+from longscribe.wording.catalog import translated
 
 
 @stage("merge")
@@ -45,7 +47,7 @@ def merge(
     for stretch in transcript.stretches:
         seconds[stretch.kind] += stretch.duration_s
     logger.info(
-        "Merged %d segments: %.1f s speech, %.1f s silence, %.1f s gaps",
+        translated("Merged %d segments: %.1f s speech, %.1f s silence, %.1f s gaps"),
         len(transcript.segments),
         seconds["speech"],
         seconds["silence"],
@@ -53,10 +55,10 @@ def merge(
     )
     for gap in transcript.gaps:
         logger.warning(
-            "Gap %s-%s (%.1f s): %s",
+            translated("Gap %s-%s (%.1f s): %s"),
             format_time(gap.start),
             format_time(gap.end),
             gap.duration_s,
-            gap.reason,
+            reason_shown(gap),
         )
     return transcript.model_copy(update={"model": options.model, "speed": options.speed})

@@ -24,6 +24,7 @@ from prefect.states import Completed, Crashed
 
 from longscribe.runtime.scratch import dead_runs
 from longscribe.tasks.current_run import current_run
+from longscribe.wording.catalog import translated
 
 _UNFINISHED: Final = [StateType.PENDING, StateType.RUNNING]
 _PAGE: Final = 200
@@ -112,7 +113,9 @@ def _settle_when_it_answers(flow_run_id: UUID, failed: Collection[str], give_up_
                 raise
         if not is_waiting:
             get_run_logger().warning(
-                "The Prefect server does not answer: waiting, to show there how this run ended"
+                translated(
+                    "The Prefect server does not answer: waiting, to show there how this run ended"
+                )
             )
             is_waiting = True
         time.sleep(_LOOK_AGAIN_S)
@@ -126,7 +129,7 @@ def _settle(flow_run_id: UUID, failed: Collection[str]) -> None:
                 return
             time.sleep(pause_s)
         for one in left:
-            crashed: State[None] = Crashed(message="Its end did not reach the server.")
+            crashed: State[None] = Crashed(message=translated("Its end did not reach the server."))
             state = crashed if one.name in failed else Completed()
             client.set_task_run_state(one.id, state, force=True)
 
@@ -184,7 +187,7 @@ def _mark_run(flow_run_id: UUID, state_id: UUID, *, itself: bool) -> None:
         is_as_left = run.state is not None and run.state.id == state_id
         if itself and not is_as_left and run.state is not None and run.state.is_running():
             return  # a later attempt is at work, and has marked what there was to mark
-        crashed: State[None] = Crashed(message="The process of the run was ended.")
+        crashed: State[None] = Crashed(message=translated("The process of the run was ended."))
         # A page again and again: those marked are no longer in it.
         while tasks := _unfinished(client, flow_run_id):
             for one in tasks:

@@ -10,6 +10,7 @@ from longscribe.tasks.stage import stage
 from longscribe.text.glossary import Spelling
 from longscribe.text.rules import improve
 from longscribe.transcript import Transcript
+from longscribe.wording.catalog import translated
 
 
 @stage("postprocess")
@@ -20,6 +21,8 @@ def postprocess(transcript: Transcript, sound: Spans, glossary: Sequence[Spellin
     counts = Counter(change.rule for change in improved.changes)
     shown = ", ".join(f"{rule} {count}" for rule, count in sorted(counts.items()))
     logger.info(
-        "Improved %d segments%s", improved.improved_segments, f" ({shown})" if shown else ""
+        translated("Improved %d segments%s"),
+        improved.improved_segments,
+        f" ({shown})" if shown else "",
     )
     return improved

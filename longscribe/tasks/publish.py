@@ -12,6 +12,7 @@ from prefect.logging import get_run_logger
 
 from longscribe.tasks.current_run import is_deployment_s
 from longscribe.tasks.stage import stage
+from longscribe.wording.catalog import translated
 
 _TEXTS = (".txt", ".srt", ".vtt", ".tsv", ".json")
 _WORDS = ".words.json"  # whose key would be that of the transcript
@@ -30,7 +31,7 @@ def _publish(files: Sequence[Path]) -> None:
     for file in files:
         key = f"transcript-{file.suffix[1:]}"
         if file.stat().st_size > _LARGEST_BYTES:
-            get_run_logger().warning("%s is too large for an artifact: %s", key, file)
+            get_run_logger().warning(translated("%s is too large for an artifact: %s"), key, file)
             continue
         text = file.read_text(encoding="utf-8")
         if file.suffix == ".txt":

@@ -6,6 +6,7 @@ from prefect.utilities.urls import url_for
 from longscribe.inbox.folder import Afterwards, Dropped, Fate, Inbox
 from longscribe.inbox.ledger import Ledger
 from longscribe.tasks.stage import stage
+from longscribe.wording.catalog import translated
 
 
 @stage("put_away")
@@ -17,17 +18,18 @@ def put_away(
     for recording, fate in fates:
         run = url_for("flow-run", obj_id=fate.run_id) or fate.run_id
         if fate.kind == "done":
-            missing = f"With gaps: {fate.reason}\n" if fate.reason else ""
-            note = f"Transcribed by {run}\n{missing}"
+            note = translated("Transcribed by {run}").format(run=run) + "\n"
+            if fate.reason:
+                note += translated("With gaps: {reason}").format(reason=fate.reason) + "\n"
             inbox.put_away(recording, afterwards, note, failed=False)
-            logger.info("%s is done", recording.name)
+            logger.info(translated("%s is done"), recording.name)
             continue
-        note = (
-            f"{fate.reason}\n\nGiven up after attempt {fate.attempt}: {run}\n"
-            + "To have it tried again, "
-            + ("remove this file.\n" if afterwards == "mark" else "move it back into the inbox.\n")
-        )
+        given_up = translated("Given up after attempt {attempt}: {run}")
+        again = translated("To have it tried again, move it back into the inbox.")
+        if afterwards == "mark":
+            again = translated("To have it tried again, remove this file.")
+        note = f"{fate.reason}\n\n{given_up.format(attempt=fate.attempt, run=run)}\n{again}\n"
         inbox.put_away(recording, afterwards, note, failed=True)
         # Only now: a recording still in the inbox would count as put back.
         ledger.give_up(recording.digest, fate.attempt)
-        logger.warning("%s was given up: %s", recording.name, fate.reason)
+        logger.warning(translated("%s was given up: %s"), recording.name, fate.reason)

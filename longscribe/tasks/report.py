@@ -18,6 +18,7 @@ from longscribe.tasks.artifacts import RunArtifacts
 from longscribe.tasks.heartbeats import workers_at_work
 from longscribe.tasks.pool import Workers
 from longscribe.transcript import ChunkTranscript, format_time
+from longscribe.wording.catalog import translated
 
 _LOOK_EVERY_S: Final = 1.0
 _STOP_WITHIN_S: Final = 5.0
@@ -60,7 +61,7 @@ class Report:
         self._kept += 1
         self._recorder.kept(chunk, transcript)
         get_run_logger().info(
-            "Chunk %s kept from an earlier run: %s, %d segments",
+            translated("Chunk %s kept from an earlier run: %s, %d segments"),
             chunk.number,
             chunk.span,
             len(transcript.segments),
@@ -70,9 +71,11 @@ class Report:
     def watching(self) -> Iterator[None]:
         """While the block lasts the other chunks are at work."""
         self._recorder.begin()
-        left = f", {self._kept} more kept from an earlier run" if self._kept else ""
+        more = translated(", {count} more kept from an earlier run").format(count=self._kept)
         get_run_logger().info(
-            "Transcribing: progress 0 %% (0/%d)%s", self._total - self._kept, left
+            translated("Transcribing: progress 0 %% (0/%d)%s"),
+            self._total - self._kept,
+            more if self._kept else "",
         )
         watcher = threading.Thread(target=self._watch, name="run-watcher", daemon=True)
         tell(StageBegan(_STAGE))
@@ -90,16 +93,17 @@ class Report:
         if self._nothing_yet:
             self._nothing_yet = False
             get_run_logger().info(
-                "Workers and model were ready after %.1f s",
+                translated("Workers and model were ready after %.1f s"),
                 max(0.0, transcript.ready_at_s - self._began_s),
             )
         self._recorder.finished(chunk, transcript, time.monotonic())
-        self._say(chunk, f"{len(transcript.segments)} segments")
+        segments = translated("{count} segments").format(count=len(transcript.segments))
+        self._say(chunk, segments)
 
     def failed(self, chunk: Chunk, reason: str) -> None:
         """A chunk was given up."""
         self._recorder.failed(chunk, reason)
-        self._say(chunk, "failed")
+        self._say(chunk, translated("failed"))
 
     def record(self) -> RunRecord:
         """What was done when; the artifacts show it as it is now."""
@@ -112,9 +116,11 @@ class Report:
     def _say(self, chunk: Chunk, outcome: str) -> None:
         self._look(None)
         status = self._recorder.status(time.monotonic())
-        about = "" if status.left_s is None else f", about {format_time(status.left_s)} left"
+        about = ""
+        if status.left_s is not None:
+            about = translated(", about {time} left").format(time=format_time(status.left_s))
         get_run_logger().info(
-            "Finished chunk %s, %s; progress %.0f %% (%d/%d)%s",
+            translated("Finished chunk %s, %s; progress %.0f %% (%d/%d)%s"),
             chunk.number,
             outcome,
             self._recorder.percent,

@@ -16,6 +16,7 @@ from longscribe.runtime.machine import this_machine
 from longscribe.tasks.current_run import current_run
 from longscribe.tasks.kept_results import is_kept, result_path
 from longscribe.tasks.split import SplitAudio
+from longscribe.wording.catalog import translated
 
 
 class EarlierWork:
@@ -71,7 +72,7 @@ class EarlierWork:
         )
         if removed:
             get_run_logger().info(
-                "Cleaned %d old result(s) of chunks, %.1f MB",
+                translated("Cleaned %d old result(s) of chunks, %.1f MB"),
                 len(removed),
                 sum(entry.size_bytes for entry in removed) / 1e6,
             )

@@ -6,6 +6,7 @@ from pathlib import Path
 from longscribe.monitoring.run_record import RunRecord
 from longscribe.tasks.artifacts import RunArtifacts
 from longscribe.transcript import Transcript, format_time
+from longscribe.wording.catalog import translated
 
 
 def show_outcome(
@@ -41,20 +42,29 @@ def _figures(transcript: Transcript, record: RunRecord, seconds: float) -> dict[
     precision = ", ".join(sorted({row.precision for row in chunks if row.precision}))
     gaps_s = sum(gap.duration_s for gap in transcript.gaps)
     retries = sum(max(0, row.attempts - 1) for row in chunks if row.outcome != "kept")
+    pace = transcript.duration_s / max(seconds, 1e-6)
+    counted = translated(
+        "{count}: {kept} kept from an earlier run, {failed} failed, {retries} retried"
+    )
+    busy = translated("{busy:.1f} of {cores}").format(busy=record.cores_busy, cores=record.cores)
     return {
-        "recording": f"{format_time(transcript.duration_s)} ({transcript.duration_s:.1f} s)",
-        "took": f"{format_time(seconds)} ({seconds:.1f} s)",
-        "speed": f"{transcript.duration_s / max(seconds, 1e-6):.1f} x real time",
-        "model": f"{transcript.model}, {precision}" if precision else transcript.model,
-        "language": transcript.language or "none heard",
-        "tempo": f"{transcript.speed:g} x",
-        "chunks": f"{len(chunks)}: {kept} kept from an earlier run, {failed} failed, "
-        f"{retries} retried",
-        "workers": str(record.workers),
-        "cores busy": f"{record.cores_busy:.1f} of {record.cores}" if record.samples else "none",
-        "peak memory": f"{record.peak_memory_bytes / 1e9:.2f} GB" if record.samples else "",
-        "segments": str(len(transcript.segments)),
-        "improved segments": str(transcript.improved_segments),
-        "words": str(sum(len(segment.text.split()) for segment in transcript.segments)),
-        "gaps": f"{len(transcript.gaps)} ({gaps_s:.1f} s)",
+        translated("recording"): f"{format_time(transcript.duration_s)} "
+        f"({transcript.duration_s:.1f} s)",
+        translated("took"): f"{format_time(seconds)} ({seconds:.1f} s)",
+        translated("speed"): translated("{pace:.1f} x real time").format(pace=pace),
+        translated("model"): f"{transcript.model}, {precision}" if precision else transcript.model,
+        translated("language"): transcript.language or translated("none heard"),
+        translated("tempo"): f"{transcript.speed:g} x",
+        translated("chunks"): counted.format(
+            count=len(chunks), kept=kept, failed=failed, retries=retries
+        ),
+        translated("workers"): str(record.workers),
+        translated("cores busy"): busy if record.samples else translated("none"),
+        translated("peak memory"): f"{record.peak_memory_bytes / 1e9:.2f} GB"
+        if record.samples
+        else "",
+        translated("segments"): str(len(transcript.segments)),
+        translated("improved segments"): str(transcript.improved_segments),
+        translated("words"): str(sum(len(one.text.split()) for one in transcript.segments)),
+        translated("gaps"): f"{len(transcript.gaps)} ({gaps_s:.1f} s)",
     }

@@ -9,6 +9,7 @@ from longscribe.audio.recording import AcceleratedAudio
 from longscribe.audio.voice_activity import Spans, levels_db, sound_spans
 from longscribe.cache.cut_plan import Plan
 from longscribe.tasks.stage import stage
+from longscribe.wording.catalog import translated
 
 
 class SplitAudio(NamedTuple):
@@ -39,18 +40,26 @@ def split(
     sound = sound_spans(levels, audio.duration_s)
     if earlier is not None and earlier.samples == audio.samples:
         cuts = list(earlier.cuts)
-        logger.info("Cut as in an earlier run")
+        logger.info(translated("Cut as in an earlier run"))
     else:
         cuts = plan_cuts(audio.samples, chunk_s, sound, levels, workers)
     chunks = make_chunks(audio, cuts, sound)
     logger.info(
-        "Chunk length %g s, total %.1f s, %d chunk(s)", chunk_s, audio.duration_s, len(chunks)
+        translated("Chunk length %g s, total %.1f s, %d chunk(s)"),
+        chunk_s,
+        audio.duration_s,
+        len(chunks),
     )
     heard_s = float((sound[:, 1] - sound[:, 0]).sum())
-    logger.info("Sound in %.1f s of it, silence in %.1f s", heard_s, audio.duration_s - heard_s)
+    logger.info(
+        translated("Sound in %.1f s of it, silence in %.1f s"),
+        heard_s,
+        audio.duration_s - heard_s,
+    )
     for chunk in chunks:
         if not chunk.cut_in_pause:
             logger.info(
-                "No pause near the end of chunk %s: cut at the quietest moment", chunk.number
+                translated("No pause near the end of chunk %s: cut at the quietest moment"),
+                chunk.number,
             )
     return SplitAudio(chunks, cuts, sound)

@@ -12,6 +12,7 @@ from longscribe.inbox.ledger import Ledger
 from longscribe.outputs.formats import output_name
 from longscribe.tasks.look_up_runs import idempotency_key
 from longscribe.tasks.stage import stage
+from longscribe.wording.catalog import translated
 
 DEPLOYMENT = "transcribe/transcribe"
 _SHORT_QUEUE = "short"
@@ -59,4 +60,4 @@ def start_runs(
             work_queue_name=_SHORT_QUEUE if recording.size_bytes <= short_bytes else None,
             as_subflow=False,  # the sweep does not wait for it and must not end it
         )
-        logger.info("%s: attempt %d is run %s", recording.name, attempt, run.name)
+        logger.info(translated("%s: attempt %d is run %s"), recording.name, attempt, run.name)

@@ -28,8 +28,9 @@ from longscribe.tasks.observations import Observations
 from longscribe.tasks.orphaned_runs import LostTaskRuns
 from longscribe.tasks.pool import FORK_SERVER_DIED, Workers
 from longscribe.tasks.stopping import server_answers
-from longscribe.tasks.worker import GPU_LOST
+from longscribe.tasks.worker_ends import ends_shown
 from longscribe.transcript import ChunkTranscript, format_time
+from longscribe.wording.catalog import translated
 
 _DEATHS_OF_A_CHUNK: Final = 3  # of its own worker; then it is given up
 _REFUSALS_OF_A_CHUNK: Final = 3  # by pools; then it is given up
@@ -137,7 +138,7 @@ class Supervisor:
             # Stopped, or the model cannot be used: nothing that is under way will be wanted.
             at_work = self._at_work()
             self._workers.stop(at_once=True)
-            self._note_lost("The run was stopped.", at_work)
+            self._note_lost(translated("The run was stopped."), at_work)
             if server_answers():
                 self._lost.mark(_MARK_WITHIN_S)
             raise
@@ -202,7 +203,10 @@ class Supervisor:
     def _given_up(self, chunk: Chunk, reason: str) -> Done:
         reason = " ".join(reason.split())[:_LONGEST_REASON]
         self._logger.error(
-            "Chunk %s failed for good, %s is left out: %s", chunk.number, chunk.span, reason
+            translated("Chunk %s failed for good, %s is left out: %s"),
+            chunk.number,
+            chunk.span,
+            reason,
         )
         return Done(chunk, None, reason)
 
@@ -222,10 +226,10 @@ class Supervisor:
         if at_work or not self._under_way:
             self._silent_since_s = self._observations.now_s
         if not self._workers.can_finish:
-            raise BrokenExecutor("the pool takes no results any more")
+            raise BrokenExecutor(translated("the pool takes no results any more"))
         limit_s = _SILENT_WITH_MODEL_S if self._has_begun else _SILENT_S
         if self._observations.now_s - self._silent_since_s > limit_s:
-            raise BrokenExecutor("no worker took a chunk")
+            raise BrokenExecutor(translated("no worker took a chunk"))
 
     def _end_overdue(self, at_work: Sequence[AtWork]) -> None:
         for worker in at_work:
@@ -233,7 +237,7 @@ class Supervisor:
             limit_s = self._deadlines.limit_s(_sound_s(chunk), self._deaths[chunk.index])
             if self._observations.at_it_s(worker) > limit_s and chunk.index not in self._overdue:
                 self._logger.warning(
-                    "Chunk %s is past its deadline of %s: its worker, pid %d, is ended",
+                    translated("Chunk %s is past its deadline of %s: its worker, pid %d, is ended"),
                     chunk.number,
                     format_time(limit_s),
                     worker.pid,
@@ -253,7 +257,9 @@ class Supervisor:
         if len(at_work) >= len(self._under_way):  # no chunk waits to be taken
             stopped.difference_update(self._workers.pids)
         for pid in stopped:
-            self._logger.warning("Process %d is stopped while it is needed: it is ended", pid)
+            self._logger.warning(
+                translated("Process %d is stopped while it is needed: it is ended"), pid
+            )
             self._ended_idle.add(pid)
             _kill(pid)
 
@@ -279,9 +285,10 @@ class Supervisor:
         innocent = self._ended_idle or refused
         if set(killers.values()) == {FORK_SERVER_DIED} or (innocent and not killers):
             suspects.clear()  # no chunk is to blame
-        how = str(loss) if refused and not died else _shown(died)
+        how = str(loss) if refused and not died else ends_shown(died)
         self._losses_in_a_row += 1
-        for chunk in self._note_lost(f"The worker was lost: {how}.", at_work):
+        message = translated("The worker was lost: {how}.").format(how=how)
+        for chunk in self._note_lost(message, at_work):
             transcript = self._find_result(chunk)
             if transcript is not None:
                 yield self._came_through(chunk, transcript)
@@ -299,12 +306,13 @@ class Supervisor:
         self._silent_since_s = self._observations.now_s
         if self._losses_in_a_row >= _LOSSES_IN_A_ROW:
             for chunk in [*self._waiting, *self._suspects]:
-                yield self._given_up(chunk, f"workers do not stay alive ({how})")
+                reason = translated("workers do not stay alive ({how})").format(how=how)
+                yield self._given_up(chunk, reason)
             self._waiting.clear()
             self._suspects.clear()
         elif self._waiting or self._suspects:
             self._logger.warning(
-                "Workers are started again: %s; %d chunk(s) to go",
+                translated("Workers are started again: %s; %d chunk(s) to go"),
                 how,
                 len(self._waiting) + len(self._suspects),
             )
@@ -328,12 +336,15 @@ class Supervisor:
         deaths = self._deaths[chunk.index]
         if chunk.index in self._overdue:
             self._overdue.discard(chunk.index)
-            how = "past its deadline"
+            how = translated("past its deadline")
         if deaths >= _DEATHS_OF_A_CHUNK:
-            yield self._given_up(chunk, f"its worker died {deaths} times ({how})")
+            reason = translated("its worker died {deaths} times ({how})")
+            yield self._given_up(chunk, reason.format(deaths=deaths, how=how))
         else:
             self._logger.warning(
-                "Chunk %s lost its worker (%s): it runs again, alone", chunk.number, how
+                translated("Chunk %s lost its worker (%s): it runs again, alone"),
+                chunk.number,
+                how,
             )
             self._suspects.append(chunk)
 
@@ -361,7 +372,7 @@ class Supervisor:
             update = {"batch_size": max(1, sizing.batch_size // 2)}
         self._workers.sizing = sizing.model_copy(update=update)
         self._logger.warning(
-            "Memory ran out: going on with %d worker(s), batches of %d windows",
+            translated("Memory ran out: going on with %d worker(s), batches of %d windows"),
             self._workers.sizing.workers,
             self._workers.sizing.batch_size,
         )
@@ -374,22 +385,3 @@ def _kill(pid: int) -> None:
 
 def _sound_s(chunk: Chunk) -> float:
     return sum(end_s - start_s for start_s, end_s in chunk.sound)
-
-
-def _shown(exit_codes: dict[int, int]) -> str:
-    """How workers ended, for people: `killed by SIGKILL`."""
-    if not exit_codes:
-        return "no result came back"
-    if set(exit_codes.values()) == {FORK_SERVER_DIED}:
-        return "the process that workers are forked from died"
-    return ", ".join(sorted({_end_shown(code) for code in exit_codes.values()}))
-
-
-def _end_shown(exit_code: int) -> str:
-    if exit_code == GPU_LOST:
-        return "the GPU failed"
-    return (
-        f"killed by {signal.Signals(-exit_code).name}"
-        if exit_code < 0
-        else f"exit code {exit_code}"
-    )

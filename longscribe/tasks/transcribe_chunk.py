@@ -40,6 +40,7 @@ from longscribe.tasks.report import Report
 from longscribe.tasks.supervision import Supervisor
 from longscribe.tasks.worker import GPU_LOST, leave_pool
 from longscribe.transcript import ChunkTranscript
+from longscribe.wording.catalog import translated
 
 _AT_WORK = "at-work"  # in the scratch folder
 
@@ -111,7 +112,7 @@ def transcribe_chunk(
     logger = get_run_logger().getChild(CHUNK_LOGGER)  # type: ignore[union-attr]  # Prefect's has it
     with at_work(heartbeats, chunk.index):
         logger.info(
-            "Chunk %s started: %s, %.1f s, pid %d",
+            translated("Chunk %s started: %s, %.1f s, pid %d"),
             chunk.number,
             chunk.span,
             chunk.duration_s,
@@ -126,13 +127,15 @@ def transcribe_chunk(
         except RuntimeError as error:
             if is_lost(error):
                 # This process would fail every chunk from now on; a new one may find the GPU well.
-                logger.warning("Chunk %s failed on the GPU: %s", chunk.number, error)
+                logger.warning(translated("Chunk %s failed on the GPU: %s"), chunk.number, error)
                 leave_pool(GPU_LOST)
             raise
     result = result.model_copy(update={"attempts": task_run.run_count or 1})
     logger.info(
-        "Chunk %s done: %s, %d segments, %.1f s, %.1f x real time, %s, %d windows, %d fell back, "
-        "CPU %.0f %%, peak memory %.2f GB, pid %d",
+        translated(
+            "Chunk %s done: %s, %d segments, %.1f s, %.1f x real time, %s, %d windows, "
+            "%d fell back, CPU %.0f %%, peak memory %.2f GB, pid %d"
+        ),
         chunk.number,
         chunk.span,
         len(result.segments),
@@ -188,7 +191,8 @@ def transcribe_chunks(
             return kept_transcript(chunk, keys[chunk.index], precision, not_before_s)
         except ValueError:
             get_run_logger().warning(
-                "The kept result of chunk %s is damaged: it is done again", chunk.number
+                translated("The kept result of chunk %s is damaged: it is done again"),
+                chunk.number,
             )
             return None
 
@@ -236,14 +240,18 @@ def transcribe_chunks(
                 if not slower and (precision, done.transcript.precision) == ("int8", "float32"):
                     slower = True
                     get_run_logger().warning(
-                        "This build of torch has no int8 products that can be used here: "
-                        "chunks are computed in float32, which is slower"
+                        translated(
+                            "This build of torch has no int8 products that can be used here: "
+                            "chunks are computed in float32, which is slower"
+                        )
                     )
                 if not warned and not result_path(keys[done.chunk.index]).exists():
                     warned = True
                     get_run_logger().warning(
-                        "Finished chunks cannot be kept in %s (is its disk full?): "
-                        "the run goes on, another would do them again",
+                        translated(
+                            "Finished chunks cannot be kept in %s (is its disk full?): "
+                            "the run goes on, another would do them again"
+                        ),
                         results_folder(),
                     )
     return outcome._replace(kept=kept, record=report.record())

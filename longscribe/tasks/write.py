@@ -14,6 +14,7 @@ from longscribe.outputs.page.sound import Sound, loudness
 from longscribe.storage.uris import is_url
 from longscribe.tasks.stage import stage
 from longscribe.transcript import Transcript
+from longscribe.wording.catalog import translated
 
 
 @stage("write")
@@ -37,17 +38,19 @@ def write(
     if "html" in options.formats:
         sound = _page_sound(recording, audio, options)._replace(levels=loudness(audio))
         if sound.way != "link":
-            logger.info("Encoding the sound of the page")
+            logger.info(translated("Encoding the sound of the page"))
     try:
         files = write_transcript(
             transcript, folder, name, options.formats, options.for_subtitles, sound, record
         )
     except (OutputError, ResourceError) as error:
         raise type(error)(
-            f"{error} The finished chunks are kept: the next run has only to write."
+            translated(
+                "{error} The finished chunks are kept: the next run has only to write."
+            ).format(error=error)
         ) from None
     for file in files:
-        logger.info("Wrote %s", file)
+        logger.info(translated("Wrote %s"), file)
     return files
 
 

@@ -13,7 +13,8 @@ from rich.cells import cell_len, chop_cells
 
 from longscribe.options import SubtitleRules
 from longscribe.text.words import SpokenWord, spoken_words
-from longscribe.transcript import Segment, Stretch, Transcript
+from longscribe.transcript import CHUNK_FAILED, Segment, Stretch, Transcript
+from longscribe.wording.catalog import translated
 
 Line = tuple[SpokenWord, ...]
 
@@ -61,7 +62,15 @@ def cues(transcript: Transcript, rules: SubtitleRules) -> list[Cue]:
 
 def gap_text(gap: Stretch) -> str:
     """How lost audio is marked for people."""
-    return f"[gap: {gap.reason}]"
+    return translated("[gap: {reason}]").format(reason=reason_shown(gap))
+
+
+def reason_shown(gap: Stretch) -> str:
+    """Why there is no text, in the reader's language; a transcript keeps it in English."""
+    failed, is_failure, why = gap.reason.partition(": ")
+    if is_failure and failed == CHUNK_FAILED:
+        return f"{translated(failed)}: {why}"
+    return translated(gap.reason)
 
 
 def _gap_cue(gap: Stretch) -> Cue:

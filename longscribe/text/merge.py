@@ -8,6 +8,8 @@ from longscribe.audio.recording import SAMPLE_RATE_HZ
 from longscribe.audio.timeline import Timeline
 from longscribe.audio.voice_activity import Spans, clip_spans
 from longscribe.transcript import (
+    CHUNK_FAILED,
+    MISSING_FROM_THE_FILE,
     SOUND_WITHOUT_TEXT,
     ChunkTranscript,
     Kind,
@@ -49,14 +51,14 @@ def merge(
         transcript = by_index.get(chunk.index)
         if transcript is None:
             why = (failures or {}).get(chunk.index)
-            reason = f"chunk failed: {why}" if why else "chunk failed"
+            reason = f"{CHUNK_FAILED}: {why}" if why else CHUNK_FAILED
             gaps.append(_gap(chunk.original_start_s, chunk.original_end_s, reason))
             continue
         segments.extend(_on_timeline(chunk, segment, timeline) for segment in transcript.segments)
     segments = _without_overlaps(segments)
     end_s = timeline.original_duration_s
     if missing_s > 0.0:
-        gaps.append(_gap(end_s, end_s + missing_s, "missing from the file"))
+        gaps.append(_gap(end_s, end_s + missing_s, MISSING_FROM_THE_FILE))
     languages = [by_index[c.index].language if c.index in by_index else "" for c in chunks]
     original_sound = sound * (timeline.original_samples / max(1, timeline.accelerated_samples))
     return Transcript(

@@ -11,7 +11,9 @@ from typing import Any, Final, NamedTuple
 
 from longscribe.monitoring.resources import ResourceSample
 from longscribe.monitoring.run_record import Attempt, RunRecord
-from longscribe.transcript import Stretch, Transcript, format_time
+from longscribe.text.cues import reason_shown
+from longscribe.transcript import Kind, Stretch, Transcript, format_time
+from longscribe.wording.catalog import translatable, translated
 
 _WIDTH: Final = 1000
 _LEFT: Final = 104
@@ -30,6 +32,11 @@ _CHAR: Final = 8.0  # of small text, at most
 _NARROWEST_LABEL: Final = 9.0  # of a digit
 _STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000)
 _MOST_TICKS: Final = 9
+_KINDS: Final[dict[Kind, str]] = {
+    "speech": translatable("speech"),
+    "silence": translatable("silence"),
+    "gap": translatable("gap"),
+}
 
 
 class _Tick(NamedTuple):
@@ -139,17 +146,26 @@ def as_png(svg: str) -> bytes:
 def _subtitle(transcript: Transcript, record: RunRecord) -> str:
     done = [row for row in record.chunks if row.outcome == "done"]
     kept = sum(row.outcome == "kept" for row in record.chunks)
-    parts = [f"{format_time(transcript.duration_s)} of recording, {len(record.chunks)} chunks"]
+    values = {
+        "duration": format_time(transcript.duration_s),
+        "chunks": len(record.chunks),
+        "kept": kept,
+        "seconds": record.seconds,
+        "pace": sum(row.end_s - row.start_s for row in done) / max(record.seconds, 1e-6),
+        "busy": record.cores_busy,
+        "cores": record.cores,
+        "memory": record.peak_memory_bytes / 1e9,
+    }
+    parts = [translated("{duration} of recording, {chunks} chunks")]
     if kept:
-        parts[0] += f", {kept} of them kept from an earlier run"
+        parts[0] += translated(", {kept} of them kept from an earlier run")
     if done:
-        heard_s = sum(row.end_s - row.start_s for row in done)
-        parts.append(f"transcribed in {record.seconds:.1f} s")
-        parts.append(f"{heard_s / max(record.seconds, 1e-6):.1f} x real time")
+        parts.append(translated("transcribed in {seconds:.1f} s"))
+        parts.append(translated("{pace:.1f} x real time"))
     if record.samples:
-        parts.append(f"{record.cores_busy:.1f} of {record.cores} cores busy")
-        parts.append(f"at most {record.peak_memory_bytes / 1e9:.2f} GB")
-    return " · ".join(parts)
+        parts.append(translated("{busy:.1f} of {cores} cores busy"))
+        parts.append(translated("at most {memory:.2f} GB"))
+    return " · ".join(part.format(**values) for part in parts)
 
 
 def _timeline(record: RunRecord, scale: _Scale, across: list[_Tick], y: float) -> _Panel:
@@ -158,7 +174,8 @@ def _timeline(record: RunRecord, scale: _Scale, across: list[_Tick], y: float) -
     boxes = [_bar(one, record, scale, rows[one.pid]) for one in record.attempts if one.pid in rows]
     up = [_Tick(row + _ROW / 2, f"pid {pid}") for pid, row in rows.items()]
     bottom = y + 4 + len(rows) * (_ROW + _ROW_GAP)
-    return _Panel("Workers", "chunks by their number", y, bottom, across, up=up, boxes=boxes)
+    title, note = translated("Workers"), translated("chunks by their number")
+    return _Panel(title, note, y, bottom, across, up=up, boxes=boxes)
 
 
 def _bar(attempt: Attempt, record: RunRecord, scale: _Scale, y: float) -> _Box:
@@ -167,11 +184,18 @@ def _bar(attempt: Attempt, record: RunRecord, scale: _Scale, y: float) -> _Box:
     width = max(1.0, round(scale.x(attempt.end_s) - x - 1, 1))
     label = str(attempt.chunk_index + 1)
     seconds = attempt.end_s - attempt.start_s
-    tip = f"chunk {row.number}, {row.span}, {seconds:.1f} s"
+    tip = translated("chunk {number}, {span}, {seconds:.1f} s")
     if attempt.finished:
-        tip += f", {row.x_real_time:.1f} x real time, {row.words} words"
+        tip += translated(", {pace:.1f} x real time, {words} words")
     else:
-        tip += ", lost with its worker"
+        tip += translated(", lost with its worker")
+    tip = tip.format(
+        number=row.number,
+        span=row.span,
+        seconds=seconds,
+        pace=row.x_real_time,
+        words=row.words,
+    )
     fits = width >= _NARROWEST_LABEL * len(label)
     kind = "done" if attempt.finished else "lost"
     return _Box(kind, x, y, width, _ROW, tip, label if fits else "", round=True)
@@ -191,8 +215,10 @@ def _cpu(record: RunRecord, scale: _Scale, across: list[_Tick], y: float) -> _Pa
     total = [(sample.at_s, height(sample.cpu_percent / 100.0)) for sample in record.samples]
     return _curves(
         _Panel(
-            "CPU",
-            f"cores busy, of {record.cores}; each worker thin, all thick",
+            translated("CPU"),
+            translated("cores busy, of {cores}; each worker thin, all thick").format(
+                cores=record.cores
+            ),
             y,
             y + _CURVE,
             across,
@@ -219,8 +245,9 @@ def _memory(record: RunRecord, scale: _Scale, across: list[_Tick], y: float) -> 
     total = [(sample.at_s, height(sample.memory_bytes)) for sample in record.samples]
     step = _round_step(most / 1e9)
     up = [_Tick(height(n * step * 1e9), f"{n * step:g}") for n in range(int(most / 1e9 / step) + 1)]
-    note = "GB; each worker thin, all thick with shared pages counted once"
-    panel = _Panel("Memory", note, y, y + _CURVE, across, shows_across=True, up=up, ruled=True)
+    title = translated("Memory")
+    note = translated("GB; each worker thin, all thick with shared pages counted once")
+    panel = _Panel(title, note, y, y + _CURVE, across, shows_across=True, up=up, ruled=True)
     return _curves(panel, scale, each, total)
 
 
@@ -228,22 +255,25 @@ def _recording(transcript: Transcript, record: RunRecord, y: float) -> _Panel:
     scale = _Scale(transcript.duration_s)
     gaps = len(transcript.gaps)
     seams = [scale.x(seam_s) for seam_s in transcript.seams_s]
-    note = f"silence and {gaps} gap{'' if gaps == 1 else 's'} marked" if gaps else "silence marked"
-    note += ", lines where it was cut"
+    note = translated("silence marked")
+    if gaps:
+        several = translated("silence and {gaps} gaps marked")
+        note = several if gaps > 1 else translated("silence and {gaps} gap marked")
+    note = note.format(gaps=gaps) + translated(", lines where it was cut")
     bottom = y + _STRIP
     boxes = [
         _Box(stretch.kind, scale.x(stretch.start), y, width, _STRIP, _tip(stretch))
         for stretch in _drawn(transcript.stretches, transcript.duration_s)
         if (width := round(scale.x(stretch.end) - scale.x(stretch.start), 1)) > 0
     ]
-    return _Panel(*("Recording", note, y, bottom, scale.ticks(), True), boxes=boxes, seams=seams)
+    title = translated("Recording")
+    return _Panel(title, note, y, bottom, scale.ticks(), True, boxes=boxes, seams=seams)
 
 
 def _tip(stretch: Stretch) -> str:
-    reason = f": {stretch.reason}" if stretch.reason else ""
-    return _printable(
-        f"{format_time(stretch.start)}-{format_time(stretch.end)} {stretch.kind}{reason}"
-    )
+    reason = f": {reason_shown(stretch)}" if stretch.reason else ""
+    kind = translated(_KINDS[stretch.kind])
+    return _printable(f"{format_time(stretch.start)}-{format_time(stretch.end)} {kind}{reason}")
 
 
 def _drawn(stretches: Iterable[Stretch], duration_s: float) -> list[Stretch]:
@@ -312,10 +342,13 @@ def _round_step(most: float) -> float:
 
 
 def _legend(transcript: Transcript, record: RunRecord) -> list[dict[str, Any]]:
-    items = [("speech", "speech, and chunks that were done"), ("silence", "silence")]
+    items = [
+        ("speech", translated("speech, and chunks that were done")),
+        ("silence", translated("silence")),
+    ]
     lost = any(not attempt.finished for attempt in record.attempts)
     if transcript.gaps or lost:
-        items.append(("gap", "gaps, and chunks lost with their worker"))
+        items.append(("gap", translated("gaps, and chunks lost with their worker")))
     made, x = [], float(_LEFT)
     for kind, label in items:
         made.append({"kind": kind, "label": label, "x": x})
