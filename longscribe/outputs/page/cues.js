@@ -180,7 +180,7 @@ function withReadingTime(cues) {
 
 /** The text as it stands as cues under the subtitle rules, lost audio among them. */
 function allCues() {
-  const gaps = data.lost.map(([start, end, reason]) => ({ start, end, lines: [`[gap: ${reason}]`] }));
+  const gaps = data.lost.map(([start, end, reason]) => ({ start, end, lines: [translated("[gap: {reason}]", { reason })] }));
   const cues = [...sentences.flatMap(cuesOf), ...gaps].sort((a, b) => a.start - b.start || a.end - b.end);
   return data.rules.max_line_chars ? withReadingTime(cues) : cues;
 }

@@ -2,6 +2,12 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
+
+/** A message of the page in its reader's language; values stand in braces: {time}. */
+function translated(message, values = {}) {
+  return (data.messages[message] ?? message).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 // `words`, where the model timed them: four numbers each (length, start, duration, probability).

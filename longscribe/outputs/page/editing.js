@@ -9,7 +9,7 @@ function setEditing(on) {
   document.body.classList.toggle("editing", on);
   byId("edit").setAttribute("aria-pressed", String(on));
   byId("editing-hint").hidden = !on;
-  announce(on ? "Editing" : "Editing ended");
+  announce(on ? translated("Editing") : translated("Editing ended"));
 }
 
 function startEditing(index) {
@@ -19,7 +19,7 @@ function startEditing(index) {
   span.setAttribute("contenteditable", "plaintext-only"); // no pasted markup
   if (!span.isContentEditable) span.setAttribute("contenteditable", "true");
   span.setAttribute("role", "textbox");
-  span.setAttribute("aria-label", `Sentence at ${clockTime(sentence.start)}`);
+  span.setAttribute("aria-label", translated("Sentence at {time}", { time: clockTime(sentence.start) }));
   focusSentence(index);
 }
 
@@ -52,7 +52,7 @@ function stamp(seconds, mark, hours = false) {
 /** The text as it stands, a sentence a line. Gaps are marked as in the files beside this page. */
 function plainText() {
   const lines = sentences.filter(({ text }) => text).map(({ start, text }) => [start, text]);
-  lines.push(...data.lost.map(([start, , reason]) => [start, `[gap: ${reason}]`]));
+  lines.push(...data.lost.map(([start, , reason]) => [start, translated("[gap: {reason}]", { reason })]));
   return lines.sort(([a], [b]) => a - b).map(([, line]) => `${line}\n`).join("");
 }
 
@@ -114,7 +114,7 @@ function setUpEditing() {
   byId("discard").addEventListener("click", () => {
     for (const sentence of edited()) change(sentence, sentence.original);
     byId("formats").hidePopover();
-    announce("Edits discarded");
+    announce(translated("Edits discarded"));
   });
   addEventListener("beforeunload", (event) => {
     const now = edited().map(({ index, text }) => `${index} ${text}`).join("\n");

@@ -8,23 +8,30 @@ script run.
 
 import base64
 import hashlib
+import json
 import math
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from longscribe.languages import LANGUAGES
+from longscribe.languages import language_name
 from longscribe.options import SubtitleRules
+from longscribe.text.cues import reason_shown
 from longscribe.text.paragraphs import Paragraph, paragraphs
 from longscribe.text.words import one_line, spoken_words
-from longscribe.transcript import Segment, Transcript, format_time
+from longscribe.transcript import Segment, Stretch, Transcript, format_time
+from longscribe.wording.catalog import translated, ui_language
 
 # In this order they are one script; each is about one thing.
 _SCRIPTS = (
     *("data.js", "text.js", "player.js", "waveform.js", "search.js", "cues.js", "editing.js"),
     "main.js",
 )
+
+# How the script marks its messages.
+_MESSAGE = re.compile(r"""\btranslated\(("(?:[^"\\]|\\.)*")""")
 
 _SHORTEST_SILENCE_S = 1.0
 _SILENCES_DRAWN = 2000  # shorter parts of the recording are narrower than a pixel
@@ -57,13 +64,17 @@ def page(
 
     style = _source("page.css")
     script = "".join(_source(part) for part in _SCRIPTS)
-    template = Environment(autoescape=True).from_string(_source("page.html"))
+    environment = Environment(autoescape=True)
+    # Messages in the template are HTML of our own, as their translations are.
+    environment.globals["_"] = lambda message: Markup(translated(message))
+    template = environment.from_string(_source("page.html"))
     return template.generate(
         title=_title(transcript),
         language=transcript.language,
         facts=_facts(transcript),
         described=_described(transcript),
-        data=_data(transcript, name, rules, sound),
+        ui_language=ui_language().replace("_", "-"),
+        data=_data(transcript, name, rules, sound) | {"messages": _messages(script)},
         embedded=_base64(sound.embedded) if sound and sound.embedded else None,
         style=Markup(style),
         script=Markup(script),
@@ -85,14 +96,14 @@ def _data(
         "paragraphs": [_paragraph(paragraph) for paragraph in gathered],
         "speakers": list(dict.fromkeys(p.speaker for p in gathered if p.speaker)),
         "seams": transcript.seams_s,
-        "gaps": [[gap.start, gap.end, gap.reason] for gap in transcript.gaps],
+        "gaps": [_gap(gap) for gap in transcript.gaps],
         "silences": [
             [round(stretch.start, 2), round(stretch.end, 2)]
             for stretch in transcript.stretches
             if stretch.kind == "silence" and stretch.duration_s >= shortest_s
         ],
         "rules": rules.model_dump(include=set(SubtitleRules.model_fields)),
-        "lost": [[gap.start, gap.end, gap.reason] for gap in transcript.lost],
+        "lost": [_gap(gap) for gap in transcript.lost],
         "sound": sound and sound.href,
         "levels": base64.b64encode(sound.levels).decode() if sound else "",
         "levelsSeconds": sound.levels_s if sound else 0.0,
@@ -122,23 +133,32 @@ def _timed_words(segment: Segment) -> list[int]:
     return numbers
 
 
+def _gap(gap: Stretch) -> list[Any]:
+    return [gap.start, gap.end, reason_shown(gap)]
+
+
+def _messages(script: str) -> dict[str, str]:
+    """What the script says, for a reader of another language than its own."""
+    found: list[str] = [json.loads(literal) for literal in _MESSAGE.findall(script)]
+    return {message: told for message in found if (told := translated(message)) != message}
+
+
 def _paragraph(paragraph: Paragraph) -> dict[str, Any]:
     if paragraph.gap:
-        return {"gap": [paragraph.gap.start, paragraph.gap.end, paragraph.gap.reason]}
+        return {"gap": _gap(paragraph.gap)}
     row: dict[str, Any] = {"count": len(paragraph.segments)}
     return row | {"speaker": paragraph.speaker} if paragraph.speaker else row
 
 
 def _title(transcript: Transcript) -> str:
-    return Path(transcript.recording).stem or transcript.recording or "Transcript"
+    return Path(transcript.recording).stem or transcript.recording or translated("Transcript")
 
 
 def _described(transcript: Transcript) -> str:
-    language = _language(transcript.language)
-    words = sum(len(segment.text.split()) for segment in transcript.segments)
-    return " · ".join(
-        part for part in (format_time(transcript.duration_s), language, f"{words:,} words") if part
-    )
+    count = sum(len(segment.text.split()) for segment in transcript.segments)
+    words = translated("{count:,} words").format(count=count)
+    parts = (format_time(transcript.duration_s), _language(transcript.language), words)
+    return " · ".join(part for part in parts if part)
 
 
 def _facts(transcript: Transcript) -> list[tuple[str, str]]:
@@ -146,28 +166,39 @@ def _facts(transcript: Transcript) -> list[tuple[str, str]]:
     for stretch in transcript.stretches:
         seconds[stretch.kind] += stretch.duration_s
     languages = dict.fromkeys(code for code in transcript.chunk_languages if code)
+    model = translated("{model}, at {speed:g} x tempo")
+    segments = translated("{count:,}, {improved} improved")
     facts = [
-        ("Recording", transcript.recording),
-        ("Length", format_time(transcript.duration_s)),
-        ("Language", ", ".join(map(_language, languages or [transcript.language]))),
+        (translated("Recording"), transcript.recording),
+        (translated("Length"), format_time(transcript.duration_s)),
+        (translated("Language"), ", ".join(map(_language, languages or [transcript.language]))),
         (
-            "Model",
-            f"{transcript.model}, at {transcript.speed:g} x tempo" if transcript.model else "",
+            translated("Model"),
+            model.format(model=transcript.model, speed=transcript.speed)
+            if transcript.model
+            else "",
         ),
-        ("Chunks", str(len(transcript.seams_s) + 1)),
-        ("Segments", f"{len(transcript.segments):,}, {transcript.improved_segments} improved"),
+        (translated("Chunks"), str(len(transcript.seams_s) + 1)),
+        (
+            translated("Segments"),
+            segments.format(count=len(transcript.segments), improved=transcript.improved_segments),
+        ),
     ]
     if transcript.stretches:
+        without = translated("{time} in {count} place(s)")
         facts += [
-            ("Speech", format_time(seconds["speech"])),
-            ("Silence", format_time(seconds["silence"])),
-            ("Without text", f"{format_time(seconds['gap'])} in {len(transcript.gaps)} place(s)"),
+            (translated("Speech"), format_time(seconds["speech"])),
+            (translated("Silence"), format_time(seconds["silence"])),
+            (
+                translated("Without text"),
+                without.format(time=format_time(seconds["gap"]), count=len(transcript.gaps)),
+            ),
         ]
     return [(label, value) for label, value in facts if value]
 
 
 def _language(code: str) -> str:
-    return LANGUAGES.get(code, code).title()
+    return language_name(code).title()
 
 
 def _base64(path: Path) -> Iterator[str]:

@@ -44,7 +44,7 @@ function changeRate(by) {
   const rate = byId("rate");
   rate.selectedIndex = Math.min(Math.max(0, rate.selectedIndex + by), rate.options.length - 1);
   audio.playbackRate = Number(rate.value);
-  announce(`Speed ${rate.value}`);
+  announce(translated("Speed {rate}", { rate: rate.value }));
 }
 
 const position = () => wanted ?? audio.currentTime;
@@ -86,7 +86,7 @@ function follow(on) {
 
 function showPlaying() {
   const playing = !audio.paused;
-  byId("play").setAttribute("aria-label", playing ? "Pause" : "Play");
+  byId("play").setAttribute("aria-label", playing ? translated("Pause") : translated("Play"));
   byId("play").querySelector("use").setAttribute("href", playing ? "#icon-pause" : "#icon-play");
   if (playing) tick();
 }
@@ -113,12 +113,12 @@ async function copyMoment() {
   history.replaceState(null, "", address);
   try {
     await navigator.clipboard.writeText(address.href);
-    announce("Link copied");
-    say("Copied");
+    announce(translated("Link copied"));
+    say(translated("Copied"));
   } catch {
-    say("In the address"); // no clipboard in this context
+    say(translated("In the address")); // no clipboard in this context
   }
-  setTimeout(() => say("Copy link"), 2000);
+  setTimeout(() => say(translated("Copy link")), 2000);
 }
 
 function setUpPlayer() {

@@ -21,6 +21,10 @@ function folded(text) {
   return { text: result, places };
 }
 
+function foundText() {
+  return matches.length ? translated("{count} found", { count: matches.length }) : translated("none");
+}
+
 function search(query) {
   const sought = folded(query.trim()).text;
   matches = [];
@@ -39,7 +43,7 @@ function search(query) {
   }
   byId("search").classList.toggle("used", Boolean(sought));
   byId("found-before").disabled = byId("found-after").disabled = !matches.length;
-  byId("found").textContent = sought ? (matches.length ? `${matches.length} found` : "none") : "";
+  byId("found").textContent = sought ? foundText() : "";
   drawWaveform();
 }
 
@@ -56,7 +60,7 @@ function step(direction) {
   const { sentence, from, to } = matches[matchIndex];
   highlights["found-now"]?.clear();
   mark("found-now", sentence, from, to);
-  byId("found").textContent = `${matchIndex + 1} of ${matches.length}`;
+  byId("found").textContent = translated("{number} of {count}", { number: matchIndex + 1, count: matches.length });
   follow(false);
   reveal(sentence.span);
   sentences[focused].span.tabIndex = -1; // Tab from the search goes on at the match

@@ -21,11 +21,11 @@ function timeLink(seconds) {
 }
 
 function gapNote([start, end, reason]) {
-  const note = element("p", reason === "sound without text" ? "note music" : "note");
+  const note = element("p", reason === translated("sound without text") ? "note music" : "note");
   const play = element("button", "", `${clockTime(start)}–${clockTime(end)}`);
   play.type = "button";
   play.dataset.at = start;
-  note.append(play, ` No text here: ${reason}.`);
+  note.append(play, ` ${translated("No text here: {reason}.", { reason })}`);
   return note;
 }
 
@@ -42,7 +42,7 @@ function sentenceSpan(sentence) {
   span.tabIndex = -1; // one of them is in the tab order at a time: j and k move it
   if (sentence.confidence < CONFIDENCE_LOW) span.dataset.sure = "low";
   else if (sentence.confidence < CONFIDENCE_MID) span.dataset.sure = "mid";
-  if (span.dataset.sure) span.title = `The model was ${sentence.confidence} % sure`;
+  if (span.dataset.sure) span.title = translated("The model was {percent} % sure", { percent: sentence.confidence });
   sentence.span = span;
   return span;
 }
@@ -75,7 +75,7 @@ function showTranscript() {
     next += paragraph.count;
     page.append(paragraphBlock(group));
   }
-  if (!data.paragraphs.length) page.append(element("p", "note music", "No speech was found."));
+  if (!data.paragraphs.length) page.append(element("p", "note music", translated("No speech was found.")));
   transcript.append(page);
   if (sentences.length) sentences[0].span.tabIndex = 0;
   markUnsureWords();

@@ -106,7 +106,7 @@ function drawPosition(seconds) {
   const whole = Math.floor(seconds);
   if (wave.getAttribute("aria-valuenow") === String(whole)) return;
   wave.setAttribute("aria-valuenow", whole);
-  wave.setAttribute("aria-valuetext", `${clockTime(seconds)} of ${clockTime(data.duration)}`);
+  wave.setAttribute("aria-valuetext", translated("{time} of {length}", { time: clockTime(seconds), length: clockTime(data.duration) }));
 }
 
 function setUpWaveform() {
