@@ -22,7 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         transcribe(arguments)
     import importlib
 
-    importlib.import_module(module).main.main(arguments[1:], prog_name=f"longscribe {arguments[0]}")
+    from longscribe.wording.catalog import libraries_speak_it
+
+    command = importlib.import_module(module).main
+    with libraries_speak_it():
+        command.main(arguments[1:], prog_name=f"longscribe {arguments[0]}")
     sys.exit()
 
 

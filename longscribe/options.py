@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from longscribe.errors import OptionError
 from longscribe.languages import language_code
+from longscribe.wording.catalog import translatable, translated
 
 # fmt: off
 Format = Literal[
@@ -30,6 +32,7 @@ Precision = Literal["auto", "float32", "int8", "float16", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda"]
 
 Auto = Literal["auto"]
+UiLanguage = Literal["auto", "en", "pt_BR"]
 
 _SHORTEST_LINE_CHARS = 10
 
@@ -56,10 +59,12 @@ def parse_bytes(text: str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
     unit = match.group(2).upper() if match else ""
     if match is None or unit not in _BYTES_PER_UNIT:
-        raise ValueError(f"{text!r} is no size; write it like 4GB or 800MiB")
+        raise ValueError(
+            translated("{text!r} is no size; write it like 4GB or 800MiB").format(text=text)
+        )
     size_bytes = int(float(match.group(1)) * _BYTES_PER_UNIT[unit])
     if size_bytes <= 0:
-        raise ValueError("the size must be above zero; write it like 4GB")
+        raise ValueError(translated("the size must be above zero; write it like 4GB"))
     return size_bytes
 
 
@@ -101,7 +106,9 @@ class DecodingOptions(BaseModel):
         code = language_code(value)
         if code is None:
             raise ValueError(
-                f"{value!r} is not a language Whisper knows; give a code like en or pt, or auto"
+                translated(
+                    "{value!r} is not a language Whisper knows; give a code like en or pt, or auto"
+                ).format(value=value)
             )
         return code
 
@@ -109,25 +116,33 @@ class DecodingOptions(BaseModel):
     @classmethod
     def _token_ids(cls, value: str) -> str:
         if value and not re.fullmatch(r"\s*-?\d+(\s*,\s*-?\d+)*\s*", value):
-            raise ValueError(f"{value!r} is no list of token ids; write it like -1 or 50,60")
+            raise ValueError(
+                translated("{value!r} is no list of token ids; write it like -1 or 50,60").format(
+                    value=value
+                )
+            )
         return value
 
     @model_validator(mode="after")
     def _patience_needs_beams(self) -> "DecodingOptions":
         if self.patience is not None and self.beam_size is None:
-            raise ValueError("patience needs beam_size as well")
+            raise ValueError(translated("patience needs beam_size as well"))
         return self
 
     @model_validator(mode="after")
     def _sequential_only(self) -> "DecodingOptions":
         if self.decoding == "batched" and self.condition_on_previous_text:
             raise ValueError(
-                "condition_on_previous_text needs --decoding sequential, as windows of a batch are "
-                "decoded at once; give --initial-prompt for style and vocabulary instead"
+                translated(
+                    "condition_on_previous_text needs --decoding sequential, as windows of a batch "
+                    "are decoded at once; give --initial-prompt for style and vocabulary instead"
+                )
             )
         if self.decoding == "sequential" and self.precision in ("int8", "bfloat16"):
             raise ValueError(
-                f"--precision {self.precision} needs --decoding batched; use auto with sequential"
+                translated(
+                    "--precision {precision} needs --decoding batched; use auto with sequential"
+                ).format(precision=self.precision)
             )
         return self
 
@@ -164,7 +179,9 @@ class SubtitleRules(BaseModel):
     def _line_of_words(cls, value: int) -> int:
         if 0 < value < _SHORTEST_LINE_CHARS:
             raise ValueError(
-                f"lines need at least {_SHORTEST_LINE_CHARS} characters; 0 turns the rules off"
+                translated(
+                    "lines need at least {shortest} characters; 0 turns the rules off"
+                ).format(shortest=_SHORTEST_LINE_CHARS)
             )
         return value
 
@@ -189,12 +206,13 @@ class RunOptions(DecodingOptions, SubtitleRules):
     chunk_timeout_minutes: Auto | Annotated[float, Field(gt=0.0)] = "auto"
     keep_days: Annotated[float, Field(ge=0.0)] = 30.0
     keep_size: str = "5GB"
+    ui_language: UiLanguage = "auto"
 
     @field_validator("recording")
     @classmethod
     def _recording_named(cls, value: str) -> str:
         if not value or "\0" in value:
-            raise ValueError("give the path of a recording")
+            raise ValueError(translated("give the path of a recording"))
         return value
 
     @field_validator("memory_per_worker", mode="before")
@@ -221,9 +239,15 @@ class RunOptions(DecodingOptions, SubtitleRules):
             return FORMATS
         unknown = [name for name in names if name not in FORMATS]
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is unknown; choose from {', '.join(FORMATS)} or all")
+            raise ValueError(
+                translated("{name!r} is unknown; choose from {formats} or all").format(
+                    name=unknown[0], formats=", ".join(FORMATS)
+                )
+            )
         if not names:
-            raise ValueError(f"name at least one of {', '.join(FORMATS)}")
+            raise ValueError(
+                translated("name at least one of {formats}").format(formats=", ".join(FORMATS))
+            )
         return tuple(dict.fromkeys(names))
 
     @property
@@ -266,9 +290,39 @@ def check_options(**values: Any) -> RunOptions:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = [part for part in first["loc"] if isinstance(part, str)]
-        option = "--" + place[0].replace("_", "-") if place else "the options"
-        message = first["msg"].removeprefix("Value error, ")
+        option = "--" + place[0].replace("_", "-") if place else translated("the options")
+        message = _told(first)
         message = message[:1].lower() + message[1:]
         given = first.get("input")
-        shown = f" (it is {given!r})" if isinstance(given, (int, float)) else ""
+        is_number = isinstance(given, (int, float))
+        shown = translated(" (it is {given!r})").format(given=given) if is_number else ""
         raise OptionError(f"{option}: {message}{shown}.") from None
+
+
+# What pydantic finds wrong, by its type: its own words, for the catalogs.
+_SAID_BY_PYDANTIC = {
+    "greater_than": translatable("Input should be greater than {gt}"),
+    "greater_than_equal": translatable("Input should be greater than or equal to {ge}"),
+    "less_than_equal": translatable("Input should be less than or equal to {le}"),
+    "literal_error": translatable("Input should be {expected}"),
+    "int_parsing": translatable(
+        "Input should be a valid integer, unable to parse string as an integer"
+    ),
+    "float_parsing": translatable(
+        "Input should be a valid number, unable to parse string as a number"
+    ),
+    "bool_parsing": translatable("Input should be a valid boolean, unable to interpret input"),
+    "string_type": translatable("Input should be a valid string"),
+    "string_too_short": translatable("String should have at least {min_length} character"),
+}
+
+
+def _told(error: ErrorDetails) -> str:
+    """What pydantic says, in its own words where no catalog has others."""
+    words = _SAID_BY_PYDANTIC.get(error["type"], "")
+    if translated(words) == words:
+        return error["msg"].removeprefix("Value error, ")
+    values = dict(error.get("ctx", {}))
+    if "expected" in values:  # such as "'cpu' or 'cuda'"
+        values["expected"] = values["expected"].replace(" or ", translated(" or "))
+    return translated(words).format(**values)

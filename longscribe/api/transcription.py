@@ -27,6 +27,7 @@ from longscribe.text.glossary import read_glossary
 from longscribe.text.merge import merge
 from longscribe.text.rules import improve
 from longscribe.transcript import ChunkTranscript, Segment, Transcript, format_time
+from longscribe.wording.catalog import translated
 
 if TYPE_CHECKING:
     from pydub import AudioSegment
@@ -40,7 +41,7 @@ _OF_THE_FLOW: Final = frozenset(
     {
         *("recording", "workers", "threads_per_worker", "memory_per_worker", "output_dir"),
         *("formats", "page_audio", "fresh", "chunk_timeout_minutes", "keep_days", "keep_size"),
-        *("max_line_chars", "max_lines", "max_chars_per_s", "min_gap_s"),
+        *("max_line_chars", "max_lines", "max_chars_per_s", "min_gap_s", "ui_language"),
     }
 )
 
@@ -121,8 +122,10 @@ class Transcription(Transcript):
             for one in self.segments[:_SHOWN_SEGMENTS]
         )
         more = len(self.segments) - _SHOWN_SEGMENTS
-        tail = f"<p>and {more} more segments</p>" if more > 0 else ""
-        head = f"{self.recording}, {format_time(self.duration_s)}, {self.language or 'no speech'}"
+        and_more = translated("and {count} more segments").format(count=more)
+        tail = f"<p>{and_more}</p>" if more > 0 else ""
+        language = self.language or translated("no speech")
+        head = f"{self.recording}, {format_time(self.duration_s)}, {language}"
         return f"<p><b>{html.escape(head)}</b></p><table>{rows}</table>{tail}"
 
 
@@ -243,5 +246,9 @@ def _checked(model: str, options: dict[str, Any]) -> RunOptions:
     allowed = sorted(set(RunOptions.model_fields) - _OF_THE_FLOW - {"model"})
     for name in options:
         if name not in allowed:
-            raise OptionError(f"{name}: there is no such option; there are {', '.join(allowed)}.")
+            raise OptionError(
+                translated("{name}: there is no such option; there are {names}.").format(
+                    name=name, names=", ".join(allowed)
+                )
+            )
     return check_options(recording="here", model=model, **options)

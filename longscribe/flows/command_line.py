@@ -21,15 +21,24 @@ from longscribe.audio.recording import probe
 from longscribe.errors import InputError, LongscribeError, OptionError
 from longscribe.flows.cache_command import cache_command
 from longscribe.flows.embedded_server import EmbeddedServer, surely_needed
+from longscribe.flows.option_types import COUNT, NUMBER, MinutesOrAuto, hidden, option
 from longscribe.flows.output import say
+from longscribe.flows.translated_command import TranslatedCommand, ui_language_of
 from longscribe.models.weights import check_model
-from longscribe.options import DEFAULT_FORMATS, FORMATS, RunOptions, check_options
+from longscribe.options import DEFAULT_FORMATS, RunOptions, check_options
 from longscribe.outputs.formats import output_name
 from longscribe.runtime.importing import without_collections
 from longscribe.runtime.scratch import keeping_names
 from longscribe.storage.uploads import check_destination
 from longscribe.storage.uris import is_url, name_of
 from longscribe.text.glossary import read_glossary
+from longscribe.wording.catalog import (
+    UI_LANGUAGES,
+    libraries_speak_it,
+    set_ui_language,
+    translatable,
+    translated,
+)
 
 OK, FAILED, BAD_INPUT, PARTIAL, STOPPED, TERMINATED = 0, 1, 2, 3, 130, 143
 
@@ -49,71 +58,17 @@ _PREFECT_DEFAULTS = {
     "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
 }
 
-_EPILOG = (
-    "openai-whisper's spellings and decoding options work too, such as --output_dir, --beam_size, "
-    "--word_timestamps; the README has all. Exit codes: 0 done, 1 failed, 2 bad input, 3 done with "
-    "gaps. `longscribe cache` shows and cleans what is kept between runs, `longscribe serve` "
-    "starts the service."
+_EPILOG = translatable(
+    "openai-whisper's spellings and decoding options work too, such as --output_dir, --beam_size; "
+    "the README has all. Exit codes: 0 done, 1 failed, 2 bad input, 3 done with gaps. "
+    "`longscribe cache` shows and cleans what is kept between runs, `longscribe serve` starts the "
+    "service."
 )
 
 
-class _FloatOrNone(click.ParamType[float | None]):
-    name = "float"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float | None:
-        if value is None or str(value).lower() == "none":
-            return None
-        try:
-            return float(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a number or None", param, ctx)
-
-
-class _MinutesOrAuto(click.ParamType[float | str]):
-    name = "minutes|auto"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float | str:
-        if str(value).lower() == "auto":
-            return "auto"
-        try:
-            return float(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a number of minutes or auto", param, ctx)
-
-
-class _CountOrAuto(click.ParamType[int | str]):
-    name = "n|auto"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | str:
-        if str(value).lower() in ("auto", "0"):  # 0 is openai-whisper's automatic --threads
-            return "auto"
-        try:
-            return int(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a whole number or auto", param, ctx)
-
-
-def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
-    """A click option whose default is the one of `RunOptions`."""
-    field = RunOptions.model_fields[names[-1]]
-    return click.option(*names, default=field.default, **attributes)
-
-
-def _hidden(name: str, type_: Any) -> Callable[[Any], Any]:
-    return _option(f"--{name.replace('_', '-')}", name, type=type_, hidden=True)
-
-
-_COUNT = _CountOrAuto()
-_NUMBER = _FloatOrNone()
-
-
 @click.command(
+    cls=TranslatedCommand,
+    help=translatable("Transcribe recordings to text, subtitles and a page, in DIR/RECORDING/."),
     epilog=_EPILOG,
     context_settings={
         "help_option_names": ["-h", "--help"],
@@ -122,45 +77,62 @@ _NUMBER = _FloatOrNone()
     },
 )
 @click.argument("recordings", metavar="RECORDING...", nargs=-1, required=True)
-@_option("-m", "--model", "model", help="Name, path or hub repository of a model.  [turbo]")
-@_option("-l", "--language", "language", help="Spoken language; auto detects it.  [auto]")
-@_option(
+@option("-m", "--model", "model", help=translatable("Name, path or hub repository.  [turbo]"))
+@option(
+    "-l", "--language", "language", help=translatable("Spoken language; auto detects it.  [auto]")
+)
+@option(
     "--task",
     "task",
     type=click.Choice(["transcribe", "translate"]),
-    help="translate gives English.  [transcribe]",
+    help=translatable("translate gives English.  [transcribe]"),
 )
-@_option(
+@option(
     "--decoding",
     "decoding",
     type=click.Choice(["batched", "sequential"]),
-    help="sequential is openai-whisper's own loop.  [batched]",
+    help=translatable("sequential is openai-whisper's own loop.  [batched]"),
 )
-@_option(
+@option(
     "--precision",
     "precision",
     type=click.Choice(["auto", "float32", "int8", "float16", "bfloat16"]),
-    help="int8, float32 on a CPU.  [auto]",
+    help=translatable("int8, float32 on a CPU.  [auto]"),
 )
-@_option("--device", "device", type=click.Choice(["auto", "cpu", "cuda"]), help="[auto]")
-@_option("-s", "--speed", "speed", type=float, help="Tempo before recognition, 0.5-2.0.  [1.2]")
-@_option("--chunk-minutes", "chunk_minutes", type=float, help="Length of a chunk.  [10]")
-@_option("-w", "--workers", "workers", type=_COUNT, help="Worker processes.  [auto]")
-@_option(
+@option("--device", "device", type=click.Choice(["auto", "cpu", "cuda"]), help="[auto]")
+@option(
+    "-s",
+    "--speed",
+    "speed",
+    type=float,
+    help=translatable("Tempo before recognition, 0.5-2.0.  [1.2]"),
+)
+@option(
+    "--chunk-minutes", "chunk_minutes", type=float, help=translatable("Length of a chunk.  [10]")
+)
+@option("-w", "--workers", "workers", type=COUNT, help=translatable("Worker processes.  [auto]"))
+@option(
     "--threads-per-worker",
     "--threads",
     "threads_per_worker",
-    type=_COUNT,
-    help="Threads of each.  [auto]",
+    type=COUNT,
+    help=translatable("Threads of each.  [auto]"),
 )
-@_option("--memory-per-worker", "memory_per_worker", metavar="SIZE", help="Such as 4GB.  [auto]")
-@_option("--batch-size", "batch_size", type=_COUNT, help="Windows decoded at once.  [auto]")
-@_option(
+@option(
+    "--memory-per-worker",
+    "memory_per_worker",
+    metavar="SIZE",
+    help=translatable("Such as 4GB.  [auto]"),
+)
+@option(
+    "--batch-size", "batch_size", type=COUNT, help=translatable("Windows decoded at once.  [auto]")
+)
+@option(
     "-o",
     "--output-dir",
     "output_dir",
     metavar="DIR",
-    help="Folder or URL to write to.  [transcripts]",
+    help=translatable("Folder or URL to write to.  [transcripts]"),
 )
 @click.option(
     "-f",
@@ -169,16 +141,17 @@ _NUMBER = _FloatOrNone()
     "formats",
     metavar="LIST",
     default=",".join(DEFAULT_FORMATS),
-    help=f"[{','.join(DEFAULT_FORMATS)}]; also "
-    f"{','.join(f for f in FORMATS if f not in DEFAULT_FORMATS)}; all.",
+    help=translatable(
+        "[txt,srt,vtt,tsv,json,html,report]; also words,ass,lrc,md,docx,report-png; all."
+    ),
 )
-@_option(
+@option(
     "--page-audio",
     "page_audio",
     metavar="MODE",
-    help="Sound of html: link, copy, embed.",
+    help=translatable("Sound of html: link, copy, embed."),
 )
-@_option(
+@option(
     "--max-line-chars",
     "--max-line-width",  # openai-whisper's name
     "max_line_chars",
@@ -191,39 +164,61 @@ _NUMBER = _FloatOrNone()
     "glossary",
     multiple=True,
     metavar="ENTRY|FILE",
-    help="Word, heard => wanted, a file of them.",
+    help=translatable("Word, heard => wanted, a file of them."),
 )
-@_option("--initial-prompt", "initial_prompt", help="Sets style and vocabulary of all windows.")
-@_option("--model-dir", "model_dir", metavar="DIR", help="Where downloaded weights are kept.")
-@_option("--fresh", "fresh", is_flag=True, help="Do also what earlier runs finished.")
-@_option(
+@option(
+    "--initial-prompt",
+    "initial_prompt",
+    help=translatable("Sets style and vocabulary of all windows."),
+)
+@option(
+    "--model-dir",
+    "model_dir",
+    metavar="DIR",
+    help=translatable("Where downloaded weights are kept."),
+)
+@option("--fresh", "fresh", is_flag=True, help=translatable("Do also what earlier runs finished."))
+@option(
     "--chunk-timeout-minutes",
     "chunk_timeout_minutes",
-    type=_MinutesOrAuto(),
+    type=MinutesOrAuto(),
     metavar="N",
-    help="After which a chunk is stuck.  [auto]",
+    help=translatable("After which a chunk is stuck.  [auto]"),
 )
-@click.option("--print/--no-print", "-p", "show", help="Print the transcript at the end.")
-@_hidden("keep_days", float)
-@_hidden("keep_size", str)
-@_option("--max-lines", "--max-line-count", "max_lines", type=int, hidden=True)
-@_hidden("max_chars_per_s", float)
-@_hidden("min_gap_s", float)
-@_hidden("temperature", float)
-@_hidden("temperature_increment_on_fallback", _NUMBER)
-@_hidden("best_of", int)
-@_hidden("beam_size", int)
-@_hidden("patience", float)
-@_hidden("length_penalty", float)
-@_hidden("suppress_tokens", str)
-@_hidden("condition_on_previous_text", bool)
-@_hidden("word_timestamps", bool)
-@_hidden("compression_ratio_threshold", float)
-@_hidden("logprob_threshold", float)
-@_hidden("no_speech_threshold", float)
+@option(
+    "--ui-language",
+    "ui_language",
+    type=click.Choice(["auto", *UI_LANGUAGES], case_sensitive=False),
+    metavar=f"[auto|{'|'.join(UI_LANGUAGES)}]",
+    help=translatable("Of messages, help, page.  [auto]"),
+)
+@click.option(
+    "--print/--no-print", "-p", "show", help=translatable("Print the transcript at the end.")
+)
+@hidden("keep_days", float)
+@hidden("keep_size", str)
+@option("--max-lines", "--max-line-count", "max_lines", type=int, hidden=True)
+@hidden("max_chars_per_s", float)
+@hidden("min_gap_s", float)
+@hidden("temperature", float)
+@hidden("temperature_increment_on_fallback", NUMBER)
+@hidden("best_of", int)
+@hidden("beam_size", int)
+@hidden("patience", float)
+@hidden("length_penalty", float)
+@hidden("suppress_tokens", str)
+@hidden("condition_on_previous_text", bool)
+@hidden("word_timestamps", bool)
+@hidden("compression_ratio_threshold", float)
+@hidden("logprob_threshold", float)
+@hidden("no_speech_threshold", float)
 @click.option("--verbose", type=bool, default=False, hidden=True)  # upstream's --print
 @click.option("--fp16", type=bool, hidden=True)  # --precision says it; upstream's own default
-@click.version_option(importlib.metadata.version("longscribe"), "-V", "--version")
+@click.version_option(
+    importlib.metadata.version("longscribe"),
+    *("-V", "--version"),
+    help=translatable("Show the version and exit."),
+)
 def command(
     recordings: tuple[str, ...],
     show: bool,
@@ -271,6 +266,12 @@ def _refusal(options: RunOptions) -> InputError | None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point of `longscribe`: runs the command and exits with its code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    set_ui_language(ui_language_of(arguments))
+    with libraries_speak_it():
+        sys.exit(_main(arguments))
+
+
+def _main(arguments: list[str]) -> int:
     # Prefect ends the run first and then passes the signal on to us: leave as after Ctrl-C, through
     # every `finally` and exit handler, or the embedded server would live on.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
@@ -279,16 +280,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             chosen, name, arguments = cache_command, "longscribe cache", arguments[1:]
         else:
             chosen, name = command, "longscribe"
-        code = chosen.main(args=arguments, prog_name=name, standalone_mode=False)
+        code: int = chosen.main(args=arguments, prog_name=name, standalone_mode=False)
+        return code
     except click.ClickException as error:
         dashed = any(map(_is_dashed_file, arguments))
-        hint = "put -- before a name that starts with a dash" if dashed else "see longscribe --help"
-        code = _complain(f"{error.format_message().rstrip('.')}; {hint}")
+        hint = translated("see longscribe --help")
+        if dashed:
+            hint = translated("put -- before a name that starts with a dash")
+        return _complain(f"{error.format_message().rstrip('.')}; {hint}")
     except InputError as error:
-        code = _complain(str(error))
+        return _complain(str(error))
     except (KeyboardInterrupt, click.Abort):
-        code = _complain("stopped", STOPPED)
-    sys.exit(code)
+        return _complain(translated("stopped"), STOPPED)
 
 
 def _run(options: RunOptions, show: bool) -> int:
@@ -307,8 +310,10 @@ def _run(options: RunOptions, show: bool) -> int:
             summary: Any = _begun(transcribe, parameters)
     except StoppedAlone as stopped:
         _complain(
-            f"{options.recording!r}: stopped; the Prefect server does not answer, so the run stays "
-            "Running there until the next one on this machine."
+            translated(
+                "{recording!r}: stopped; the Prefect server does not answer, so the run stays "
+                "Running there until the next one on this machine."
+            ).format(recording=options.recording)
         )
         sys.stdout.flush()
         # Prefect's exit handlers would wait for the server to take the last lines of the log;
@@ -319,8 +324,10 @@ def _run(options: RunOptions, show: bool) -> int:
         return _complain(str(error))
     except httpx.HTTPError as error:
         return _complain(
-            f"{options.recording!r}: the Prefect server stopped answering "
-            f"({type(error).__name__}); finished chunks are kept: run it again when it is back.",
+            translated(
+                "{recording!r}: the Prefect server stopped answering ({error}); finished chunks "
+                "are kept: run it again when it is back."
+            ).format(recording=options.recording, error=type(error).__name__),
             FAILED,
         )
     except LongscribeError as error:
@@ -357,8 +364,10 @@ def _refuse_same_outputs(runs: Sequence[RunOptions]) -> None:
         name = output_name(Path(name_of(options.recording)))
         if name in seen:
             raise OptionError(
-                f"{seen[name]!r} and {options.recording!r} would both be written to the folder "
-                f"{name!r}; transcribe them one by one with different --output-dir."
+                translated(
+                    "{first!r} and {second!r} would both be written to the folder {name!r}; "
+                    "transcribe them one by one with different --output-dir."
+                ).format(first=seen[name], second=options.recording, name=name)
             )
         seen[name] = options.recording
 

@@ -18,6 +18,7 @@ from longscribe.tasks.look_up_runs import look_up_runs
 from longscribe.tasks.put_away import put_away
 from longscribe.tasks.stage import refusing
 from longscribe.tasks.start_runs import Wanted, start_runs
+from longscribe.wording.catalog import translated
 
 _ENDED = ("done", "failed")
 
@@ -53,7 +54,9 @@ def inbox(
     check_options(**{"recording": "any", **options})
     box = Inbox(absolute(access.allowed_folder(folder, "folder")))
     if f"{output_dir}/".startswith(f"{box.folder}/"):
-        raise OptionError("output_dir: transcripts cannot go into the inbox; name another folder.")
+        raise OptionError(
+            translated("output_dir: transcripts cannot go into the inbox; name another folder.")
+        )
 
     with Ledger(cache_folder() / "inbox", box.folder) as ledger:
         # Before the listing: a recording given up after it is in neither, rather than put back.
@@ -80,7 +83,7 @@ def inbox(
             start_runs(box, wanted, ledger, output_dir, options, 1e6 * short_megabytes)
 
     get_run_logger().info(
-        "%d started, %d under way, %d put away",
+        translated("%d started, %d under way, %d put away"),
         len(wanted),
         sum(fate.kind == "wait" for fate in fates.values()),
         len(ended),

@@ -27,6 +27,7 @@ from longscribe.options import (
     Precision,
     RunOptions,
     Task,
+    UiLanguage,
     check_options,
 )
 from longscribe.outputs.formats import output_name, printable_lines
@@ -59,6 +60,7 @@ from longscribe.tasks.transcribe_chunk import transcribe_chunks
 from longscribe.tasks.write import expected_ending_s, write
 from longscribe.text.glossary import read_glossary
 from longscribe.transcript import Transcript
+from longscribe.wording.catalog import in_ui_language, translated
 
 _LONG_S = 3600.0
 
@@ -92,6 +94,7 @@ def _run_name() -> str:
 )
 @leaving_quickly
 @refusing
+@in_ui_language
 def transcribe(
     recording: str,
     model: str = "turbo",
@@ -132,6 +135,7 @@ def transcribe(
     compression_ratio_threshold: float = 2.4,
     logprob_threshold: float = -1.0,
     no_speech_threshold: Annotated[float, Field(ge=0.0, le=1.0)] = 0.6,
+    ui_language: UiLanguage = "auto",
 ) -> State[RunSummary]:
     """Transcribe one recording.
 
@@ -175,6 +179,7 @@ def transcribe(
         compression_ratio_threshold: Above this, text counts as repetitive and is decoded again.
         logprob_threshold: Below this average log probability, text is decoded again.
         no_speech_threshold: Above this probability of no speech, 0 to 1, a failed window counts as silence.
+        ui_language: Language of messages, artifacts and the page: en or pt_BR; auto goes by the worker's environment.
     """
     started_s = time.monotonic()
     _say_where_to_look()
@@ -214,7 +219,7 @@ def transcribe(
                 ending_s=expected_ending_s(source, audio, options),
             )
         if not transcribed.results:
-            raise TranscriptionError("all chunks failed; the log says why")
+            raise TranscriptionError(translated("all chunks failed; the log says why"))
         merged = merge(source.path, options, audio, pieces, transcribed)
         original_sound = pieces.sound * (audio.original_samples / audio.samples)
         transcript = postprocess(merged, original_sound, spellings)
@@ -243,7 +248,7 @@ def transcribe(
 
 def _say_where_to_look() -> None:
     url = url_for("flow-run", obj_id=flow_run.id, url_type="ui")
-    get_run_logger().info("Run %s in the Prefect UI: %s", flow_run.name, url)
+    get_run_logger().info(translated("Run %s in the Prefect UI: %s"), flow_run.name, url)
 
 
 def _current_run_id() -> UUID:
@@ -284,8 +289,10 @@ def _size(declared_s: float | None, spec: ModelSpec, options: RunOptions) -> Siz
     for note in sizing.notes:
         logger.warning(note)
     logger.info(
-        "%d worker(s) x %d thread(s) on %d core(s), %.2f GB each and %.2f GB of weights once, "
-        "of %.1f GB free; batches of %d windows",
+        translated(
+            "%d worker(s) x %d thread(s) on %d core(s), %.2f GB each and %.2f GB of weights once, "
+            "of %.1f GB free; batches of %d windows"
+        ),
         sizing.workers,
         sizing.threads_per_worker,
         machine.cores,
@@ -304,9 +311,9 @@ def _number_or_none(value: Auto | int) -> int | None:
 def _ended(summary: RunSummary, transcript: Transcript) -> State[RunSummary]:
     logger = get_run_logger()
     if not transcript.segments:
-        logger.info("No speech was found in the recording: the transcript is empty")
+        logger.info(translated("No speech was found in the recording: the transcript is empty"))
     logger.info(
-        "Done in %.1f s (%.1f x real time): %d segments, %d improved, %d chunk(s)",
+        translated("Done in %.1f s (%.1f x real time): %d segments, %d improved, %d chunk(s)"),
         summary.seconds,
         summary.duration_s / max(summary.seconds, 1e-6),
         summary.segments,
@@ -314,6 +321,8 @@ def _ended(summary: RunSummary, transcript: Transcript) -> State[RunSummary]:
         summary.chunks,
     )
     if summary.failed_chunks:
-        message = f"{summary.chunks - summary.failed_chunks} of {summary.chunks} chunks"
+        message = translated("{done} of {total} chunks").format(
+            done=summary.chunks - summary.failed_chunks, total=summary.chunks
+        )
         return Completed(name="Partial", message=message, data=summary)
     return Completed(data=summary)

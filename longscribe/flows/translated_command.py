@@ -1,0 +1,55 @@
+"""A command whose help is in the reader's language.
+
+Decorators take help when the module is imported, before anybody knows the language. So it stays
+English, marked by `translatable`, until it is shown. Click's own words come from the same catalog,
+through `libraries_speak_it`.
+"""
+
+from collections.abc import Sequence
+from copy import copy
+
+import click
+
+from longscribe.wording.catalog import UI_LANGUAGES, translated
+
+
+class TranslatedCommand(click.Command):
+    """A click command that translates its help, and that of its options, as it shows it."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what the command does."""
+        click.Command.format_help_text(self._told(), ctx, formatter)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write all options."""
+        told = self._told()
+        told.params = [_told(param) for param in self.params]
+        click.Command.format_options(told, ctx, formatter)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what comes after the options."""
+        click.Command.format_epilog(self._told(), ctx, formatter)
+
+    def _told(self) -> click.Command:
+        told = copy(self)
+        told.help, told.epilog = translated(self.help or ""), translated(self.epilog or "")
+        return told
+
+
+def _told(param: click.Parameter) -> click.Parameter:
+    if not isinstance(param, click.Option) or not param.help:
+        return param
+    told = copy(param)
+    told.help = translated(param.help)
+    return told
+
+
+def ui_language_of(arguments: Sequence[str]) -> str:
+    """The language asked for, before anything is parsed: mistakes and help are told in it."""
+    for place, argument in enumerate(arguments):
+        name, is_joined, value = argument.replace("-", "_").partition("=")
+        if name == "__ui_language":
+            asked = value if is_joined else "".join(arguments[place + 1 : place + 2])
+            known = {code.lower(): code for code in UI_LANGUAGES}
+            return known.get(asked.replace("-", "_").lower(), "auto")
+    return "auto"
