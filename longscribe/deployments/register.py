@@ -17,7 +17,9 @@ from prefect.settings import PREFECT_API_URL
 from longscribe.deployments import orphaned_runs
 from longscribe.deployments.automations import apply_automations
 from longscribe.errors import ServerError
+from longscribe.flows.translated_command import TranslatedCommand
 from longscribe.flows.work_pool import prepare_work_pool
+from longscribe.wording.catalog import translatable, translated
 
 _FOLDER = Path(__file__).parent  # of prefect.yaml
 _ANSWERS_WITHIN_S = 300.0  # the first start makes the database
@@ -35,7 +37,9 @@ def wait_for_server(within_s: float = _ANSWERS_WITHIN_S) -> None:
     """
     url = PREFECT_API_URL.value()
     if not url:
-        raise ServerError("no Prefect server is named; set PREFECT_API_URL to its /api address.")
+        raise ServerError(
+            translated("no Prefect server is named; set PREFECT_API_URL to its /api address.")
+        )
     give_up_s = time.monotonic() + within_s
     while True:
         with get_client(sync_client=True) as client:
@@ -43,7 +47,8 @@ def wait_for_server(within_s: float = _ANSWERS_WITHIN_S) -> None:
         if failure is None:
             return
         if time.monotonic() >= give_up_s:
-            raise ServerError(f"the Prefect server at {url} does not answer: {failure}")
+            sentence = translated("the Prefect server at {url} does not answer: {failure}")
+            raise ServerError(sentence.format(url=url, failure=failure))
         time.sleep(1.0)
 
 
@@ -57,7 +62,8 @@ def register() -> None:
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     deployed = subprocess.run(command, cwd=_FOLDER, capture_output=True, text=True, check=False)
     if deployed.returncode:
-        raise ServerError(f"prefect deploy failed:\n{deployed.stdout}{deployed.stderr}")
+        sentence = translated("prefect deploy failed:\n{output}")
+        raise ServerError(sentence.format(output=deployed.stdout + deployed.stderr))
     refuse_unknown_parameters()
     apply_automations()
     orphaned_runs.create()
@@ -77,7 +83,10 @@ def refuse_unknown_parameters() -> None:
             )
 
 
-@click.command()
+@click.command(
+    cls=TranslatedCommand,
+    help=translatable("Wait for the Prefect server, then register everything with it."),
+)
 def main() -> None:
     """Wait for the Prefect server, then register everything with it."""
     try:
@@ -85,7 +94,7 @@ def main() -> None:
         register()
     except ServerError as error:
         raise click.ClickException(str(error)) from None
-    click.echo("Registered: work pool longscribe, deployments transcribe and inbox")
+    click.echo(translated("Registered: work pool longscribe, deployments transcribe and inbox"))
 
 
 if __name__ == "__main__":

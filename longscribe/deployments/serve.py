@@ -17,6 +17,9 @@ from typing import Final
 import click
 from prefect.settings import PREFECT_HOME
 
+from longscribe.flows.translated_command import TranslatedCommand
+from longscribe.wording.catalog import translatable, translated
+
 _WORKER_STOPS_WITHIN_S = 30.0
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _ENVIRONMENT = {
@@ -75,7 +78,9 @@ class Service:
             [sys.executable, "-P", "-m", *module], env=self._environment, check=False
         )
         if done.returncode:
-            raise click.ClickException(f"{module[0]} failed; its message is above.")
+            raise click.ClickException(
+                translated("{module} failed; its message is above.").format(module=module[0])
+            )
 
     def wait(self) -> None:
         """Return never, but raise when one of the processes ends.
@@ -86,7 +91,8 @@ class Service:
         while True:
             for name, process in self._processes.items():
                 if process.poll() is not None:
-                    raise click.ClickException(f"the {name} ended with code {process.returncode}.")
+                    sentence = translated("the {name} ended with code {code}.")
+                    raise click.ClickException(sentence.format(name=name, code=process.returncode))
             time.sleep(0.5)
 
     def stop(self) -> None:
@@ -110,14 +116,26 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-@click.command()
-@click.option("--host", default="127.0.0.1", help="Beyond it a password is asked.  [127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), default=4200, help="0: a free one.  [4200]")
+@click.command(
+    cls=TranslatedCommand,
+    help=translatable("Serve Longscribe from this machine until Ctrl-C: server, worker, inbox."),
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    help=translatable("Beyond it a password is asked.  [127.0.0.1]"),
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=4200,
+    help=translatable("0: a free one.  [4200]"),
+)
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("~/longscribe"),
-    help="Has media, media/inbox and transcripts.  [~/longscribe]",
+    help=translatable("Has media, media/inbox and transcripts.  [~/longscribe]"),
 )
 def main(host: str, port: int, folder: Path) -> None:
     """Serve Longscribe from this machine until Ctrl-C: server, worker, inbox."""
@@ -144,7 +162,7 @@ def main(host: str, port: int, folder: Path) -> None:
 
     service = Service(environment)
     try:
-        click.echo(f"Starting the server at {url} ...")
+        click.echo(translated("Starting the server at {url} ...").format(url=url))
         service.start("server", f"{_HERE}.server", "--host", host, "--port", str(port))
         service.run(f"{_HERE}.register")
         service.start("worker", f"{_HERE}.worker")
@@ -152,7 +170,7 @@ def main(host: str, port: int, folder: Path) -> None:
         click.echo(_how_to_use(url, media / "inbox", transcripts, host not in _LOOPBACK))
         service.wait()
     except KeyboardInterrupt:
-        click.echo("Stopping; a recording that is not done goes on at the next start")
+        click.echo(translated("Stopping; a recording that is not done goes on at the next start"))
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         service.stop()
@@ -160,14 +178,20 @@ def main(host: str, port: int, folder: Path) -> None:
 
 def _how_to_use(url: str, inbox: Path, transcripts: Path, asks: bool) -> str:
     lines = [
-        f"Longscribe runs at {url} (Ctrl-C stops it)",
-        f"Drop recordings into {inbox}; transcripts are written to {transcripts}",
-        f"Or start one: {url}/deployments > transcribe > Run",
-        f"Or over the API: see {Path(__file__).with_name('README.md')}",
+        translated("Longscribe runs at {url} (Ctrl-C stops it)"),
+        translated("Drop recordings into {inbox}; transcripts are written to {transcripts}"),
+        translated("Or start one: {url}/deployments > transcribe > Run"),
+        translated("Or over the API: see {readme}"),
     ]
     if asks:
-        lines.append(f"Sign in with what is in {Path(PREFECT_HOME.value()) / 'api-login'}")
-    return "\n".join(lines)
+        lines.append(translated("Sign in with what is in {login}"))
+    return "\n".join(lines).format(
+        url=url,
+        inbox=inbox,
+        transcripts=transcripts,
+        readme=Path(__file__).with_name("README.md"),
+        login=Path(PREFECT_HOME.value()) / "api-login",
+    )
 
 
 if __name__ == "__main__":

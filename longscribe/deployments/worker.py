@@ -29,7 +29,9 @@ from prefect.states import AwaitingRetry, Cancelled, Crashed
 
 from longscribe.deployments.register import wait_for_server
 from longscribe.errors import ServerError
+from longscribe.flows.translated_command import TranslatedCommand
 from longscribe.flows.work_pool import WORK_POOL
+from longscribe.wording.catalog import translatable, translated
 
 _MOST_STARTS = 10  # a run that takes its worker down each time must not do so for ever
 _LEFT_BEHIND = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
@@ -63,15 +65,19 @@ def take_up(name: str) -> list[str]:
 def _next_state(client: SyncPrefectClient, run: FlowRun) -> bool:
     """Whether the run goes on; its state says so too."""
     if run.state_type == StateType.CANCELLING:
-        client.set_flow_run_state(run.id, Cancelled(message="Its worker was stopped."), force=True)
+        client.set_flow_run_state(
+            run.id, Cancelled(message=translated("Its worker was stopped.")), force=True
+        )
         return False
     if run.run_count >= _MOST_STARTS:
-        message = f"Its worker ended {run.run_count} times while it ran; retry it by hand."
+        message = translated(
+            "Its worker ended {count} times while it ran; retry it by hand."
+        ).format(count=run.run_count)
         client.set_flow_run_state(run.id, Crashed(message=message), force=True)
         return False
     state: State[Any] = AwaitingRetry(
         scheduled_time=datetime.now(UTC),
-        message="Its worker was stopped; what was done is kept.",
+        message=translated("Its worker was stopped; what was done is kept."),
     )
     client.set_flow_run_state(run.id, state, force=True)
     return True
@@ -100,17 +106,35 @@ def _lock(name: str) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise ServerError(f"a worker named {name!r} runs here; --name gives another.") from None
+        sentence = translated("a worker named {name!r} runs here; --name gives another.")
+        raise ServerError(sentence.format(name=name)) from None
     os.set_inheritable(file.fileno(), True)
     return file
 
 
-@click.command()
-@click.option("--name", default=None, help="Another for each worker.  [host and queues]")
-@click.option("--queue", "queues", multiple=True, help="Repeatable.  [default and short]")
-@click.option("--limit", type=click.IntRange(min=1), default=1, help="Runs at once.  [1]")
+@click.command(
+    cls=TranslatedCommand,
+    help=translatable("Start a worker of the pool; it goes on with what it was stopped in."),
+)
 @click.option(
-    "--healthcheck", is_flag=True, help="Answer /health on PREFECT_WORKER_WEBSERVER_PORT."
+    "--name", default=None, help=translatable("Another for each worker.  [host and queues]")
+)
+@click.option(
+    "--queue",
+    "queues",
+    multiple=True,
+    help=translatable("Repeatable.  [default and short]"),
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=1,
+    help=translatable("Runs at once.  [1]"),
+)
+@click.option(
+    "--healthcheck",
+    is_flag=True,
+    help=translatable("Answer /health on PREFECT_WORKER_WEBSERVER_PORT."),
 )
 def main(name: str | None, queues: tuple[str, ...], limit: int, healthcheck: bool) -> None:
     """Start a worker of the pool; it goes on with what it was stopped in."""
@@ -122,7 +146,7 @@ def main(name: str | None, queues: tuple[str, ...], limit: int, healthcheck: boo
     except ServerError as error:
         raise click.ClickException(str(error)) from None
     for run in take_up(name):
-        click.echo(f"Run {run} goes on where its worker was stopped")
+        click.echo(translated("Run {run} goes on where its worker was stopped").format(run=run))
     command = [sys.executable, "-m", "prefect", "worker", "start"]
     command += ["--pool", WORK_POOL, "--name", name, "--limit", str(limit)]
     if healthcheck:
