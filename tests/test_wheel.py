@@ -60,6 +60,11 @@ def test_it_has_one_top_level_name(wheel: Path) -> None:
     assert {name for name in names if not name.endswith(".dist-info")} == {"longscribe"}
 
 
+def test_it_has_the_catalogs_of_messages(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "longscribe/wording/locales/pt_BR/LC_MESSAGES/longscribe.mo" in names
+
+
 def test_a_recording_is_transcribed_where_others_have_such_packages(
     scripts: Path, foreign: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
