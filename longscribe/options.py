@@ -175,6 +175,7 @@ class RunOptions(DecodingOptions, SubtitleRules):
     recording: str
     model: Annotated[str, Field(min_length=1)] = "turbo"
     model_dir: str = ""
+    audio_track: Auto | Annotated[int, Field(ge=1, le=1000)] = "auto"
     speed: Annotated[float, Field(ge=0.5, le=2.0)] = 1.2
     chunk_minutes: Annotated[float, Field(ge=0.5, le=120.0)] = 10.0
     workers: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
@@ -230,6 +231,11 @@ class RunOptions(DecodingOptions, SubtitleRules):
     def memory_per_worker_bytes(self) -> int | None:
         """The memory asked for one worker, in bytes; None for auto."""
         return None if self.memory_per_worker == "auto" else parse_bytes(self.memory_per_worker)
+
+    @property
+    def audio_track_number(self) -> int | None:
+        """The track asked for, from 1; None for auto."""
+        return None if self.audio_track == "auto" else self.audio_track
 
     @property
     def chunk_timeout_s(self) -> float | None:

@@ -189,7 +189,7 @@ class _Work:
         self._glossary = read_glossary(self._options.glossary)
         self._spec = resolve_model(self._options.model, self._options.model_dir)
         check_language(self._spec, self._options.language)
-        self._held = Held(source, rate_hz)
+        self._held = Held(source, rate_hz, self._options.audio_track_number)
         self._audio = accelerate(
             self._held.recording, self._options.speed, self._held.folder / "samples.pcm"
         )

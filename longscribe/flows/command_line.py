@@ -195,6 +195,7 @@ _NUMBER = _FloatOrNone()
 )
 @_option("--initial-prompt", "initial_prompt", help="Sets style and vocabulary of all windows.")
 @_option("--model-dir", "model_dir", metavar="DIR", help="Where downloaded weights are kept.")
+@_option("--audio-track", "audio_track", type=_COUNT, help="Of several, from 1.  [auto]")
 @_option("--fresh", "fresh", is_flag=True, help="Do also what earlier runs finished.")
 @_option(
     "--chunk-timeout-minutes",
@@ -262,7 +263,7 @@ def _refusal(options: RunOptions) -> InputError | None:
         read_glossary(options.glossary)
         check_destination(options.output_dir, output_name(Path(name_of(options.recording))))
         if not is_url(options.recording):
-            probe(options.recording_path)
+            probe(options.recording_path, options.audio_track_number)
     except InputError as error:
         return error
     return None

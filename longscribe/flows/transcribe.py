@@ -116,6 +116,7 @@ def transcribe(
     glossary: list[str] = [],  # noqa: B006
     initial_prompt: str = "",
     model_dir: str = "",
+    audio_track: Auto | Annotated[int, Field(ge=1, le=1000)] = "auto",
     fresh: bool = False,
     chunk_timeout_minutes: Auto | Annotated[float, Field(gt=0.0)] = "auto",
     keep_days: Annotated[float, Field(ge=0.0)] = 30.0,
@@ -159,6 +160,7 @@ def transcribe(
         glossary: Your own spellings, `heard => wanted` pairs, or paths of text files with them.
         initial_prompt: Text that sets style and vocabulary for every window.
         model_dir: Folder of downloaded weights; openai-whisper's own by default.
+        audio_track: Which of several audio tracks is heard, counted from 1; auto takes the one a player would, unless it is silent.
         fresh: Do every chunk, also those whose results are kept from an earlier run.
         chunk_timeout_minutes: A chunk that takes longer is stuck and runs again; auto goes by the speed of the others.
         keep_days: Results of chunks that were not used for longer are removed.
@@ -192,7 +194,8 @@ def transcribe(
     ):
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
-        source = probe(fetch(options.recording, folder_of_run, access))
+        fetched = fetch(options.recording, folder_of_run, access)
+        source = probe(fetched, options.audio_track_number)
         sizing = _size(source.declared_duration_s, spec, options)
         earlier = EarlierWork(source, spec, options)
         with Workers(sizing, (spec, options.for_chunks)) as pool:

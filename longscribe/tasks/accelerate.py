@@ -41,13 +41,38 @@ def accelerate(source: Recording, speed: float, scratch: Path) -> AcceleratedAud
         audio.original_duration_s,
         audio.duration_s,
     )
-    for finding in _findings(audio):
+    for finding in (*_choices(source), *_findings(audio)):
         logger.warning(finding)
     return audio
 
 
+def _choices(source: Recording) -> list[str]:
+    found = []
+    if source.is_undeclared:
+        found.append("The header declares less than there is: all of the file is read")
+    if source.silent_tracks:
+        silent = " and ".join(map(str, source.silent_tracks))
+        found.append(
+            f"Audio track {source.track} of {source.tracks} is heard: nothing is in track {silent}"
+        )
+    elif source.tracks > 1:
+        found.append(
+            f"Audio track {source.track} of {source.tracks} is heard; --audio-track chooses another"
+        )
+    return found
+
+
 def _findings(audio: AcceleratedAudio) -> list[str]:
     findings = []
+    if audio.cancelled_s:
+        findings.append(
+            f"The two channels cancel each other for {audio.cancelled_s:.1f} s: "
+            "the louder one is taken there"
+        )
+    if audio.gain_db:
+        findings.append(
+            f"The samples lie far above full scale: brought down by {-audio.gain_db:.1f} dB"
+        )
     if audio.missing_s:
         findings.append(
             f"The recording is cut off: {audio.missing_s:.1f} s of the "
