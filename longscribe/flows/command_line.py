@@ -51,7 +51,7 @@ _PREFECT_DEFAULTS = {
 
 _EPILOG = (
     "openai-whisper's spellings and decoding options work too, such as --output_dir, --beam_size, "
-    "--word_timestamps; the README has all. Exit codes: 0 done, 1 failed, 2 bad input, 3 done with "
+    "--word_timestamps; the docs have all. Exit codes: 0 done, 1 failed, 2 bad input, 3 done with "
     "gaps. `longscribe cache` shows and cleans what is kept between runs, `longscribe serve` "
     "starts the service."
 )
