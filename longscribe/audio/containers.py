@@ -9,7 +9,7 @@ import av
 from av.container import InputContainer
 
 from longscribe.audio.ogg_links import FilePart, ogg_links
-from longscribe.audio.wave_header import undeclared_samples
+from longscribe.audio.wave_header import wave_data
 from longscribe.errors import RecordingError
 
 # Files that name other files: whoever sends one could have any file of this machine read.
@@ -48,7 +48,8 @@ def open_container(path: Path) -> InputContainer:
         if size_bytes == 0:
             raise RecordingError(f"{shown(path)} is empty (0 bytes); record or copy it again.")
         # "file:" keeps FFmpeg from reading a colon in a name as a protocol.
-        options = {"ignore_length": "1"} if undeclared_samples(path) else {}
+        data = wave_data(path)
+        options = {"ignore_length": "1"} if data and data.is_undeclared else {}
         container = av.open(
             f"file:{path.absolute()}", mode="r", options=options, metadata_errors="replace"
         )
@@ -94,19 +95,25 @@ def open_links(path: Path) -> Iterator[InputContainer]:
 
 def length_of(path: Path, container: InputContainer, track: Any) -> Length:
     """How long an audio track of an opened file is; the container may be used up."""
-    undeclared = undeclared_samples(path)
-    if undeclared is not None:
-        return Length(undeclared.duration_s, is_own=True, is_undeclared=True)
-    start_s = (container.start_time or 0) / av.time_base
-    if track.duration and track.time_base:
-        begins_s = float((track.start_time or 0) * track.time_base) - max(0.0, start_s)
-        return Length(max(0.0, begins_s) + float(track.duration * track.time_base), is_own=True)
-    for name, value in track.metadata.items():  # Matroska's, of its own or per language
+    data = wave_data(path)
+    if data is not None and data.declares_a_size:
+        return Length(
+            max(data.declared_bytes, data.there_bytes if data.is_undeclared else 0)
+            / data.bytes_per_s,
+            is_own=True,
+            is_undeclared=data.is_undeclared,
+        )
+    start_s = max(0.0, (container.start_time or 0) / av.time_base)
+    # Matroska's, of its own or per language; FFmpeg gives the file's for the duration of a track.
+    for name, value in track.metadata.items():
         found = _MATROSKA_TIME.match(value) if name.upper().startswith("DURATION") else None
         if found:
             hours, minutes, seconds = found.groups()
             duration_s = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-            return Length(duration_s - max(0.0, start_s), is_own=True)
+            return Length(duration_s - start_s, is_own=True)
+    if track.duration and track.time_base and not container.format.name.startswith("matroska"):
+        begins_s = max(0.0, float((track.start_time or 0) * track.time_base) - start_s)
+        return Length(begins_s + float(track.duration * track.time_base), is_own=True)
     if container.duration and container.duration > 0:
         is_own = not container.streams.video
         return Length(container.duration / av.time_base, is_own)

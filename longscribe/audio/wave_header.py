@@ -13,35 +13,41 @@ _MOST_CHUNKS: Final = 1000
 
 
 class WaveData(NamedTuple):
-    """Where the samples of a WAV file lie, and how many bytes of them a second has."""
+    """Where the samples of a WAV file lie, and how many bytes of them a second has.
+
+    Attributes:
+        start_bytes: of the first sample.
+        declared_bytes: of samples, by the header.
+        there_bytes: from the first sample to the end of the file.
+        bytes_per_s: of samples.
+        is_undeclared: whether more samples follow the declared ones. What follows them as chunks of
+            their own, such as a list of titles, is none.
+    """
 
     start_bytes: int
     declared_bytes: int
     there_bytes: int
     bytes_per_s: int
+    is_undeclared: bool = False
 
     @property
-    def duration_s(self) -> float:
-        """Seconds from the first sample to the end of the file."""
-        return self.there_bytes / self.bytes_per_s
+    def declares_a_size(self) -> bool:
+        """False for a file that was still being written."""
+        return self.declared_bytes not in _UNKNOWN_SIZES
 
 
-def undeclared_samples(path: Path) -> WaveData | None:
-    """The samples of a WAV file that has more of them than its header says; None for any other.
-
-    What follows the declared samples as chunks of their own, such as a list of titles, is none.
-    """
+def wave_data(path: Path) -> WaveData | None:
+    """What the header of a WAV file says of its samples; None for any other file."""
     try:
         with path.open("rb") as file:
             data = _data(file, path.stat().st_size)
-            if data is None or data.declared_bytes in _UNKNOWN_SIZES:
+            if data is None or data.bytes_per_s <= 0:
                 return None
-            if data.declared_bytes >= data.there_bytes or data.bytes_per_s <= 0:
-                return None
-            file.seek(data.start_bytes + data.declared_bytes)
             rest_bytes = data.there_bytes - data.declared_bytes
-            is_rest = rest_bytes > data.bytes_per_s // 10 and not _are_chunks(file, rest_bytes)
-            return data if is_rest else None
+            if not data.declares_a_size or rest_bytes <= data.bytes_per_s // 10:
+                return data
+            file.seek(data.start_bytes + data.declared_bytes)
+            return data._replace(is_undeclared=not _are_chunks(file, rest_bytes))
     except (OSError, struct.error):
         return None
 
