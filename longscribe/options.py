@@ -47,6 +47,10 @@ _BYTES_PER_UNIT = {
 }
 
 
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def parse_bytes(text: str) -> int:
     """Bytes in a size such as `13GB`, `800 MiB` or `2.5` (GB).
 
@@ -191,6 +195,18 @@ class RunOptions(DecodingOptions, SubtitleRules):
     keep_days: Annotated[float, Field(ge=0.0)] = 30.0
     keep_size: str = "5GB"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _utf8(cls, values: Any) -> Any:
+        """Values go into a database and into files; what cannot is told by its option's name."""
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if name == "recording" or not isinstance(value, (str, tuple, list)):
+                continue
+            for text in (value,) if isinstance(value, str) else value:
+                if isinstance(text, str) and not text.isascii() and _has_surrogates(text):
+                    raise ValueError(f"--{name.replace('_', '-')}: {text!r} is not UTF-8")
+        return values
+
     @field_validator("recording")
     @classmethod
     def _recording_named(cls, value: str) -> str:
@@ -275,6 +291,8 @@ def check_options(**values: Any) -> RunOptions:
         option = "--" + place[0].replace("_", "-") if place else "the options"
         message = first["msg"].removeprefix("Value error, ")
         message = message[:1].lower() + message[1:]
+        if message.startswith("--"):
+            raise OptionError(f"{message}.") from None
         given = first.get("input")
         shown = f" (it is {given!r})" if isinstance(given, (int, float)) else ""
         raise OptionError(f"{option}: {message}{shown}.") from None

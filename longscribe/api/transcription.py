@@ -19,7 +19,7 @@ from longscribe.audio.recording import SAMPLE_RATE_HZ, accelerate, decode
 from longscribe.audio.timeline import Timeline
 from longscribe.audio.voice_activity import levels_db, sound_spans
 from longscribe.errors import OptionError
-from longscribe.models.weights import check_language, resolve_model
+from longscribe.models.weights import check_language, check_task, resolve_model
 from longscribe.options import DEFAULT_FORMATS, Format, RunOptions, check_options
 from longscribe.outputs.formats import output_name, write_transcript
 from longscribe.outputs.page.sound import Sound, loudness
@@ -189,6 +189,7 @@ class _Work:
         self._glossary = read_glossary(self._options.glossary)
         self._spec = resolve_model(self._options.model, self._options.model_dir)
         check_language(self._spec, self._options.language)
+        check_task(self._spec.name, self._options.task, self._spec.dims)
         self._held = Held(source, rate_hz, self._options.audio_track_number)
         self._audio = accelerate(
             self._held.recording, self._options.speed, self._held.folder / "samples.pcm"

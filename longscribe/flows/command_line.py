@@ -11,18 +11,18 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from longscribe.audio.recording import probe
-from longscribe.errors import InputError, LongscribeError, OptionError
+from longscribe.errors import InputError, LongscribeError, OptionError, RecordingError
 from longscribe.flows.cache_command import cache_command
 from longscribe.flows.embedded_server import EmbeddedServer, surely_needed
 from longscribe.flows.output import say
-from longscribe.models.weights import check_model
+from longscribe.models.weights import check_model, check_task
 from longscribe.options import DEFAULT_FORMATS, FORMATS, RunOptions, check_options
 from longscribe.outputs.formats import output_name
 from longscribe.runtime.importing import without_collections
@@ -235,12 +235,13 @@ def command(
     """Transcribe recordings to text, subtitles and a page, in DIR/RECORDING/."""
     runs = [check_options(recording=recording, **values) for recording in recordings]
     _refuse_same_outputs(runs)
+    check_task(runs[0].model, runs[0].task)
     check_model(runs[0].model, runs[0].model_dir)
     refused = {options.recording: _refusal(options) for options in runs}
-    runs = [options for options in runs if refused[options.recording] is None]
-    codes = [_complain(str(error)) for error in refused.values() if error is not None]
+    codes = {recording: _complain(str(error)) for recording, error in refused.items() if error}
+    runs = [options for options in runs if options.recording not in codes]
     if not runs:
-        return max(codes, key=_severity)
+        return _summed_up(codes)
     for name, value in _PREFECT_DEFAULTS.items():
         os.environ.setdefault(name, value)
     server = EmbeddedServer() if surely_needed() else None
@@ -253,13 +254,18 @@ def command(
 
     start_fork_server()  # it is ready when the server is
     with connected(server):
-        codes += [_run(options, show or verbose) for options in runs]
-        return max(codes, key=_severity)
+        codes |= {options.recording: _run(options, show or verbose) for options in runs}
+        return _summed_up(codes)
 
 
 def _refusal(options: RunOptions) -> InputError | None:
     """Why a run cannot even begin: told before a server, where its flow would take seconds."""
     try:
+        if not _is_utf8(options.recording):
+            raise RecordingError(
+                f"{options.recording!r} has a name that is not UTF-8; "
+                "rename it, or give a link to it."
+            )
         read_glossary(options.glossary)
         check_destination(options.output_dir, output_name(Path(name_of(options.recording))))
         if not is_url(options.recording):
@@ -267,6 +273,23 @@ def _refusal(options: RunOptions) -> InputError | None:
     except InputError as error:
         return error
     return None
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a name can be written into a database, a log and a page."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes of another encoding, which Python keeps as surrogates
+        return False
+    return True
+
+
+def _summed_up(codes: Mapping[str, int]) -> int:
+    """The worst exit code of all recordings; of several, a line says which are not done."""
+    undone = [repr(recording) for recording, code in codes.items() if code not in (OK, PARTIAL)]
+    if undone and len(codes) > 1:
+        say(f"{len(codes) - len(undone)} of {len(codes)} recordings done; not: {', '.join(undone)}")
+    return max(codes.values(), key=_severity)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from longscribe.audio.chunks import most_chunks
 from longscribe.audio.recording import probe
 from longscribe.errors import TranscriptionError
-from longscribe.models.weights import ModelSpec, check_language
+from longscribe.models.weights import ModelSpec, check_language, check_task
 from longscribe.options import (
     DEFAULT_FORMATS,
     Auto,
@@ -194,6 +194,7 @@ def transcribe(
     ):
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
+        check_task(spec.name, options.task, spec.dims)
         fetched = fetch(options.recording, folder_of_run, access)
         source = probe(fetched, options.audio_track_number)
         sizing = _size(source.declared_duration_s, spec, options)

@@ -244,6 +244,32 @@ def _extras_besides(name: str) -> list[tuple[str, str]]:
     return [(n, extra) for n, extra in index_packages.EXTRAS.items() if n != name]
 
 
+def check_task(model: str, task: str, dims: ModelDims | None = None) -> None:
+    """Refuse to translate with a model that was taught to transcribe only.
+
+    Such a model answers in the language that was spoken, or in scraps, and says nothing of it
+    (https://github.com/openai/whisper#available-models-and-languages).
+
+    Args:
+        model: its name, a path or a repository.
+        task: that is asked for.
+        dims: of the model, where they are known: turbo and distil-whisper have fewer layers in the
+            decoder than in the encoder.
+
+    Raises:
+        OptionError: the model cannot translate.
+    """
+    if task != "translate":
+        return
+    english = model.endswith(".en") or (dims is not None and not dims.is_multilingual)
+    pruned = dims is not None and dims.n_audio_layer >= 24 and dims.n_text_layer <= 8
+    if english or pruned or model in ("turbo", "large-v3-turbo", *DISTILLED):
+        raise OptionError(
+            f"--task: the model {model!r} cannot translate; "
+            "choose tiny, base, small, medium, large-v2 or large-v3."
+        )
+
+
 def check_language(spec: ModelSpec, language: str) -> None:
     """Refuse a language that an English-only model was never taught.
 

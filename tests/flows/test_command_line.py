@@ -146,6 +146,26 @@ def test_each_of_several_bad_recordings_is_named(
     ran = longscribe("one.wav", "other.wav", "--model", "demo")
     assert ran.code == 2
     assert ran.err.count("does not exist") == ran.err.count("\n") == 2
+    assert ran.out == "0 of 2 recordings done; not: 'one.wav', 'other.wav'\n"
+
+
+def test_a_name_that_is_not_utf_8_is_refused(
+    longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command_line, "EmbeddedServer", None)
+    Path("caf\udce9.wav").write_bytes(b"RIFF")
+    refused(longscribe("caf\udce9.wav", "--model", "demo"), "'caf\\udce9.wav'", "not UTF-8")
+    ran = longscribe("a.wav", "--model", "demo", "--output-dir", "caf\udce9")
+    refused(ran, "--output-dir", "is not UTF-8")
+
+
+@pytest.mark.parametrize("model", ["turbo", "large-v3-turbo", "base.en", "distil-large-v3"])
+def test_a_model_that_cannot_translate_is_refused(
+    longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    monkeypatch.setattr(command_line, "EmbeddedServer", None)
+    ran = longscribe(sound("a.wav"), "--model", model, "--task", "translate")
+    refused(ran, "--task", repr(model), "large-v3.")
 
 
 def half_of(file: Path) -> None:
