@@ -18,6 +18,7 @@ from longscribe.audio.chunks import Chunk, make_chunks, plan_cuts
 from longscribe.audio.recording import SAMPLE_RATE_HZ, accelerate, decode
 from longscribe.audio.timeline import Timeline
 from longscribe.audio.voice_activity import levels_db, sound_spans
+from longscribe.cache.kernels import kernels_folder
 from longscribe.errors import OptionError
 from longscribe.models.weights import check_language, check_task, resolve_model
 from longscribe.options import DEFAULT_FORMATS, Format, RunOptions, check_options
@@ -206,6 +207,9 @@ class _Work:
     def chunk_ends_s(self) -> Iterator[float]:
         """Do chunk after chunk; the seconds of the recording that are done after each."""
         # Here: it imports torch, which a bad option, source or model need not wait for.
+        from longscribe.engine.processor import set_up_numba
+
+        set_up_numba(kernels_folder())  # before numba is imported
         from longscribe.decoding.chunk import transcribe_chunk
 
         size = self._options.batch_size

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from longscribe.audio.chunks import most_chunks
 from longscribe.audio.recording import probe
+from longscribe.cache.kernels import are_compiled
 from longscribe.errors import TranscriptionError
 from longscribe.models.weights import ModelSpec, check_language, check_task
 from longscribe.options import (
@@ -197,6 +198,7 @@ def transcribe(
         check_task(spec.name, options.task, spec.dims)
         fetched = fetch(options.recording, folder_of_run, access)
         source = probe(fetched, options.audio_track_number)
+        _say_what_takes_long_once(options)
         sizing = _size(source.declared_duration_s, spec, options)
         earlier = EarlierWork(source, spec, options)
         with Workers(sizing, (spec, options.for_chunks)) as pool:
@@ -248,6 +250,13 @@ def transcribe(
 def _say_where_to_look() -> None:
     url = url_for("flow-run", obj_id=flow_run.id, url_type="ui")
     get_run_logger().info("Run %s in the Prefect UI: %s", flow_run.name, url)
+
+
+def _say_what_takes_long_once(options: RunOptions) -> None:
+    if options.decoding == "batched" and not are_compiled():
+        get_run_logger().info(
+            "Compiling the engine's kernels, once for this version: up to two minutes"
+        )
 
 
 def _current_run_id() -> UUID:
