@@ -14,7 +14,7 @@ import torch
 
 from longscribe.flows import command_line
 from longscribe.flows.command_line import main
-from longscribe.models import weights
+from longscribe.models import names
 from longscribe.models.weights import DEMO_CHECKPOINT
 from tests.longscribe.models.hub_server import hub_server, use_hub
 from tests.longscribe.models.writers import write_hugging_face
@@ -209,14 +209,14 @@ def test_wrong_digest(longscribe: Callable[..., Ran], monkeypatch: pytest.Monkey
     from tests.longscribe.models.test_weights import Mirror
 
     mirror = Mirror()
-    monkeypatch.setenv(weights.MIRROR_VARIABLE, mirror.url)
+    monkeypatch.setenv(names.MIRROR_VARIABLE, mirror.url)
     ran = longscribe(sound("a.wav"), "--model", "tiny", "--model-dir", "models")
     refused(ran, "wrong sha256", "--model")
     assert not list(Path("models").glob("*.p*"))
 
 
 def test_no_network(longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(weights.MIRROR_VARIABLE, "http://127.0.0.1:9")
+    monkeypatch.setenv(names.MIRROR_VARIABLE, "http://127.0.0.1:9")
     refused(longscribe(sound("a.wav")), "weights of turbo", "no connection", "--model")
 
 
