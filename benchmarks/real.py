@@ -64,7 +64,11 @@ from longscribe.models.weights import resolve_model
 WHOLE_COMMANDS = (
     "longscribe", "longscribe --speed 1.0", FASTER_WHISPER_FASTEST, OPENAI_WHISPER_AS_CALLED,
 )  # fmt: skip
-_TOO_LONG = {("clip_90_min", OPENAI_WHISPER_AS_CALLED)}
+# More than a quarter of an hour; the second is past the deadline of its chunks, again and again.
+_TOO_LONG = {
+    ("clip_90_min", OPENAI_WHISPER_AS_CALLED),
+    ("alternating_languages", "longscribe --speed 1.0 --decoding sequential"),
+}
 _WARM_UP_CLIP = "clip_11_s"
 
 _PREFACE = """\
