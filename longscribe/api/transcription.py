@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import PrivateAttr
+from pydantic import ConfigDict, PrivateAttr
 
 from longscribe.api.sources import Held
 from longscribe.audio.chunks import Chunk, make_chunks, plan_cuts
@@ -83,6 +83,8 @@ class HeardSegment(Segment):
 
 class Transcription(Transcript):
     """A transcript that knows its recording, and can be saved in every format."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     segments: tuple[HeardSegment, ...]
     _held: Held = PrivateAttr()
