@@ -1,1 +1,1 @@
-"""Pictures for the README, and what takes them."""
+"""The documentation, its pictures, and what takes them."""

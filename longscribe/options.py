@@ -50,6 +50,10 @@ _BYTES_PER_UNIT = {
 }
 
 
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def parse_bytes(text: str) -> int:
     """Bytes in a size such as `13GB`, `800 MiB` or `2.5` (GB).
 
@@ -192,6 +196,7 @@ class RunOptions(DecodingOptions, SubtitleRules):
     recording: str
     model: Annotated[str, Field(min_length=1)] = "turbo"
     model_dir: str = ""
+    audio_track: Auto | Annotated[int, Field(ge=1, le=1000)] = "auto"
     speed: Annotated[float, Field(ge=0.5, le=2.0)] = 1.2
     chunk_minutes: Annotated[float, Field(ge=0.5, le=120.0)] = 10.0
     workers: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
@@ -207,6 +212,19 @@ class RunOptions(DecodingOptions, SubtitleRules):
     keep_days: Annotated[float, Field(ge=0.0)] = 30.0
     keep_size: str = "5GB"
     ui_language: UiLanguage = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _utf8(cls, values: Any) -> Any:
+        """Values go into a database and into files; what cannot is told by its option's name."""
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if name == "recording" or not isinstance(value, (str, tuple, list)):
+                continue
+            for text in (value,) if isinstance(value, str) else value:
+                if isinstance(text, str) and not text.isascii() and _has_surrogates(text):
+                    sentence = translated("--{option}: {text!r} is not UTF-8")
+                    raise ValueError(sentence.format(option=name.replace("_", "-"), text=text))
+        return values
 
     @field_validator("recording")
     @classmethod
@@ -256,6 +274,11 @@ class RunOptions(DecodingOptions, SubtitleRules):
         return None if self.memory_per_worker == "auto" else parse_bytes(self.memory_per_worker)
 
     @property
+    def audio_track_number(self) -> int | None:
+        """The track asked for, from 1; None for auto."""
+        return None if self.audio_track == "auto" else self.audio_track
+
+    @property
     def chunk_timeout_s(self) -> float | None:
         """How long a chunk may take, in seconds; None for auto."""
         minutes = self.chunk_timeout_minutes
@@ -293,6 +316,8 @@ def check_options(**values: Any) -> RunOptions:
         option = "--" + place[0].replace("_", "-") if place else translated("the options")
         message = _told(first)
         message = message[:1].lower() + message[1:]
+        if message.startswith("--"):
+            raise OptionError(f"{message}.") from None
         given = first.get("input")
         is_number = isinstance(given, (int, float))
         shown = translated(" (it is {given!r})").format(given=given) if is_number else ""

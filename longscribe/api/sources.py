@@ -36,13 +36,16 @@ class Held:
         folder: for scratch files.
     """
 
-    def __init__(self, source: Any, rate_hz: int | None = None) -> None:
+    def __init__(
+        self, source: Any, rate_hz: int | None = None, audio_track: int | None = None
+    ) -> None:
         """Bring it here.
 
         Args:
             source: a path, a URL, a file object with `read`, samples (n,) or (n, channels), or a
                 pydub AudioSegment.
             rate_hz: of samples.
+            audio_track: number of the track that is wanted, from 1.
 
         Raises:
             OptionError: it is none of these, or samples come without their rate.
@@ -50,7 +53,7 @@ class Held:
         """
         self.folder = Path(tempfile.mkdtemp(prefix="longscribe-"))
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
-        self.recording: Recording = probe(self._path_of(source, rate_hz))
+        self.recording: Recording = probe(self._path_of(source, rate_hz), audio_track)
         self.name = self.recording.path.name
 
     def _path_of(self, source: Any, rate_hz: int | None) -> Path:

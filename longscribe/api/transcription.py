@@ -11,15 +11,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import PrivateAttr
+from pydantic import ConfigDict, PrivateAttr
 
 from longscribe.api.sources import Held
 from longscribe.audio.chunks import Chunk, make_chunks, plan_cuts
 from longscribe.audio.recording import SAMPLE_RATE_HZ, accelerate, decode
 from longscribe.audio.timeline import Timeline
 from longscribe.audio.voice_activity import levels_db, sound_spans
+from longscribe.cache.kernels import kernels_folder
 from longscribe.errors import OptionError
-from longscribe.models.weights import check_language, resolve_model
+from longscribe.models.weights import check_language, check_task, resolve_model
 from longscribe.options import DEFAULT_FORMATS, Format, RunOptions, check_options
 from longscribe.outputs.formats import output_name, write_transcript
 from longscribe.outputs.page.sound import Sound, loudness
@@ -83,6 +84,8 @@ class HeardSegment(Segment):
 
 class Transcription(Transcript):
     """A transcript that knows its recording, and can be saved in every format."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     segments: tuple[HeardSegment, ...]
     _held: Held = PrivateAttr()
@@ -192,7 +195,8 @@ class _Work:
         self._glossary = read_glossary(self._options.glossary)
         self._spec = resolve_model(self._options.model, self._options.model_dir)
         check_language(self._spec, self._options.language)
-        self._held = Held(source, rate_hz)
+        check_task(self._spec.name, self._options.task, self._spec.dims)
+        self._held = Held(source, rate_hz, self._options.audio_track_number)
         self._audio = accelerate(
             self._held.recording, self._options.speed, self._held.folder / "samples.pcm"
         )
@@ -208,6 +212,9 @@ class _Work:
     def chunk_ends_s(self) -> Iterator[float]:
         """Do chunk after chunk; the seconds of the recording that are done after each."""
         # Here: it imports torch, which a bad option, source or model need not wait for.
+        from longscribe.engine.processor import set_up_numba
+
+        set_up_numba(kernels_folder())  # before numba is imported
         from longscribe.decoding.chunk import transcribe_chunk
 
         size = self._options.batch_size

@@ -1,6 +1,6 @@
 """A recording's best audio track as float32 mono samples, on the timeline that players show."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import av
@@ -10,7 +10,8 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 
-from longscribe.audio.tempo import Samples, mono
+from longscribe.audio.channels import ChannelMixer
+from longscribe.audio.tempo import Samples
 
 # A hole in the container's time stamps longer than this is filled with silence, so that what
 # follows stays on the player's timeline; shorter ones are rounding and codec delay.
@@ -25,9 +26,10 @@ class AudioDecoder:
     """Decodes and counts what was wrong.
 
     Args:
-        container: opened; it is read once.
-        declared_duration_s: what the container says; None where it does not know.
+        containers: opened one after the other, the links of a chain; each is read once.
+        declared_duration_s: what they say; None where they do not know.
         sample_rate_hz: of the samples that come out.
+        track: number of the audio track that is heard, from 1.
 
     Attributes:
         invalid_samples: samples of the track that were not numbers.
@@ -36,32 +38,49 @@ class AudioDecoder:
     """
 
     def __init__(
-        self, container: InputContainer, declared_duration_s: float | None, sample_rate_hz: int
+        self,
+        containers: Iterable[InputContainer],
+        declared_duration_s: float | None,
+        sample_rate_hz: int,
+        track: int = 1,
     ) -> None:
-        self._container = container
+        self._containers = containers
+        self._track = track
+        self._mixer = ChannelMixer()
         self._declared_duration_s = declared_duration_s
         self._sample_rate_hz = sample_rate_hz
         self.invalid_samples = 0
         self.filled_samples = 0
         self.damaged_packets = 0
 
+    @property
+    def cancelled_samples(self) -> int:
+        """Samples of two channels that cancelled each other, of which the louder was taken."""
+        return self._mixer.cancelled_samples
+
     def blocks(self) -> Iterator[Samples]:
         """The recording's samples, in blocks of a second or so; the track must be there."""
-        stream = self._container.streams.best("audio")
-        assert stream is not None
+        for container in self._containers:
+            yield from self._blocks_of(container)
+
+    def _blocks_of(self, container: InputContainer) -> Iterator[Samples]:
+        tracks = container.streams.audio
+        if not tracks:
+            return
+        stream = tracks[min(self._track, len(tracks)) - 1]
         joined = AudioFifo()
         resampler: AudioResampler | None = None
         shape: tuple[str, str, int] | None = None
         # Sound that begins after the picture keeps its place on the player's timeline.
-        start_s = max(0.0, (self._container.start_time or 0) / av.time_base)
+        start_s = max(0.0, (container.start_time or 0) / av.time_base)
         decoded_s = 0.0
-        for frame in self._frames(stream):
+        for frame in self._frames(container, stream):
             if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
                 # A chained or concatenated file may change its rate or channels midway.
                 if resampler is not None:
                     yield from self._resampled(resampler, joined)
-                    yield from _mono(resampler.resample(None))
-                resampler = AudioResampler(format="flt", layout="mono", rate=self._sample_rate_hz)
+                    yield from self._mono(resampler.resample(None))
+                resampler = AudioResampler("fltp", frame.layout.name, self._sample_rate_hz)
                 joined = AudioFifo()
                 shape = (frame.format.name, frame.layout.name, frame.sample_rate)
             assert resampler is not None
@@ -78,10 +97,10 @@ class AudioDecoder:
                 yield from self._resampled(resampler, joined)
         if resampler is not None:
             yield from self._resampled(resampler, joined)
-            yield from _mono(resampler.resample(None))
+            yield from self._mono(resampler.resample(None))
 
-    def _frames(self, stream: Any) -> Iterator[AudioFrame]:
-        packets = self._container.demux(stream)
+    def _frames(self, container: InputContainer, stream: Any) -> Iterator[AudioFrame]:
+        packets = container.demux(stream)
         while True:
             try:
                 packet = next(packets)
@@ -114,7 +133,11 @@ class AudioDecoder:
     def _resampled(self, resampler: AudioResampler, joined: AudioFifo) -> Iterator[Samples]:
         frame = joined.read()
         if frame is not None:
-            yield from _mono(resampler.resample(self._finite(frame)))
+            yield from self._mono(resampler.resample(self._finite(frame)))
+
+    def _mono(self, frames: list[AudioFrame]) -> Iterator[Samples]:
+        for frame in frames:
+            yield self._mixer.mixed(frame)
 
     def _finite(self, frame: AudioFrame) -> AudioFrame:
         """The frame with NaN and infinite samples set to zero: one would spread over all others."""
@@ -133,8 +156,3 @@ class AudioDecoder:
         clean.sample_rate = frame.sample_rate
         clean.pts, clean.time_base = frame.pts, frame.time_base
         return clean
-
-
-def _mono(frames: list[AudioFrame]) -> Iterator[Samples]:
-    for frame in frames:
-        yield mono(frame)

@@ -6,21 +6,23 @@ is FFmpeg's `atempo` (WSOLA, pitch kept).
 """
 
 import errno
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import av
 import numpy as np
 import numpy.typing as npt
-from av.container import InputContainer
 from pydantic import BaseModel, ConfigDict
 
+from longscribe.audio.containers import length_of, open_container, open_links, shown
 from longscribe.audio.decoder import AudioDecoder
+from longscribe.audio.ogg_links import ogg_links
 from longscribe.audio.tempo import Samples as Samples
 from longscribe.audio.tempo import Tempo
+from longscribe.audio.tracks import Track, choose_track
 from longscribe.errors import OutputError, RecordingError, ResourceError
 from longscribe.wording.catalog import translated
 from longscribe.wording.system_errors import told
@@ -33,16 +35,23 @@ BYTES_PER_SAMPLE = 2  # the scratch file holds little-endian int16, the precisio
 _MISSING_AT_LEAST_S = 1.0
 _MISSING_AT_LEAST_FRACTION = 0.02
 
-# Files that name other files: whoever sends one could have any file of this machine read.
-_PLAYLISTS = ("concat", "dash", "hls", "imf")
-
 _BLOCK_SAMPLES = 10 * SAMPLE_RATE_HZ  # at work on at once while accelerating
 
 _CLIPPED_LEVEL = 1.0 - 2.0**-15
+# Resampling overshoots by a few per cent where it has to; beyond that, floats were meant to.
+_FAR_ABOVE_FULL_SCALE = 1.5
 
 
 class Recording(BaseModel):
-    """What the container says of a recording before it is decoded."""
+    """What the container says of a recording before it is decoded.
+
+    Attributes:
+        declared_duration_s: of the track that is heard; None where nothing tells.
+        has_own_length: whether that is the track's, and not that of a picture beside it.
+        is_undeclared: whether there is more than the header says.
+        track: that is heard, of `tracks`, counted from 1.
+        silent_tracks: those in which nothing was found.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,6 +61,11 @@ class Recording(BaseModel):
     sample_rate_hz: int
     channels: int
     declared_duration_s: float | None
+    has_own_length: bool = True
+    is_undeclared: bool = False
+    track: int = 1
+    tracks: int = 1
+    silent_tracks: tuple[int, ...] = ()
 
 
 class AcceleratedAudio(BaseModel):
@@ -72,6 +86,8 @@ class AcceleratedAudio(BaseModel):
     invalid_samples: int = 0
     clipped_samples: int = 0
     damaged_packets: int = 0
+    cancelled_s: float = 0.0
+    gain_db: float = 0.0
 
     @property
     def original_duration_s(self) -> float:
@@ -84,29 +100,49 @@ class AcceleratedAudio(BaseModel):
         return self.samples / SAMPLE_RATE_HZ
 
 
-def probe(path: Path) -> Recording:
+def probe(path: Path, audio_track: int | None = None) -> Recording:
     """Open a recording and read its description.
 
+    Args:
+        path: of the recording.
+        audio_track: number of the track that is wanted, from 1; None for the best.
+
     Raises:
-        RecordingError: missing, a folder, empty, not audio, or without an audio track.
+        RecordingError: missing, a folder, empty, not audio, or without that audio track.
     """
-    with _open(path) as container:
-        stream = container.streams.best("audio")
-        if stream is None:
+    with open_container(path) as container:
+        tracks = container.streams.audio
+        if not tracks:
             raise RecordingError(
                 translated(
                     "{path} has no audio track; give a recording or a video with sound."
-                ).format(path=_shown(path))
+                ).format(path=shown(path))
             )
+        if audio_track is not None and audio_track > len(tracks):
+            raise RecordingError(
+                translated(
+                    "{path} has {tracks} audio track(s) and no track {track}; "
+                    "choose another with --audio-track."
+                ).format(path=shown(path), tracks=len(tracks), track=audio_track)
+            )
+        track = choose_track(container) if audio_track is None else Track(audio_track, len(tracks))
+        stream: Any = tracks[track.number - 1]
         context: Any = stream.codec_context
-        duration = container.duration / av.time_base if container.duration else None
+        is_chained = container.format.name == "ogg" and len(ogg_links(path)) > 1
+        with open_container(path) as unread:
+            length = length_of(path, unread, unread.streams.audio[track.number - 1])
         return Recording(
             path=path,
             container=container.format.name,
             codec=context.name,
             sample_rate_hz=context.sample_rate or 0,
             channels=context.channels or 0,
-            declared_duration_s=duration if duration and duration > 0 else None,
+            declared_duration_s=None if is_chained else length.duration_s or None,
+            has_own_length=length.is_own,
+            is_undeclared=length.is_undeclared,
+            track=track.number,
+            tracks=track.total,
+            silent_tracks=track.silent,
         )
 
 
@@ -138,26 +174,11 @@ def accelerate(
         raise _disk_full(pcm_path.parent, needed_bytes, free_bytes)
 
     before = _state_of(recording.path)
-    tempo = Tempo(speed, SAMPLE_RATE_HZ)
-    samples = original_samples = clipped_samples = 0
-    next_report_s = 60.0
     try:
-        with _open(recording.path) as container, pcm_path.open("wb") as file:
-            source = _decoder(container, recording)
-            for block in _ahead(source.blocks()):
-                original_samples += len(block)
-                clipped_samples += int(np.count_nonzero(np.abs(block) >= _CLIPPED_LEVEL))
-                for piece in tempo.push(block):
-                    samples += _write(file, piece)
-                if on_progress and original_samples / SAMPLE_RATE_HZ >= next_report_s:
-                    on_progress(original_samples / SAMPLE_RATE_HZ)
-                    next_report_s = original_samples / SAMPLE_RATE_HZ + 60.0
-            # atempo's last fragment ends up to 40 ms off: with exactly original / speed samples, a
-            # time maps back by the ratio of the two counts without any drift.
-            due_samples = round(original_samples / speed)
-            for piece in tempo.flush():
-                samples += _write(file, piece[: max(0, due_samples - samples)])
-            samples += _write(file, np.zeros(max(0, due_samples - samples), dtype=np.float32))
+        written = _written(recording, speed, pcm_path, 1.0, on_progress)
+        if written.peak > _FAR_ABOVE_FULL_SCALE:
+            # Floats know no full scale, and what is clipped is lost: all of it again, at its level.
+            written = _written(recording, speed, pcm_path, 1.0 / written.peak, None)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(pcm_path.parent, needed_bytes, 0) from None
@@ -172,26 +193,69 @@ def accelerate(
         raise RecordingError(
             translated(
                 "{path} changed while it was read; run it again when it is complete."
-            ).format(path=_shown(recording.path))
+            ).format(path=shown(recording.path))
         )
-    if original_samples == 0:
+    if written.original_samples == 0:
         raise RecordingError(
             translated(
                 "{path} holds no sound that can be decoded; "
                 "it is damaged, empty or not a recording."
-            ).format(path=_shown(recording.path))
+            ).format(path=shown(recording.path))
         )
+    source = written.source
     return AcceleratedAudio(
         pcm_path=pcm_path,
         speed=speed,
-        original_samples=original_samples,
-        samples=samples,
-        missing_s=_missing_s(recording, original_samples / SAMPLE_RATE_HZ),
+        original_samples=written.original_samples,
+        samples=written.samples,
+        missing_s=_missing_s(recording, written.original_samples / SAMPLE_RATE_HZ),
         filled_s=source.filled_samples / SAMPLE_RATE_HZ,
         invalid_samples=source.invalid_samples,
-        clipped_samples=clipped_samples,
+        clipped_samples=written.clipped_samples,
         damaged_packets=source.damaged_packets,
+        cancelled_s=source.cancelled_samples / SAMPLE_RATE_HZ,
+        gain_db=20.0 * math.log10(written.gain),
     )
+
+
+class _Written(NamedTuple):
+    source: AudioDecoder
+    original_samples: int
+    samples: int
+    clipped_samples: int
+    peak: float
+    gain: float
+
+
+def _written(
+    recording: Recording,
+    speed: float,
+    pcm_path: Path,
+    gain: float,
+    on_progress: Callable[[float], None] | None,
+) -> _Written:
+    tempo = Tempo(speed, SAMPLE_RATE_HZ)
+    samples = original_samples = clipped_samples = 0
+    next_report_s, peak = 60.0, 0.0
+    source = _decoder(recording)
+    with pcm_path.open("wb") as file:
+        for block in _ahead(source.blocks()):
+            original_samples += len(block)
+            levels = np.abs(block)
+            peak = max(peak, float(levels.max(initial=0.0)))
+            clipped_samples += int(np.count_nonzero(gain * levels >= _CLIPPED_LEVEL))
+            for piece in tempo.push(block if gain == 1.0 else np.float32(gain) * block):
+                samples += _write(file, piece)
+            if on_progress and original_samples / SAMPLE_RATE_HZ >= next_report_s:
+                on_progress(original_samples / SAMPLE_RATE_HZ)
+                next_report_s = original_samples / SAMPLE_RATE_HZ + 60.0
+        # atempo's last fragment ends up to 40 ms off: with exactly original / speed samples, a
+        # time maps back by the ratio of the two counts without any drift.
+        due_samples = round(original_samples / speed)
+        for piece in tempo.flush():
+            samples += _write(file, piece[: max(0, due_samples - samples)])
+        samples += _write(file, np.zeros(max(0, due_samples - samples), dtype=np.float32))
+    return _Written(source, original_samples, samples, clipped_samples, peak, gain)
 
 
 def decode(recording: Recording) -> Iterator[Samples]:
@@ -200,12 +264,13 @@ def decode(recording: Recording) -> Iterator[Samples]:
     Returns:
         blocks of float32 mono samples at 16 kHz, of about a second each.
     """
-    with _open(recording.path) as container:
-        yield from _decoder(container, recording).blocks()
+    yield from _decoder(recording).blocks()
 
 
-def _decoder(container: InputContainer, recording: Recording) -> AudioDecoder:
-    return AudioDecoder(container, recording.declared_duration_s, SAMPLE_RATE_HZ)
+def _decoder(recording: Recording) -> AudioDecoder:
+    return AudioDecoder(
+        open_links(recording.path), recording.declared_duration_s, SAMPLE_RATE_HZ, recording.track
+    )
 
 
 def read_samples(pcm_path: Path, start_sample: int, stop_sample: int) -> npt.NDArray[np.int16]:
@@ -248,57 +313,9 @@ def _write(file: Any, samples: Samples) -> int:
     return len(scaled)
 
 
-def _open(path: Path) -> InputContainer:
-    try:
-        size_bytes = path.stat().st_size
-        if path.is_dir():
-            raise RecordingError(
-                translated("{path} is a folder; name the recordings inside it.").format(
-                    path=_shown(path)
-                )
-            )
-        if size_bytes == 0:
-            raise RecordingError(
-                translated("{path} is empty (0 bytes); record or copy it again.").format(
-                    path=_shown(path)
-                )
-            )
-        # "file:" keeps FFmpeg from reading a colon in a name as a protocol.
-        container = av.open(f"file:{path.absolute()}", mode="r", metadata_errors="replace")
-    except FileNotFoundError:
-        raise RecordingError(
-            translated("{path} does not exist; check the path.").format(path=_shown(path))
-        ) from None
-    except PermissionError:
-        raise RecordingError(
-            translated("{path} cannot be read; check its permissions.").format(path=_shown(path))
-        ) from None
-    except av.error.FFmpegError:
-        raise RecordingError(
-            translated(
-                "{path} is not a recording that FFmpeg can read; "
-                "it is damaged, cut off before its index, or another kind of file."
-            ).format(path=_shown(path))
-        ) from None
-    except OSError as error:
-        raise RecordingError(
-            translated("{path} cannot be read: {reason}.").format(
-                path=_shown(path), reason=told(error)
-            )
-        ) from None
-    if container.format.name in _PLAYLISTS:
-        container.close()
-        raise RecordingError(
-            translated(
-                "{path} is a playlist and no recording; name the recordings it lists."
-            ).format(path=_shown(path))
-        )
-    return container
-
-
 def _missing_s(recording: Recording, decoded_s: float) -> float:
     declared_s = recording.declared_duration_s
-    if declared_s is None:
+    if declared_s is None or not recording.has_own_length:
         return 0.0
     missing_s = declared_s - decoded_s
     if missing_s < max(_MISSING_AT_LEAST_S, declared_s * _MISSING_AT_LEAST_FRACTION):
@@ -313,11 +330,6 @@ def _state_of(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns
-
-
-def _shown(path: Path) -> str:
-    """The path as one printable line, in quotes."""
-    return repr(str(path))
 
 
 def _disk_full(folder: Path, needed_bytes: int, free_bytes: int) -> ResourceError:

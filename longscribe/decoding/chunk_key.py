@@ -13,7 +13,8 @@ from typing import Final
 
 from longscribe.audio.chunks import Chunk
 from longscribe.cache.code import sources_sha256, versions_of
-from longscribe.models.weights import OFFICIAL, ModelSpec
+from longscribe.models.names import OFFICIAL
+from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions, Precision
 from longscribe.runtime.machine import instruction_set
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds, starts and registers Longscribe with Docker Compose; run again, upgrades it in place.
-# Settings: $LONGSCRIBE_HOME/settings.env, or the environment. See deployments/README.md.
+# Settings: $LONGSCRIBE_HOME/settings.env, or the environment. See docs/service.md.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 

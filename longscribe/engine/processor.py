@@ -1,6 +1,5 @@
 """What the processor can do, as far as the engine chooses its arithmetic by it."""
 
-import hashlib
 import os
 import sys
 from functools import cache
@@ -9,12 +8,7 @@ from pathlib import Path
 import torch
 
 from longscribe.cache.folder import mark_used
-
-# Whatever is compiled by numba, from this folder.
-_KERNEL_FILES = (
-    *("kernels.py", "vectors.py", "cross_attention.py", "amx_attention.py"),
-    *("vnni_attention.py", "vnni_gemm.py", "../decoding/logits_processors.py"),
-)
+from longscribe.cache.kernels import compiled_folder
 
 
 def has_matrix_unit() -> bool:
@@ -65,10 +59,7 @@ def set_up_numba(folder: Path) -> None:
     """
     if "numba" in sys.modules:
         return
-    digest = hashlib.sha256()
-    for name in _KERNEL_FILES:
-        digest.update((Path(__file__).parent / name).read_bytes())
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(folder / digest.hexdigest()[:16]))
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(compiled_folder(folder)))
     for path in Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nb*"):
         mark_used(path)
     if has_matrix_unit() and "NUMBA_CPU_FEATURES" not in os.environ:

@@ -11,21 +11,21 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from longscribe.audio.recording import probe
-from longscribe.errors import InputError, LongscribeError, OptionError
+from longscribe.errors import InputError, LongscribeError, OptionError, RecordingError
 from longscribe.flows.cache_command import cache_command
+from longscribe.flows.command_options import all_options
 from longscribe.flows.embedded_server import EmbeddedServer, surely_needed
-from longscribe.flows.option_types import COUNT, NUMBER, MinutesOrAuto, hidden, option
 from longscribe.flows.output import say
 from longscribe.flows.translated_command import TranslatedCommand, ui_language_of
-from longscribe.models.weights import check_model
-from longscribe.options import DEFAULT_FORMATS, RunOptions, check_options
+from longscribe.models.weights import check_model, check_task
+from longscribe.options import RunOptions, check_options
 from longscribe.outputs.formats import output_name
 from longscribe.runtime.importing import without_collections
 from longscribe.runtime.scratch import keeping_names
@@ -33,7 +33,6 @@ from longscribe.storage.uploads import check_destination
 from longscribe.storage.uris import is_url, name_of
 from longscribe.text.glossary import read_glossary
 from longscribe.wording.catalog import (
-    UI_LANGUAGES,
     libraries_speak_it,
     set_ui_language,
     translatable,
@@ -60,7 +59,7 @@ _PREFECT_DEFAULTS = {
 
 _EPILOG = translatable(
     "openai-whisper's spellings and decoding options work too, such as --output_dir, --beam_size; "
-    "the README has all. Exit codes: 0 done, 1 failed, 2 bad input, 3 done with gaps. "
+    "the docs have all. Exit codes: 0 done, 1 failed, 2 bad input, 3 done with gaps. "
     "`longscribe cache` shows and cleans what is kept between runs, `longscribe serve` starts the "
     "service."
 )
@@ -77,143 +76,7 @@ _EPILOG = translatable(
     },
 )
 @click.argument("recordings", metavar="RECORDING...", nargs=-1, required=True)
-@option("-m", "--model", "model", help=translatable("Name, path or hub repository.  [turbo]"))
-@option(
-    "-l", "--language", "language", help=translatable("Spoken language; auto detects it.  [auto]")
-)
-@option(
-    "--task",
-    "task",
-    type=click.Choice(["transcribe", "translate"]),
-    help=translatable("translate gives English.  [transcribe]"),
-)
-@option(
-    "--decoding",
-    "decoding",
-    type=click.Choice(["batched", "sequential"]),
-    help=translatable("sequential is openai-whisper's own loop.  [batched]"),
-)
-@option(
-    "--precision",
-    "precision",
-    type=click.Choice(["auto", "float32", "int8", "float16", "bfloat16"]),
-    help=translatable("int8, float32 on a CPU.  [auto]"),
-)
-@option("--device", "device", type=click.Choice(["auto", "cpu", "cuda"]), help="[auto]")
-@option(
-    "-s",
-    "--speed",
-    "speed",
-    type=float,
-    help=translatable("Tempo before recognition, 0.5-2.0.  [1.2]"),
-)
-@option(
-    "--chunk-minutes", "chunk_minutes", type=float, help=translatable("Length of a chunk.  [10]")
-)
-@option("-w", "--workers", "workers", type=COUNT, help=translatable("Worker processes.  [auto]"))
-@option(
-    "--threads-per-worker",
-    "--threads",
-    "threads_per_worker",
-    type=COUNT,
-    help=translatable("Threads of each.  [auto]"),
-)
-@option(
-    "--memory-per-worker",
-    "memory_per_worker",
-    metavar="SIZE",
-    help=translatable("Such as 4GB.  [auto]"),
-)
-@option(
-    "--batch-size", "batch_size", type=COUNT, help=translatable("Windows decoded at once.  [auto]")
-)
-@option(
-    "-o",
-    "--output-dir",
-    "output_dir",
-    metavar="DIR",
-    help=translatable("Folder or URL to write to.  [transcripts]"),
-)
-@click.option(
-    "-f",
-    "--formats",
-    "--output-format",
-    "formats",
-    metavar="LIST",
-    default=",".join(DEFAULT_FORMATS),
-    help=translatable(
-        "[txt,srt,vtt,tsv,json,html,report]; also words,ass,lrc,md,docx,report-png; all."
-    ),
-)
-@option(
-    "--page-audio",
-    "page_audio",
-    metavar="MODE",
-    help=translatable("Sound of html: link, copy, embed."),
-)
-@option(
-    "--max-line-chars",
-    "--max-line-width",  # openai-whisper's name
-    "max_line_chars",
-    type=int,
-    hidden=True,
-)
-@click.option(
-    "-g",
-    "--glossary",
-    "glossary",
-    multiple=True,
-    metavar="ENTRY|FILE",
-    help=translatable("Word, heard => wanted, a file of them."),
-)
-@option(
-    "--initial-prompt",
-    "initial_prompt",
-    help=translatable("Sets style and vocabulary of all windows."),
-)
-@option(
-    "--model-dir",
-    "model_dir",
-    metavar="DIR",
-    help=translatable("Where downloaded weights are kept."),
-)
-@option("--fresh", "fresh", is_flag=True, help=translatable("Do also what earlier runs finished."))
-@option(
-    "--chunk-timeout-minutes",
-    "chunk_timeout_minutes",
-    type=MinutesOrAuto(),
-    metavar="N",
-    help=translatable("After which a chunk is stuck.  [auto]"),
-)
-@option(
-    "--ui-language",
-    "ui_language",
-    type=click.Choice(["auto", *UI_LANGUAGES], case_sensitive=False),
-    metavar=f"[auto|{'|'.join(UI_LANGUAGES)}]",
-    help=translatable("Of messages, help, page.  [auto]"),
-)
-@click.option(
-    "--print/--no-print", "-p", "show", help=translatable("Print the transcript at the end.")
-)
-@hidden("keep_days", float)
-@hidden("keep_size", str)
-@option("--max-lines", "--max-line-count", "max_lines", type=int, hidden=True)
-@hidden("max_chars_per_s", float)
-@hidden("min_gap_s", float)
-@hidden("temperature", float)
-@hidden("temperature_increment_on_fallback", NUMBER)
-@hidden("best_of", int)
-@hidden("beam_size", int)
-@hidden("patience", float)
-@hidden("length_penalty", float)
-@hidden("suppress_tokens", str)
-@hidden("condition_on_previous_text", bool)
-@hidden("word_timestamps", bool)
-@hidden("compression_ratio_threshold", float)
-@hidden("logprob_threshold", float)
-@hidden("no_speech_threshold", float)
-@click.option("--verbose", type=bool, default=False, hidden=True)  # upstream's --print
-@click.option("--fp16", type=bool, hidden=True)  # --precision says it; upstream's own default
+@all_options
 @click.version_option(
     importlib.metadata.version("longscribe"),
     *("-V", "--version"),
@@ -229,12 +92,13 @@ def command(
     """Transcribe recordings to text, subtitles and a page, in DIR/RECORDING/."""
     runs = [check_options(recording=recording, **values) for recording in recordings]
     _refuse_same_outputs(runs)
+    check_task(runs[0].model, runs[0].task)
     check_model(runs[0].model, runs[0].model_dir)
     refused = {options.recording: _refusal(options) for options in runs}
-    runs = [options for options in runs if refused[options.recording] is None]
-    codes = [_complain(str(error)) for error in refused.values() if error is not None]
+    codes = {recording: _complain(str(error)) for recording, error in refused.items() if error}
+    runs = [options for options in runs if options.recording not in codes]
     if not runs:
-        return max(codes, key=_severity)
+        return _summed_up(codes)
     for name, value in _PREFECT_DEFAULTS.items():
         os.environ.setdefault(name, value)
     server = EmbeddedServer() if surely_needed() else None
@@ -247,20 +111,45 @@ def command(
 
     start_fork_server()  # it is ready when the server is
     with connected(server):
-        codes += [_run(options, show or verbose) for options in runs]
-        return max(codes, key=_severity)
+        codes |= {options.recording: _run(options, show or verbose) for options in runs}
+        return _summed_up(codes)
 
 
 def _refusal(options: RunOptions) -> InputError | None:
     """Why a run cannot even begin: told before a server, where its flow would take seconds."""
     try:
+        if not _is_utf8(options.recording):
+            raise RecordingError(
+                translated(
+                    "{recording!r} has a name that is not UTF-8; rename it, or give a link to it."
+                ).format(recording=options.recording)
+            )
         read_glossary(options.glossary)
         check_destination(options.output_dir, output_name(Path(name_of(options.recording))))
         if not is_url(options.recording):
-            probe(options.recording_path)
+            probe(options.recording_path, options.audio_track_number)
     except InputError as error:
         return error
     return None
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a name can be written into a database, a log and a page."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes of another encoding, which Python keeps as surrogates
+        return False
+    return True
+
+
+def _summed_up(codes: Mapping[str, int]) -> int:
+    """The worst exit code of all recordings; of several, a line says which are not done."""
+    undone = [repr(recording) for recording, code in codes.items() if code not in (OK, PARTIAL)]
+    if undone and len(codes) > 1:
+        line = translated("{done} of {total} recordings done; not: {undone}")
+        done = len(codes) - len(undone)
+        say(line.format(done=done, total=len(codes), undone=", ".join(undone)))
+    return max(codes.values(), key=_severity)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

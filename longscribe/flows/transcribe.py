@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from longscribe.audio.chunks import most_chunks
 from longscribe.audio.recording import probe
+from longscribe.cache.kernels import are_compiled
 from longscribe.errors import TranscriptionError
-from longscribe.models.weights import ModelSpec, check_language
+from longscribe.models.weights import ModelSpec, check_language, check_task
 from longscribe.options import (
     DEFAULT_FORMATS,
     Auto,
@@ -119,6 +120,7 @@ def transcribe(
     glossary: list[str] = [],  # noqa: B006
     initial_prompt: str = "",
     model_dir: str = "",
+    audio_track: Auto | Annotated[int, Field(ge=1, le=1000)] = "auto",
     fresh: bool = False,
     chunk_timeout_minutes: Auto | Annotated[float, Field(gt=0.0)] = "auto",
     keep_days: Annotated[float, Field(ge=0.0)] = 30.0,
@@ -163,6 +165,7 @@ def transcribe(
         glossary: Your own spellings, `heard => wanted` pairs, or paths of text files with them.
         initial_prompt: Text that sets style and vocabulary for every window.
         model_dir: Folder of downloaded weights; openai-whisper's own by default.
+        audio_track: Which of several audio tracks is heard, counted from 1; auto takes the one a player would, unless it is silent.
         fresh: Do every chunk, also those whose results are kept from an earlier run.
         chunk_timeout_minutes: A chunk that takes longer is stuck and runs again; auto goes by the speed of the others.
         keep_days: Results of chunks that were not used for longer are removed.
@@ -197,7 +200,10 @@ def transcribe(
     ):
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
-        source = probe(fetch(options.recording, folder_of_run, access))
+        check_task(spec.name, options.task, spec.dims)
+        fetched = fetch(options.recording, folder_of_run, access)
+        source = probe(fetched, options.audio_track_number)
+        _say_what_takes_long_once(options)
         sizing = _size(source.declared_duration_s, spec, options)
         earlier = EarlierWork(source, spec, options)
         with Workers(sizing, (spec, options.for_chunks)) as pool:
@@ -249,6 +255,13 @@ def transcribe(
 def _say_where_to_look() -> None:
     url = url_for("flow-run", obj_id=flow_run.id, url_type="ui")
     get_run_logger().info(translated("Run %s in the Prefect UI: %s"), flow_run.name, url)
+
+
+def _say_what_takes_long_once(options: RunOptions) -> None:
+    if options.decoding == "batched" and not are_compiled():
+        get_run_logger().info(
+            translated("Compiling the engine's kernels, once for this version: up to two minutes")
+        )
 
 
 def _current_run_id() -> UUID:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,10 +22,9 @@ from longscribe.models.hub_errors import (
     offline_sentence,
     other_folder,
 )
-from longscribe.models.hub_transfer import TIMEOUT_S, fetch_blob, size_bytes
+from longscribe.models.hub_transfer import TIMEOUT_S, fetch_blob
+from longscribe.models.transfer import OnProgress, size_bytes
 from longscribe.wording.catalog import translatable, translated
-
-OnProgress = Callable[[int, int], None]  # bytes so far, bytes in all (0 when unknown)
 
 # The first of these that a repository has is taken; an index stands for its shards too.
 WEIGHTS: Final = (

@@ -5,21 +5,21 @@ anew with every try; so only this is done here, with the library's own session, 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from longscribe.errors import ModelError
 from longscribe.models.checkpoint import sha256_of
 from longscribe.models.hub_cache import endpoint, hub_folder, storage
 from longscribe.models.hub_errors import kinds_of, no_hub_sentence
+from longscribe.models.transfer import fetch_resuming
 from longscribe.wording.catalog import translated
 
 TIMEOUT_S: Final = 30.0
 _ETAG = re.compile(r"\w([\w.-]{0,94}\w)?", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_RANGE_NOT_SATISFIABLE: Final = 416
-_PARTIAL_CONTENT: Final = 206
 
 
 def fetch_blob(repo_id: str, commit: str, name: str, report: Callable[[int], None]) -> None:
@@ -49,7 +49,7 @@ def fetch_blob(repo_id: str, commit: str, name: str, report: Callable[[int], Non
 def _fetch_checked(what: str, url: str, part: Path, report: Callable[[int], None]) -> None:
     sha256 = part.stem if _SHA256.fullmatch(part.stem) else ""  # small files have git's own digest
     for _ in range(2):
-        _fetch_resuming(url, part, report)
+        _fetch(url, part, report)
         if not sha256 or sha256_of(part) == sha256:
             return
         part.unlink()
@@ -60,22 +60,6 @@ def _fetch_checked(what: str, url: str, part: Path, report: Callable[[int], None
     )
 
 
-def _fetch_resuming(url: str, part: Path, report: Callable[[int], None]) -> None:
-    """Fetch, and go on after every break for as long as each try brings something."""
-    while True:
-        before_bytes = size_bytes(part)
-        try:
-            return _fetch(url, part, report)
-        except Exception as error:
-            if "TransportError" not in kinds_of(error) or size_bytes(part) <= before_bytes:
-                raise
-
-
-def size_bytes(part: Path) -> int:
-    """What is there of a file, 0 if nothing."""
-    return part.stat().st_size if part.is_file() else 0
-
-
 def _fetch(url: str, part: Path, report: Callable[[int], None]) -> None:
     from huggingface_hub import get_session
     from huggingface_hub.utils import (  # type: ignore[attr-defined]
@@ -83,20 +67,19 @@ def _fetch(url: str, part: Path, report: Callable[[int], None]) -> None:
         hf_raise_for_status,
     )
 
-    have_bytes = size_bytes(part)
-    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
-    if have_bytes:
-        headers["Range"] = f"bytes={have_bytes}-"
-    with get_session().stream(
-        "GET", url, headers=headers, follow_redirects=True, timeout=TIMEOUT_S
-    ) as response:
-        if have_bytes and response.status_code == _RANGE_NOT_SATISFIABLE:
-            return  # all of it was here already; the digest decides
-        hf_raise_for_status(response)
-        resumed = response.status_code == _PARTIAL_CONTENT
-        done_bytes = have_bytes if resumed else 0
-        with part.open("ab" if resumed else "wb") as file:
-            for block in response.iter_raw():
-                file.write(block)
-                done_bytes += len(block)
-                report(done_bytes)
+    def stream(headers: Mapping[str, str]) -> AbstractContextManager[Any]:
+        return get_session().stream(
+            "GET",
+            url,
+            headers={**build_hf_headers(), **headers},
+            follow_redirects=True,
+            timeout=TIMEOUT_S,
+        )
+
+    fetch_resuming(
+        stream,
+        part,
+        lambda done_bytes, _: report(done_bytes),
+        broke_off=lambda error: "TransportError" in kinds_of(error),
+        raise_for_status=hf_raise_for_status,
+    )

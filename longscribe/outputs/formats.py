@@ -70,6 +70,15 @@ def check_writable(folder: Path) -> None:
                 parent.rmdir()
 
 
+def written_duration_s(folder: Path, name: str) -> float | None:
+    """The duration of the recording whose transcript is in a folder; None where there is none."""
+    try:
+        written = json.loads((folder / f"{name}.json").read_bytes())
+        return float(written["longscribe"]["duration_s"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def write_transcript(
     transcript: Transcript,
     folder: Path,

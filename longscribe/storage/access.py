@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from longscribe.errors import OptionError
-from longscribe.models.weights import DISTILLED, OFFICIAL
+from longscribe.models.names import DISTILLED, OFFICIAL
 from longscribe.options import RunOptions, parse_bytes
 from longscribe.storage.uris import check_url, is_url, is_web, scheme_of, shown
 from longscribe.wording.catalog import translated

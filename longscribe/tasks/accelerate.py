@@ -42,13 +42,40 @@ def accelerate(source: Recording, speed: float, scratch: Path) -> AcceleratedAud
         audio.original_duration_s,
         audio.duration_s,
     )
-    for finding in _findings(audio):
+    for finding in (*_choices(source), *_findings(audio)):
         logger.warning(finding)
     return audio
 
 
+def _choices(source: Recording) -> list[str]:
+    found = []
+    if source.is_undeclared:
+        found.append(translated("The header declares less than there is: all of the file is read"))
+    if source.silent_tracks:
+        choice = translated(
+            "Audio track {track} of {tracks} is heard: nothing is in track {silent}"
+        )
+        silent = translated(" and ").join(map(str, source.silent_tracks))
+        found.append(choice.format(track=source.track, tracks=source.tracks, silent=silent))
+    elif source.tracks > 1:
+        choice = translated(
+            "Audio track {track} of {tracks} is heard; --audio-track chooses another"
+        )
+        found.append(choice.format(track=source.track, tracks=source.tracks))
+    return found
+
+
 def _findings(audio: AcceleratedAudio) -> list[str]:
     findings = []
+    if audio.cancelled_s:
+        finding = translated(
+            "The two channels cancel each other for {cancelled:.1f} s: "
+            "the louder one is taken there"
+        )
+        findings.append(finding.format(cancelled=audio.cancelled_s))
+    if audio.gain_db:
+        finding = translated("The samples lie far above full scale: brought down by {gain:.1f} dB")
+        findings.append(finding.format(gain=-audio.gain_db))
     if audio.missing_s:
         findings.append(
             translated(

@@ -11,11 +11,11 @@ from longscribe.tasks.fork_server import process_that_started_it
 # It sees by a pipe that the flow's process is gone, but not while it imports or is stopped.
 end_with_parent(process_that_started_it())
 
-from longscribe.cache.folder import cache_folder
+from longscribe.cache.kernels import kernels_folder
 from longscribe.engine.processor import set_up_numba
 from longscribe.runtime.importing import without_collections
 
-set_up_numba(cache_folder() / "kernels")
+set_up_numba(kernels_folder())
 
 # A collection in a worker would write to, and so copy, the pages that all share.
 with without_collections():

@@ -9,12 +9,14 @@ from longscribe.errors import OutputError, ResourceError
 from longscribe.monitoring.progress import ending_s
 from longscribe.monitoring.run_record import RunRecord
 from longscribe.options import RunOptions
-from longscribe.outputs.formats import write_transcript
+from longscribe.outputs.formats import write_transcript, written_duration_s
 from longscribe.outputs.page.sound import Sound, loudness
 from longscribe.storage.uris import is_url
 from longscribe.tasks.stage import stage
-from longscribe.transcript import Transcript
+from longscribe.transcript import Transcript, format_time
 from longscribe.wording.catalog import translated
+
+_SAME_WITHIN_S = 0.05  # the same recording, decoded by another version of FFmpeg
 
 
 @stage("write")
@@ -34,6 +36,16 @@ def write(
         OutputError, ResourceError: the folder cannot be written.
     """
     logger = get_run_logger()
+    other_s = written_duration_s(folder, name)
+    if other_s is not None and abs(other_s - transcript.duration_s) > _SAME_WITHIN_S:
+        logger.warning(
+            translated(
+                "%s held the transcript of another recording of this name, of %s: it is replaced; "
+                "--output-dir keeps both"
+            ),
+            folder,
+            format_time(other_s),
+        )
     sound = None
     if "html" in options.formats:
         sound = _page_sound(recording, audio, options)._replace(levels=loudness(audio))

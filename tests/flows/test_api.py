@@ -1,4 +1,4 @@
-"""The README's section "Over the API", executed: a real server and a real worker."""
+"""The section "Runs over HTTP" of docs/api.md, executed: a real server and a real worker."""
 
 import os
 import shutil

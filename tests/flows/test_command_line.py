@@ -14,7 +14,7 @@ import torch
 
 from longscribe.flows import command_line
 from longscribe.flows.command_line import main
-from longscribe.models import weights
+from longscribe.models import names
 from longscribe.models.weights import DEMO_CHECKPOINT
 from tests.longscribe.models.hub_server import hub_server, use_hub
 from tests.longscribe.models.writers import write_hugging_face
@@ -146,6 +146,26 @@ def test_each_of_several_bad_recordings_is_named(
     ran = longscribe("one.wav", "other.wav", "--model", "demo")
     assert ran.code == 2
     assert ran.err.count("does not exist") == ran.err.count("\n") == 2
+    assert ran.out == "0 of 2 recordings done; not: 'one.wav', 'other.wav'\n"
+
+
+def test_a_name_that_is_not_utf_8_is_refused(
+    longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command_line, "EmbeddedServer", None)
+    Path("caf\udce9.wav").write_bytes(b"RIFF")
+    refused(longscribe("caf\udce9.wav", "--model", "demo"), "'caf\\udce9.wav'", "not UTF-8")
+    ran = longscribe("a.wav", "--model", "demo", "--output-dir", "caf\udce9")
+    refused(ran, "--output-dir", "is not UTF-8")
+
+
+@pytest.mark.parametrize("model", ["turbo", "large-v3-turbo", "base.en", "distil-large-v3"])
+def test_a_model_that_cannot_translate_is_refused(
+    longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    monkeypatch.setattr(command_line, "EmbeddedServer", None)
+    ran = longscribe(sound("a.wav"), "--model", model, "--task", "translate")
+    refused(ran, "--task", repr(model), "large-v3.")
 
 
 def half_of(file: Path) -> None:
@@ -189,14 +209,14 @@ def test_wrong_digest(longscribe: Callable[..., Ran], monkeypatch: pytest.Monkey
     from tests.longscribe.models.test_weights import Mirror
 
     mirror = Mirror()
-    monkeypatch.setenv(weights.MIRROR_VARIABLE, mirror.url)
+    monkeypatch.setenv(names.MIRROR_VARIABLE, mirror.url)
     ran = longscribe(sound("a.wav"), "--model", "tiny", "--model-dir", "models")
     refused(ran, "wrong sha256", "--model")
     assert not list(Path("models").glob("*.p*"))
 
 
 def test_no_network(longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(weights.MIRROR_VARIABLE, "http://127.0.0.1:9")
+    monkeypatch.setenv(names.MIRROR_VARIABLE, "http://127.0.0.1:9")
     refused(longscribe(sound("a.wav")), "weights of turbo", "no connection", "--model")
 
 

@@ -62,7 +62,9 @@ class Sound(NamedTuple):
         """`link`, `copy` or `embed`: auto links to what browsers play and copies the rest."""
         if self.audio != "auto":
             return self.audio
-        return "link" if _plays_everywhere(self.recording) else "copy"
+        # A browser plays the first track.
+        plays = self.recording.track == 1 and _plays_everywhere(self.recording)
+        return "link" if plays else "copy"
 
     def copying_s(self, duration_s: float) -> float:
         """About how long encoding a copy takes for a recording of this length."""

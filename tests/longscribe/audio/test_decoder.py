@@ -44,7 +44,7 @@ def test_a_track_may_change_its_channels_midway(tmp_path: Path) -> None:
     both = tmp_path / "both.flac"
     both.write_bytes(b"".join(part.read_bytes() for part in parts))
     with av.open(str(both)) as container:
-        decoder = AudioDecoder(container, 5.0, RATE_HZ)
+        decoder = AudioDecoder([container], 5.0, RATE_HZ)
         heard = np.concatenate(list(decoder.blocks()))
     assert len(heard) / RATE_HZ == pytest.approx(5.0, abs=0.1)
     loud_s = np.flatnonzero(np.abs(heard) > 0.05) / RATE_HZ
@@ -64,7 +64,7 @@ def test_a_hole_in_the_track_is_as_long_in_the_samples(tmp_path: Path) -> None:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     with av.open(str(path)) as container:
-        decoder = AudioDecoder(container, 2.4, RATE_HZ)
+        decoder = AudioDecoder([container], 2.4, RATE_HZ)
         heard = np.concatenate(list(decoder.blocks()))
     assert decoder.filled_samples == pytest.approx(1.6 * RATE_HZ, abs=0.02 * RATE_HZ)
     loud_s = np.flatnonzero(np.abs(heard) > 0.05) / RATE_HZ

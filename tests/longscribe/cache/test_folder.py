@@ -12,6 +12,7 @@ from longscribe.cache.folder import (
     clean_cache,
     mark_used,
 )
+from longscribe.cache.kernels import kernels_folder
 from longscribe.engine.processor import set_up_numba
 
 DAY_S = 86_400.0
@@ -76,7 +77,7 @@ def test_kernels_of_versions_that_are_no_longer_used_go(monkeypatch: pytest.Monk
     current = entry("kernels/current/a.nbc", 31)
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(current.parent))
     monkeypatch.delitem(sys.modules, "numba", raising=False)
-    set_up_numba(cache_folder() / "kernels")
+    set_up_numba(kernels_folder())
     clean_cache(30, 10_000)
     assert left() == {"kernels/older/a.nbc", "kernels/current/a.nbc"}
     clean_cache(30, 10_000, weights_too=True)

@@ -19,7 +19,8 @@ from longscribe.decoding.chunk import Arithmetic, arithmetic
 from longscribe.engine import mapped_weights, packed_linear
 from longscribe.engine.float_network import FloatNetwork
 from longscribe.errors import OptionError
-from longscribe.models.weights import OFFICIAL, ModelSpec
+from longscribe.models.names import OFFICIAL
+from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions, check_options
 from longscribe.transcript import Transcript
 from tests.recordings import beginning, sound_in, word_error_rate

@@ -11,7 +11,7 @@ from whisper.tokenizer import Tokenizer
 
 from longscribe.cache.folder import CACHE_VARIABLE
 from longscribe.decoding.batched import transcribe_batched
-from longscribe.engine import int8_network, mapped_weights
+from longscribe.engine import int8_network, mapped_weights, packed_linear
 from longscribe.engine.int8_network import Int8Network
 from longscribe.engine.network import Network
 from longscribe.models.weights import ModelSpec
@@ -50,7 +50,7 @@ def test_an_older_processor_s_logits_are_near_upstream_s_too(
     close = 2 * MEAN_CLOSE if lacks == "VNNI" else MEAN_CLOSE
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     if lacks == "VNNI":
-        monkeypatch.setattr(mapped_weights, "integer_range", lambda: 63)
+        monkeypatch.setattr(packed_linear, "integer_range", lambda: 63)
     for module in (int8_network, mapped_weights):
         monkeypatch.setattr(module, "has_matrix_unit", lambda: False)
         if lacks != "matrix unit":

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from longscribe.cache import kernels
+from longscribe.cache.kernels import KERNEL_SOURCES
 from longscribe.engine import processor
 
 
@@ -59,36 +61,45 @@ def test_what_vectors_can_multiply(monkeypatch: pytest.MonkeyPatch) -> None:
     assert processor.has_bfloat16_products()
 
 
-KERNELS = [
-    path.name
-    for path in sorted(Path(processor.__file__).parents[1].rglob("*.py"))
-    if "from numba import" in path.read_text()
-]
+def test_every_file_that_numba_compiles_is_among_the_sources() -> None:
+    """A change of any of them is another folder; numba would go on with what it had compiled."""
+    package = Path(processor.__file__).parents[1]
+    compiled = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if "from numba import" in path.read_text()
+    }
+    assert compiled
+    assert compiled <= set(KERNEL_SOURCES)
 
 
 def test_kernels_are_kept_by_their_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A change of any of them is another folder; numba would go on with what it had compiled."""
-    read_bytes = Path.read_bytes
     monkeypatch.delitem(sys.modules, "numba")
     monkeypatch.setattr(processor, "has_matrix_unit", lambda: False)
     folders = []
-    for changed in ("none of them", *KERNELS):
+    for digest in ("one" * 10, "other" * 10):
         monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-        monkeypatch.setattr(
-            Path,
-            "read_bytes",
-            lambda path, changed=changed: read_bytes(path) + b"#" * (path.name == changed),
-        )
+        monkeypatch.setattr(kernels, "sources_sha256", lambda paths, digest=digest: digest)
         processor.set_up_numba(tmp_path)
         folders.append(Path(os.environ["NUMBA_CACHE_DIR"]))
-    assert len(KERNELS) >= 3
-    assert len(set(folders)) == len(folders)
+    assert len(set(folders)) == 2
     assert {folder.parent for folder in folders} == {tmp_path}
+
+
+def test_a_first_run_is_told_from_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LONGSCRIBE_CACHE", str(tmp_path))
+    assert not kernels.are_compiled()
+    folder = kernels.compiled_folder(kernels.kernels_folder()) / "engine"
+    folder.mkdir(parents=True)
+    (folder / "kernels.norm-1.py311.nbc").touch()
+    assert kernels.are_compiled()
 
 
 ASK = """
 import sys
 from pathlib import Path
+from longscribe.cache import kernels
+from longscribe.cache.kernels import KERNEL_SOURCES
 from longscribe.engine import processor
 processor.has_matrix_unit = lambda: True
 processor.set_up_numba(Path(sys.argv[1]))

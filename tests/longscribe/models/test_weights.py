@@ -8,7 +8,7 @@ import pytest
 import whisper
 
 from longscribe.errors import ModelError
-from longscribe.models import weights
+from longscribe.models import names, weights
 from longscribe.models.checkpoint import read_checkpoint
 from longscribe.models.shapes import expected_shapes
 
@@ -59,8 +59,8 @@ class Mirror:
 @pytest.fixture
 def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
     mirror = Mirror()
-    monkeypatch.setenv(weights.MIRROR_VARIABLE, mirror.url)
-    monkeypatch.setitem(weights.OFFICIAL, "tiny", (SHA256, "tiny.pt"))
+    monkeypatch.setenv(names.MIRROR_VARIABLE, mirror.url)
+    monkeypatch.setitem(names.OFFICIAL, "tiny", (SHA256, "tiny.pt"))
     yield mirror
     mirror.server.shutdown()
     mirror.server.server_close()
@@ -68,7 +68,7 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
 
 def test_official_names_and_digests_are_upstream_s() -> None:
     upstream = {name: tuple(url.split("/")[-2:]) for name, url in whisper._MODELS.items()}
-    assert upstream == weights.OFFICIAL
+    assert upstream == names.OFFICIAL
 
 
 def test_download_is_checked_put_in_place_and_used_again(mirror: Mirror, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_two_runs_at_once_download_once(mirror: Mirror, tmp_path: Path) -> None:
 
 
 def test_no_network_says_how_to_use_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(weights.MIRROR_VARIABLE, "http://127.0.0.1:9")
+    monkeypatch.setenv(names.MIRROR_VARIABLE, "http://127.0.0.1:9")
     with pytest.raises(ModelError, match=r"no connection.*--model"):
         weights.resolve_model("turbo")
 

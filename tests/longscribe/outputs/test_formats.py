@@ -12,7 +12,13 @@ from whisper.utils import get_writer
 
 from longscribe.errors import OutputError, ResourceError
 from longscribe.options import FORMATS, Format, SubtitleRules
-from longscribe.outputs.formats import check_writable, output_name, render, write_transcript
+from longscribe.outputs.formats import (
+    check_writable,
+    output_name,
+    render,
+    write_transcript,
+    written_duration_s,
+)
 from longscribe.transcript import SOUND_WITHOUT_TEXT, Stretch, Transcript, Word
 from tests.segments import segment, transcript
 
@@ -109,6 +115,14 @@ def test_all_files_appear_at_once_under_the_recording_s_name(tmp_path: Path) -> 
     suffixes = [own.get(f, f) for f in FORMATS]
     assert [file.name for file in files] == [f"talk.{suffix}" for suffix in suffixes]
     assert sorted(p.name for p in (tmp_path / "talk").iterdir()) == sorted(f.name for f in files)
+
+
+def test_what_a_folder_holds_already_is_told_by_its_duration(tmp_path: Path) -> None:
+    assert written_duration_s(tmp_path, "talk") is None
+    write_transcript(SAID, tmp_path, "talk", ["json"])
+    assert written_duration_s(tmp_path, "talk") == SAID.duration_s
+    (tmp_path / "talk.json").write_text("{}")
+    assert written_duration_s(tmp_path, "talk") is None
 
 
 def test_a_full_disk_leaves_the_old_files_and_no_drafts(

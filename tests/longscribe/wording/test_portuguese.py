@@ -74,7 +74,7 @@ def test_help_is_in_portuguese_and_fits_a_screen(
         "Idioma falado; auto o detecta.",
         "Mostra a versão e sai.",
         "Mostra esta mensagem e sai.",
-        "Códigos de saída: 0",
+        "0 concluído, 1",
     ):
         assert words in out
     code, out, _ = ran(capfd, "--help", "--ui-language", "en")

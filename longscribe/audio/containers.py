@@ -1,0 +1,164 @@
+"""Files opened by FFmpeg's libraries, whatever is wrong with their headers."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import av
+from av.container import InputContainer
+
+from longscribe.audio.ogg_links import FilePart, ogg_links
+from longscribe.audio.wave_header import wave_data
+from longscribe.errors import RecordingError
+from longscribe.wording.catalog import translated
+from longscribe.wording.system_errors import told
+
+# Files that name other files: whoever sends one could have any file of this machine read.
+_PLAYLISTS = ("concat", "dash", "hls", "imf")
+
+_MATROSKA_TIME = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+# Holes in time stamps of a file without a duration are believed up to this length.
+_LONGEST_HOLE_S: Final = 6 * 3600.0
+_JITTER_S: Final = 1.0  # that a packet may begin before the end of the one before it
+
+
+class Length(NamedTuple):
+    """What a file says of an audio track's length.
+
+    Attributes:
+        duration_s: from the container's beginning to the track's end; None where nothing tells.
+        is_own: whether it is the track's own, so that less of it means that something is missing.
+        is_undeclared: whether there is more than the header says.
+    """
+
+    duration_s: float | None
+    is_own: bool
+    is_undeclared: bool = False
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open a file.
+
+    Raises:
+        RecordingError: missing, a folder, empty, a playlist, or nothing that FFmpeg can read.
+    """
+    try:
+        size_bytes = path.stat().st_size
+        if path.is_dir():
+            raise RecordingError(
+                translated("{path} is a folder; name the recordings inside it.").format(
+                    path=shown(path)
+                )
+            )
+        if size_bytes == 0:
+            raise RecordingError(
+                translated("{path} is empty (0 bytes); record or copy it again.").format(
+                    path=shown(path)
+                )
+            )
+        # "file:" keeps FFmpeg from reading a colon in a name as a protocol.
+        data = wave_data(path)
+        options = {"ignore_length": "1"} if data and data.is_undeclared else {}
+        container = av.open(
+            f"file:{path.absolute()}", mode="r", options=options, metadata_errors="replace"
+        )
+    except FileNotFoundError:
+        raise RecordingError(
+            translated("{path} does not exist; check the path.").format(path=shown(path))
+        ) from None
+    except PermissionError:
+        raise RecordingError(
+            translated("{path} cannot be read; check its permissions.").format(path=shown(path))
+        ) from None
+    except av.error.FFmpegError:
+        raise RecordingError(
+            translated(
+                "{path} is not a recording that FFmpeg can read; "
+                "it is damaged, cut off before its index, or another kind of file."
+            ).format(path=shown(path))
+        ) from None
+    except OSError as error:
+        raise RecordingError(
+            translated("{path} cannot be read: {reason}.").format(
+                path=shown(path), reason=told(error)
+            )
+        ) from None
+    if container.format.name in _PLAYLISTS:
+        container.close()
+        raise RecordingError(
+            translated(
+                "{path} is a playlist and no recording; name the recordings it lists."
+            ).format(path=shown(path))
+        )
+    return container
+
+
+def open_links(path: Path) -> Iterator[InputContainer]:
+    """The file's container, or those of all links of a chained Ogg file, one after the other.
+
+    Raises:
+        RecordingError: as `open_container`.
+    """
+    with open_container(path) as container:
+        links = ogg_links(path) if container.format.name == "ogg" else []
+        if len(links) < 2:
+            yield container
+            return
+    for start_bytes, end_bytes in links:
+        with FilePart(path, start_bytes, end_bytes) as part:
+            try:
+                link = av.open(part, mode="r", format="ogg", metadata_errors="replace")
+            except av.error.FFmpegError:
+                continue  # cut off within its headers
+            with link:
+                yield link
+
+
+def length_of(path: Path, container: InputContainer, track: Any) -> Length:
+    """How long an audio track of an opened file is; the container may be used up."""
+    data = wave_data(path)
+    if data is not None and data.declares_a_size:
+        return Length(
+            max(data.declared_bytes, data.there_bytes if data.is_undeclared else 0)
+            / data.bytes_per_s,
+            is_own=True,
+            is_undeclared=data.is_undeclared,
+        )
+    start_s = max(0.0, (container.start_time or 0) / av.time_base)
+    # Matroska's, of its own or per language; FFmpeg gives the file's for the duration of a track.
+    for name, value in track.metadata.items():
+        found = _MATROSKA_TIME.match(value) if name.upper().startswith("DURATION") else None
+        if found:
+            hours, minutes, seconds = found.groups()
+            duration_s = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+            return Length(duration_s - start_s, is_own=True)
+    if track.duration and track.time_base and not container.format.name.startswith("matroska"):
+        begins_s = max(0.0, float((track.start_time or 0) * track.time_base) - start_s)
+        return Length(begins_s + float(track.duration * track.time_base), is_own=True)
+    if container.duration and container.duration > 0:
+        is_own = not container.streams.video
+        return Length(container.duration / av.time_base, is_own)
+    return Length(_scanned_s(container, track), is_own=False)
+
+
+def _scanned_s(container: InputContainer, track: Any) -> float | None:
+    """When the last packet of a track ends, by time stamps that go forward without a great leap."""
+    last_s: float | None = None
+    try:
+        for packet in container.demux(track):
+            if packet.pts is None or packet.time_base is None:
+                continue
+            time_s = float(packet.pts * packet.time_base)
+            leap_s = 0.0 if last_s is None else time_s - last_s
+            if not -_JITTER_S <= leap_s <= _LONGEST_HOLE_S:
+                return None
+            last_s = time_s + float((packet.duration or 0) * packet.time_base)
+    except av.error.FFmpegError:
+        pass  # what came before counts
+    return last_s
+
+
+def shown(path: Path) -> str:
+    """The path as one printable line, in quotes."""
+    return repr(str(path))

@@ -1,0 +1,29 @@
+"""Where compiled kernels are kept, by the sources that they were compiled from."""
+
+from pathlib import Path
+from typing import Final
+
+from longscribe.cache.code import sources_sha256
+from longscribe.cache.folder import cache_folder
+
+# Whatever is compiled by numba.
+KERNEL_SOURCES: Final = (
+    *("engine/kernels.py", "engine/vectors.py", "engine/cross_attention.py"),
+    *("engine/amx_attention.py", "engine/vnni_attention.py", "engine/vnni_gemm.py"),
+    "decoding/logits_processors.py",
+)
+
+
+def kernels_folder() -> Path:
+    """The folder of all versions' kernels."""
+    return cache_folder() / "kernels"
+
+
+def compiled_folder(folder: Path) -> Path:
+    """The folder of this version's kernels: numba does not see that a piece elsewhere changed."""
+    return folder / sources_sha256(KERNEL_SOURCES)[:16]
+
+
+def are_compiled() -> bool:
+    """Whether an earlier run compiled this version's kernels, as far as their files tell."""
+    return any(compiled_folder(kernels_folder()).rglob("*.nbc"))
