@@ -115,7 +115,7 @@ _REAL_RIVALS = (
         "openai-whisper",
         settings={"beam_size": 5, "best_of": 5},
     ),
-    *(_whisper_cpp(kind, beam) for kind in ("f16", "q8_0") for beam in (1, 5)),
+    *(_whisper_cpp("f16", beam) for beam in (1, 5)),
     *(_batched(16, beam, "int8", stamps) for stamps in (False, True) for beam in (1, 5)),
 )
 REAL_NAMES = (

@@ -175,7 +175,7 @@ def test_contestants_and_their_weights() -> None:
     assert [contestant_named(name).name for name in REAL_NAMES] == list(REAL_NAMES)
     models = Models(Path("m.pt"), Path("m-ct2"), Path("m-ggml-f16.bin"))
     used = {models.path_for(contestant_named(name)).name for name in REAL_NAMES}
-    assert used == {"m.pt", "m-ct2", "m-ggml-f16.bin", "m-ggml-q8_0.bin"}
+    assert used == {"m.pt", "m-ct2", "m-ggml-f16.bin"}
     with pytest.raises(ValueError, match="no contestant"):
         plan(["lj001_a"], ["nobody"], "base")
 
