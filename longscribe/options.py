@@ -31,6 +31,8 @@ Decoding = Literal["batched", "sequential"]
 Precision = Literal["auto", "float32", "int8", "float16", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda"]
 
+VoiceActivity = Literal["model", "level", "off"]
+
 Auto = Literal["auto"]
 UiLanguage = Literal["auto", "en", "pt_BR"]
 
@@ -196,6 +198,7 @@ class RunOptions(DecodingOptions, SubtitleRules):
     recording: str
     model: Annotated[str, Field(min_length=1)] = "turbo"
     model_dir: str = ""
+    vad: VoiceActivity = "model"
     audio_track: Auto | Annotated[int, Field(ge=1, le=1000)] = "auto"
     speed: Annotated[float, Field(ge=0.5, le=2.0)] = 1.2
     chunk_minutes: Annotated[float, Field(ge=0.5, le=120.0)] = 10.0

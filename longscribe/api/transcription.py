@@ -17,7 +17,7 @@ from longscribe.api.sources import Held
 from longscribe.audio.chunks import Chunk, make_chunks, plan_cuts
 from longscribe.audio.recording import SAMPLE_RATE_HZ, accelerate, decode
 from longscribe.audio.timeline import Timeline
-from longscribe.audio.voice_activity import levels_db, sound_spans
+from longscribe.audio.voice_activity import find_speech, levels_db, sound_spans
 from longscribe.cache.kernels import kernels_folder
 from longscribe.errors import OptionError
 from longscribe.models.weights import check_language, check_task, resolve_model
@@ -201,10 +201,14 @@ class _Work:
             self._held.recording, self._options.speed, self._held.folder / "samples.pcm"
         )
         levels = levels_db(self._audio.pcm_path, self._audio.samples)
-        self._sound = sound_spans(levels, self._audio.duration_s)
+        duration_s = self._audio.duration_s
+        self._sound = sound_spans(levels, duration_s)
+        self._speech = find_speech(
+            *(self._audio.pcm_path, self._audio.samples, self._options.vad, self._sound, duration_s)
+        )
         chunk_s = self._options.chunk_minutes * 60.0
-        cuts = plan_cuts(self._audio.samples, chunk_s, self._sound, levels)
-        self._chunks = make_chunks(self._audio, cuts, self._sound)
+        cuts = plan_cuts(self._audio.samples, chunk_s, self._speech, levels)
+        self._chunks = make_chunks(self._audio, cuts, self._speech)
         self._loudness = loudness(self._audio)
         self._results: list[ChunkTranscript] = []
         self.duration_s = self._audio.original_duration_s + self._audio.missing_s
@@ -235,7 +239,7 @@ class _Work:
             *(done, self._results, Timeline.of(self._audio), self._sound, self._audio.missing_s),
         )
         scale = self._audio.original_samples / self._audio.samples
-        improved = improve(merged, self._sound * scale, self._glossary)
+        improved = improve(merged, self._speech * scale, self._glossary)
         values = {name: getattr(improved, name) for name in Transcript.model_fields}
         values |= {"model": self._options.model, "speed": self._options.speed}
         values["segments"] = tuple(_with_sound(one, self._held) for one in improved.segments)

@@ -1,10 +1,13 @@
 """Speech probabilities by silero-vad, computed with numpy: the parent of a run loads no torch.
 
-The network is that of silero-vad 6.2.3 (https://github.com/snakers4/silero-vad, MIT), its weights
-for 16 kHz are those of its silero_vad.jit (the .safetensors of that package are older ones): per 32 ms a short-time Fourier transform, four convolutions and a
-recurrent cell. The convolutions go over blocks of frames at once. The recurrent cell, which goes
-frame by frame, is run over many strands of the recording side by side, each beginning some seconds
-early, as its state forgets within less.
+The network is that of silero-vad 6.2.3 (https://github.com/snakers4/silero-vad, MIT); the weights
+for 16 kHz are those of its silero_vad.jit, as the .safetensors in that package are older ones. For
+each 32 ms there are a short-time Fourier transform, four convolutions and a recurrent cell. The
+convolutions go over blocks of frames at once. The cell, which goes frame by frame, is run over many
+strands of the recording side by side, each beginning some seconds early: its state forgets within
+less.
+
+What it hears is brought to one level first, as it takes people 60 dB down for nothing at all.
 """
 
 from functools import cache
@@ -13,6 +16,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from longscribe.audio.recording import read_samples
 
 Probabilities = npt.NDArray[np.float32]
 _Floats = npt.NDArray[np.float32]
@@ -24,6 +29,10 @@ _WINDOW_SAMPLES, _HOP_SAMPLES = 256, 128
 _BINS: Final = 129
 _HIDDEN: Final = 128
 _BLOCK_FRAMES: Final = 2048
+_PART_FRAMES: Final = 1 << 16  # 35 minutes
+_LEVEL: Final = np.float32(0.5)  # of full scale
+_LEVEL_FRAMES: Final = 94  # 3 s before and after
+_LARGEST_GAIN: Final = np.float32(300.0)  # 50 dB: below that are the last bits of a silence
 _WARM_UP_FRAMES: Final = 160  # 5 s
 _STRAND_FRAMES: Final = 960  # 31 s
 _STRANDS: Final = 64  # side by side at most
@@ -39,23 +48,44 @@ class _Weights(NamedTuple):
     final_bias: float
 
 
-def speech_probabilities(samples: npt.NDArray[np.int16]) -> Probabilities:
-    """How probable speech is in each frame of 32 ms.
+def speech_probabilities(pcm_path: Path, samples: int) -> Probabilities:
+    """How probable speech is in each frame of 32 ms of a scratch file.
 
     Args:
-        samples: (n,) int16, mono, 16 kHz.
+        pcm_path: int16 mono at 16 kHz.
+        samples: in it.
 
     Returns:
-        (ceil(n / 512),) float32, 0 to 1.
+        (ceil(samples / 512),) float32, 0 to 1.
     """
-    frames = -(-len(samples) // FRAME_SAMPLES)
+    frames = -(-samples // FRAME_SAMPLES)
+    result = np.empty(frames, np.float32)
     if frames == 0:
-        return np.empty(0, np.float32)
+        return result
+    gains = _gains(pcm_path, samples)
+    # In parts: what the cell hears of ten hours would be 2 GB.
+    for start in range(0, frames, _PART_FRAMES):
+        stop = min(frames, start + _PART_FRAMES)
+        early = max(0, start - _WARM_UP_FRAMES)
+        block = read_samples(
+            pcm_path,
+            max(0, early * FRAME_SAMPLES - _CONTEXT_SAMPLES),
+            min(samples, stop * FRAME_SAMPLES),
+        )
+        result[start:stop] = _of_block(block, gains[early:stop], early == 0)[start - early :]
+    return result
+
+
+def _of_block(block: npt.NDArray[np.int16], gains: _Floats, is_first: bool) -> Probabilities:
+    frames = len(gains)
     weights = _weights()
     inputs = np.empty((frames, 4 * _HIDDEN), np.float32)
+    if is_first:  # nothing comes before it
+        block = np.concatenate([np.zeros(_CONTEXT_SAMPLES, np.int16), block])
     for first in range(0, frames, _BLOCK_FRAMES):
         count = min(_BLOCK_FRAMES, frames - first)
-        features = _features(_framed(samples, first, count), weights)
+        framed = _framed(block, first, count) * gains[first : first + count, None]
+        features = _features(framed, weights)
         inputs[first : first + count] = features @ weights.cell_input + weights.cell_bias
     return _recurrent(inputs, weights)
 
@@ -87,16 +117,32 @@ def _weights() -> _Weights:
     )
 
 
-def _framed(samples: npt.NDArray[np.int16], first: int, count: int) -> _Floats:
+def _gains(pcm_path: Path, samples: int) -> _Floats:
+    """What brings the loudest sample within some seconds of each frame to half of full scale."""
+    frames = -(-samples // FRAME_SAMPLES)
+    peaks = np.zeros(frames + 2 * _LEVEL_FRAMES, np.float32)
+    for start in range(0, frames, _PART_FRAMES):
+        stop = min(frames, start + _PART_FRAMES)
+        block = read_samples(pcm_path, start * FRAME_SAMPLES, min(samples, stop * FRAME_SAMPLES))
+        padded = np.zeros((stop - start) * FRAME_SAMPLES, np.float32)
+        padded[: len(block)] = np.abs(block.astype(np.float32))
+        place = _LEVEL_FRAMES + start
+        peaks[place : place + stop - start] = padded.reshape(-1, FRAME_SAMPLES).max(axis=1)
+    around = np.lib.stride_tricks.sliding_window_view(peaks, 2 * _LEVEL_FRAMES + 1).max(axis=1)
+    quietest = _LEVEL / _LARGEST_GAIN
+    gains: _Floats = (_LEVEL / np.maximum(around / 32768.0, quietest)).astype(np.float32)
+    return gains
+
+
+def _framed(block: npt.NDArray[np.int16], first: int, count: int) -> _Floats:
     """Frames with what comes before and, mirrored, after them, (count, 640) float32."""
-    start = first * FRAME_SAMPLES - _CONTEXT_SAMPLES
-    block = np.zeros(_CONTEXT_SAMPLES + count * FRAME_SAMPLES, np.float32)
-    taken = samples[max(0, start) : first * FRAME_SAMPLES + count * FRAME_SAMPLES]
-    offset = max(0, -start)
-    block[offset : offset + len(taken)] = taken
-    block /= 32768.0
     length = _CONTEXT_SAMPLES + FRAME_SAMPLES
-    framed = np.lib.stride_tricks.sliding_window_view(block, length)[::FRAME_SAMPLES]
+    start = first * FRAME_SAMPLES
+    values = np.zeros(_CONTEXT_SAMPLES + count * FRAME_SAMPLES, np.float32)
+    taken = block[start : start + len(values)]
+    values[: len(taken)] = taken
+    values /= 32768.0
+    framed = np.lib.stride_tricks.sliding_window_view(values, length)[::FRAME_SAMPLES]
     mirrored = framed[:, length - 1 - _REFLECTED_SAMPLES : length - 1][:, ::-1]
     return np.concatenate([framed, mirrored], axis=1)
 
@@ -145,4 +191,5 @@ def _recurrent(inputs: _Floats, weights: _Weights) -> Probabilities:
 
 
 def _sigmoid(x: _Floats) -> _Floats:
-    return 1.0 / (1.0 + np.exp(-x))  # type: ignore[no-any-return]
+    result: _Floats = np.float32(1.0) / (np.float32(1.0) + np.exp(-x))
+    return result

@@ -147,6 +147,7 @@ _OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
     click.option(
         "--print/--no-print", "-p", "show", help=translatable("Print the transcript at the end.")
     ),
+    hidden("vad", click.Choice(["model", "level", "off"])),
     hidden("keep_days", float),
     hidden("keep_size", str),
     option("--max-lines", "--max-line-count", "max_lines", type=int, hidden=True),

@@ -29,6 +29,7 @@ from longscribe.options import (
     RunOptions,
     Task,
     UiLanguage,
+    VoiceActivity,
     check_options,
 )
 from longscribe.outputs.formats import output_name, printable_lines
@@ -120,6 +121,7 @@ def transcribe(
     glossary: list[str] = [],  # noqa: B006
     initial_prompt: str = "",
     model_dir: str = "",
+    vad: VoiceActivity = "model",
     audio_track: Auto | Annotated[int, Field(ge=1, le=1000)] = "auto",
     fresh: bool = False,
     chunk_timeout_minutes: Auto | Annotated[float, Field(gt=0.0)] = "auto",
@@ -165,6 +167,7 @@ def transcribe(
         glossary: Your own spellings, `heard => wanted` pairs, or paths of text files with them.
         initial_prompt: Text that sets style and vocabulary for every window.
         model_dir: Folder of downloaded weights; openai-whisper's own by default.
+        vad: What is heard: model for speech, level for every sound, off for everything.
         audio_track: Which of several audio tracks is heard, counted from 1; auto takes the one a player would, unless it is silent.
         fresh: Do every chunk, also those whose results are kept from an earlier run.
         chunk_timeout_minutes: A chunk that takes longer is stuck and runs again; auto goes by the speed of the others.
@@ -210,7 +213,7 @@ def transcribe(
             if not earlier.is_complete:
                 pool.start()  # they load the model while the recording is prepared
             audio = accelerate(source, options.speed, folder_of_run)
-            pieces = split(audio, options.chunk_minutes, sizing.workers, earlier.plan)
+            pieces = split(audio, options.chunk_minutes, sizing.workers, earlier.plan, options.vad)
             transcribed = transcribe_chunks(
                 pool,
                 pieces.chunks,
@@ -227,8 +230,8 @@ def transcribe(
         if not transcribed.results:
             raise TranscriptionError(translated("all chunks failed; the log says why"))
         merged = merge(source.path, options, audio, pieces, transcribed)
-        original_sound = pieces.sound * (audio.original_samples / audio.samples)
-        transcript = postprocess(merged, original_sound, spellings)
+        original_speech = pieces.speech * (audio.original_samples / audio.samples)
+        transcript = postprocess(merged, original_speech, spellings)
         folder = writing_folder(options.output_dir, name, folder_of_run)
         written = write(transcript, folder, name, options, source, audio, transcribed.record)
         publish(written)
