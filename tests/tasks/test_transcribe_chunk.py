@@ -88,8 +88,9 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_without_retries(
     torch.save({"dims": spec.dims.model_dump(), "model_state_dict": {}}, broken)
     pcm = write_pcm(tmp_path / "a.pcm", bursts([(0.0, 1.0)], 1.0))
     chunks = [chunk(0, pcm, ((0.0, 1.0),))]
+    damaged_since = spec.model_copy(update={"path": broken, "sha256": "0" * 64})
     with pytest.raises(ModelError, match="cannot be loaded"):
-        transcribe_all(chunks, resolve_model(str(broken)), tmp_path, decoding)
+        transcribe_all(chunks, damaged_since, tmp_path, decoding)
 
 
 def test_results_that_cannot_be_kept_are_said_once_and_used_all_the_same(
