@@ -51,7 +51,7 @@ def test_strands_and_parts_leave_no_trace(
     monkeypatch.setattr(silero, "_BLOCK_FRAMES", 129)
     monkeypatch.setattr(silero, "_STRANDS", 2)
     parted = probabilities(tmp_path, reader)
-    assert np.abs(parted - whole).mean() < 1e-3
+    assert np.abs(parted - whole).mean() < 3e-3
     assert ((parted > 0.5) == (whole > 0.5)).mean() > 0.998
 
 
