@@ -1,6 +1,7 @@
 """The wheel, installed as a user installs it, away from the source."""
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -19,8 +20,12 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", str(PROJECT)]
+    folder, source = tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("source")
+    # A copy: building leaves folders behind.
+    shutil.copytree(PROJECT / "longscribe", source / "longscribe")
+    for name in ("LICENSE", "README.md", "pyproject.toml"):
+        shutil.copy(PROJECT / name, source)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", str(source)]
     subprocess.run([*command, "--wheel-dir", str(folder)], check=True)
     (built,) = folder.glob("longscribe-*.whl")
     return built
@@ -33,10 +38,12 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     variables = {"base": str(folder), "platbase": str(folder)}
     site = Path(sysconfig.get_path("purelib", vars=variables))
-    # A folder that a .pth names is searched; its own .pth files, such as this project's, are not.
-    (site / "others.pth").write_text(sysconfig.get_path("purelib"))
     pip = [sys.executable, "-m", "pip", "--quiet", "--python", str(folder / "bin" / "python")]
-    subprocess.run([*pip, "install", "--no-deps", str(wheel)], check=True)
+    command = [*pip, "install", "--no-deps", str(wheel)]
+    subprocess.run(command, check=True, env=environment(folder))
+    # A folder that a .pth names is searched; its own .pth files, such as this project's, are not.
+    # Only now: pip would find this project there, and install nothing.
+    (site / "others.pth").write_text(sysconfig.get_path("purelib"))
     return folder / "bin"
 
 

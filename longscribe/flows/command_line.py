@@ -29,6 +29,7 @@ from longscribe.options import RunOptions, check_options
 from longscribe.outputs.formats import output_name
 from longscribe.runtime.importing import without_collections
 from longscribe.runtime.scratch import keeping_names
+from longscribe.storage.access import Access
 from longscribe.storage.uploads import check_destination
 from longscribe.storage.uris import is_url, name_of
 from longscribe.text.glossary import read_glossary
@@ -124,6 +125,7 @@ def _refusal(options: RunOptions) -> InputError | None:
                     "{recording!r} has a name that is not UTF-8; rename it, or give a link to it."
                 ).format(recording=options.recording)
             )
+        options = Access.from_environment().confine(options)
         read_glossary(options.glossary)
         check_destination(options.output_dir, output_name(Path(name_of(options.recording))))
         if not is_url(options.recording):
