@@ -48,7 +48,7 @@ catalogs: $(VENV)/installed
 
 # The pages of docs as a site, in site.
 docs: $(VENV)/installed
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # Retrains the demo model from nothing: about two hours on two cores; resumes where it stopped.
 demo-model: $(VENV)/installed
