@@ -116,9 +116,10 @@ def served(
             yield f"{url}/api", environment(home)
         finally:
             process.terminate()
-            process.communicate(timeout=60)
+            process.communicate(timeout=120)
 
 
+@pytest.mark.service
 def test_it_serves_and_registers(
     scripts: Path, served: tuple[str, Mapping[str, str]], foreign: Path
 ) -> None:

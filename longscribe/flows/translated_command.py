@@ -26,6 +26,13 @@ class TranslatedCommand(click.Command):
         told.params = [_told(param) for param in self.params]
         click.Command.format_options(told, ctx, formatter)
 
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """The option for help, which click keeps in the language that it was first made in."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.help = translated("Show this message and exit.")
+        return option
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write what comes after the options."""
         click.Command.format_epilog(self._told(), ctx, formatter)
