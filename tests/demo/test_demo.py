@@ -72,7 +72,7 @@ def test_real_people_with_model_base(
     command = Command(0)
     assert run(monkeypatch, command, installed=True) == 0
     recordings = ["demo/sample.opus", "demo/sample-pt.opus"]
-    assert command.arguments == [*recordings, "--model", "base", "--print"]
+    assert command.arguments == [*recordings, "--model", "base", "--speed", "1.0", "--print"]
     out, err = capfd.readouterr()
     assert err == ""
     assert out.splitlines() == [
