@@ -6,7 +6,7 @@ import wave
 import weakref
 from os import PathLike, fspath
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,6 @@ from longscribe.storage.access import Access
 from longscribe.storage.downloads import fetch
 from longscribe.storage.uris import is_url
 from longscribe.wording.catalog import translated
-
-if TYPE_CHECKING:
-    pass
-
-Source = "str | PathLike[str] | IO[bytes] | npt.NDArray[Any] | AudioSegment"
 
 _INT16_BYTES: Final = 2
 _LARGEST_INT16: Final = 32767

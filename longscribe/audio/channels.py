@@ -4,7 +4,7 @@ FFmpeg's own mix to float is 3 dB above full scale for two channels alike, which
 and silence for two that cancel: a balanced line recorded as stereo.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from av.audio.frame import AudioFrame
@@ -33,9 +33,10 @@ class ChannelMixer:
 
     def mixed(self, frame: AudioFrame) -> Samples:
         """A planar float32 frame as (n,) float32."""
-        values: Any = frame.to_ndarray()  # (channels, n)
+        values: Samples = frame.to_ndarray().astype(np.float32, copy=False)  # (channels, n)
         if len(values) == 1:
-            return values[0]  # type: ignore[no-any-return]
+            alone: Samples = values[0]
+            return alone
         names = [channel.name for channel in frame.layout.channels]
         weights = np.array([_WEIGHTS.get(name, _SURROUNDING) for name in names], np.float32)
         if len(names) != len(values) or not weights.any():
@@ -45,5 +46,6 @@ class ChannelMixer:
             power = np.square(values).mean(axis=1)
             if power.mean() > _AUDIBLE and np.square(mix).mean() < _CANCELLED * power.mean():
                 self.cancelled_samples += len(mix)
-                return values[int(power.argmax())]  # type: ignore[no-any-return]
+                louder: Samples = values[int(power.argmax())]
+                return louder
         return mix

@@ -7,7 +7,6 @@ from functools import cache, lru_cache
 from typing import Any
 
 import tiktoken
-import whisper  # noqa: F401 (its modules are patched below)
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from longscribe.models.added_tokens import text_tokens

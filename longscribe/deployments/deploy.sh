@@ -2,7 +2,7 @@
 # Builds, starts and registers Longscribe with Docker Compose; run again, upgrades it in place.
 # Settings: $LONGSCRIBE_HOME/settings.env, or the environment. See docs/service.md.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+cd -P "$(dirname "${BASH_SOURCE[0]}")"  # deployments/ at the top is a link
 
 follow=yes
 for argument; do
