@@ -108,9 +108,10 @@ def command(
     with without_collections():
         import longscribe.flows.transcribe  # noqa: F401
         from longscribe.flows.server import connected
-        from longscribe.tasks.fork_server import start_fork_server
+        from longscribe.task_runner.fork_server import start_fork_server
+        from longscribe.tasks.chunk_runner import PRELOAD
 
-    start_fork_server()  # it is ready when the server is
+    start_fork_server(PRELOAD)  # it is ready when the server is
     with connected(server):
         codes |= {options.recording: _run(options, show or verbose) for options in runs}
         return _summed_up(codes)

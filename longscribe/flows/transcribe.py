@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
-from prefect import flow
+from prefect import flow, unmapped
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
@@ -45,20 +45,28 @@ from longscribe.storage.uris import name_of
 from longscribe.tasks.accelerate import accelerate
 from longscribe.tasks.access import access_of_run
 from longscribe.tasks.artifacts import RunArtifacts
+from longscribe.tasks.chunk_runner import chunk_runner
+from longscribe.tasks.collect import collect
 from longscribe.tasks.deliver import deliver
 from longscribe.tasks.fetch import fetch
+from longscribe.tasks.kept_results import keeping
 from longscribe.tasks.load_model import load_model
 from longscribe.tasks.merge import merge
-from longscribe.tasks.orphaned_runs import mark_dead_runs, name_of_attempt, settle_rows
-from longscribe.tasks.pool import Workers
+from longscribe.tasks.orphaned_runs import (
+    mark_dead_runs,
+    marking_what_was_stopped,
+    name_of_attempt,
+    settle_rows,
+)
 from longscribe.tasks.postprocess import postprocess
 from longscribe.tasks.publish import publish
+from longscribe.tasks.report import Report
 from longscribe.tasks.resume import EarlierWork
 from longscribe.tasks.show_outcome import show_outcome
 from longscribe.tasks.split import split
 from longscribe.tasks.stage import refusing
 from longscribe.tasks.stopping import leaving_quickly
-from longscribe.tasks.transcribe_chunk import transcribe_chunks
+from longscribe.tasks.transcribe_chunk import transcribe_chunk
 from longscribe.tasks.write import expected_ending_s, write
 from longscribe.text.glossary import read_glossary
 from longscribe.transcript import Transcript
@@ -209,24 +217,27 @@ def transcribe(
         _say_what_takes_long_once(options)
         sizing = _size(source.declared_duration_s, spec, options)
         earlier = EarlierWork(source, spec, options)
-        with Workers(sizing, (spec, options.for_chunks)) as pool:
+        given = (spec, options.for_chunks, sizing.batch_size)
+        with (
+            marking_what_was_stopped(),
+            chunk_runner(sizing, spec, options.for_chunks, options.chunk_timeout_s) as runner,
+        ):
             if not earlier.is_complete:
-                pool.start()  # they load the model while the recording is prepared
+                runner.warm_up()  # workers load the model while the recording is prepared
             audio = accelerate(source, options.speed, folder_of_run)
             pieces = split(audio, options.chunk_minutes, sizing.workers, earlier.plan, options.vad)
-            transcribed = transcribe_chunks(
-                pool,
-                pieces.chunks,
-                earlier.keys(pieces),
-                earlier.precision,
-                spec,
-                options.for_chunks,
-                folder_of_run,
-                artifacts=artifacts,
-                not_before_s=earlier.not_before_s,
-                timeout_s=options.chunk_timeout_s,
-                ending_s=expected_ending_s(source, audio, options),
+            kept, missing = earlier.sort(pieces)
+            report = Report(
+                pieces.chunks, runner, artifacts, expected_ending_s(source, audio, options)
             )
+            transcribe_one = keeping(transcribe_chunk)
+            # Prefect finds the results of those that are kept: they are Cached.
+            found = [(chunk, transcribe_one(chunk, *given, earlier.key(chunk))) for chunk in kept]
+            futures = transcribe_one.map(
+                missing, *map(unmapped, given), [earlier.key(chunk) for chunk in missing]
+            )
+            at = dict(zip(futures, missing, strict=True))
+            transcribed = collect(found, at, earlier, report)
         if not transcribed.results:
             raise TranscriptionError(translated("all chunks failed; the log says why"))
         merged = merge(source.path, options, audio, pieces, transcribed)
@@ -236,7 +247,8 @@ def transcribe(
         written = write(transcript, folder, name, options, source, audio, transcribed.record)
         publish(written)
         files = deliver(written, options.output_dir, name)
-        settle_rows([c.label for c in pieces.chunks if c.index in transcribed.failures])
+        why = transcribed.failures
+        settle_rows({c.label: why[c.index] for c in pieces.chunks if c.index in why})
         seconds = time.monotonic() - started_s
         show_outcome(artifacts, transcript, transcribed.record, written, files, seconds)
 

@@ -4,8 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from prefect import Task, task
-from prefect.client.schemas.objects import State
+from prefect import Task
 from prefect.context import TaskRunContext
 from prefect.filesystems import LocalFileSystem
 from prefect.results import ResultStore
@@ -76,13 +75,13 @@ def is_kept(key: str, not_before_s: float = 0.0) -> bool:
         return False
 
 
-def kept_transcript(
-    chunk: Chunk, key: str, precision: str, not_before_s: float = 0.0
-) -> ChunkTranscript | None:
-    """A chunk's result from an earlier run, as this run would have got it; None if there is none.
+def keep_usable(chunk: Chunk, key: str, precision: str, not_before_s: float = 0.0) -> bool:
+    """Whether an earlier run left a result that this run would get too.
+
+    One that does not count is removed, so that Prefect does not find it.
 
     Args:
-        chunk: whose place in the recording the result gets.
+        chunk: whose result it is.
         key: of the chunk.
         precision: that a result must have to count.
         not_before_s: one that was kept before, in seconds since 1970, does not count.
@@ -90,36 +89,20 @@ def kept_transcript(
     Raises:
         ValueError: the file is damaged.
     """
-    if not is_kept(key, not_before_s):
-        return None
     path = result_path(key)
+    counts = is_kept(key, not_before_s)
     try:
-        record = ResultStore(result_storage=_folder()).read(_name(key))
-        transcript = ChunkTranscript.model_validate_json(record.result)
+        if counts:
+            record = ResultStore(result_storage=_folder()).read(_name(key))
+            found = ChunkTranscript.model_validate_json(record.result).precision
+            counts = found == precision or not chunk.sound
     except Exception as error:  # whatever Prefect's, pydantic's and json's readers make of it
+        counts = False
         raise ValueError(f"{path} is damaged: {error}") from error
-    if chunk.sound and transcript.precision != precision:
-        return None
-    mark_used(path)
-    return transcript.model_copy(update={"index": chunk.index})
-
-
-@task(
-    name="transcribe_chunk",
-    task_run_name="{chunk.label}",
-    cache_key_fn=storage_key,
-    persist_result=True,
-    result_serializer=SERIALIZER,
-)
-def kept_chunk(chunk: Chunk, key: str) -> str:
-    """A chunk that an earlier run finished, as a task run of this one in state Cached.
-
-    Its body is never run: Prefect finds the result first.
-    """
-    raise FileNotFoundError(f"the result of chunk {chunk.number} is no longer kept")
-
-
-def show_as_cached(chunk: Chunk, key: str) -> bool:
-    """Give a kept chunk its row in the UI; whether Prefect found the result as well."""
-    state: State[str] = keeping(kept_chunk)(chunk, key, return_state=True)
-    return state.is_completed()
+    finally:
+        if not counts:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+    if counts:
+        mark_used(path)
+    return counts

@@ -7,9 +7,9 @@ from prefect.logging import get_run_logger
 from longscribe.audio.recording import AcceleratedAudio
 from longscribe.audio.timeline import Timeline
 from longscribe.options import RunOptions
+from longscribe.tasks.collect import Transcribed
 from longscribe.tasks.split import SplitAudio
 from longscribe.tasks.stage import stage
-from longscribe.tasks.transcribe_chunk import Transcribed
 from longscribe.text.cues import reason_shown
 from longscribe.text.merge import merge as merge_transcripts
 from longscribe.transcript import ChunkTranscript, Transcript, format_time

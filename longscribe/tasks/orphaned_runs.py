@@ -2,10 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import httpx
@@ -24,64 +24,39 @@ from prefect.states import Completed, Crashed
 
 from longscribe.runtime.scratch import dead_runs
 from longscribe.tasks.current_run import current_run
+from longscribe.tasks.stopping import server_answers
 from longscribe.wording.catalog import translated
 
 _UNFINISHED: Final = [StateType.PENDING, StateType.RUNNING]
 _PAGE: Final = 200
 _LOOK_AGAIN_S: Final = 0.5
+_MARK_WITHIN_S: Final = 3.0
 # Between looks at the end of a run for rows whose last events are on their way.
 _LATE_EVENTS_S: Final = (0.05, 0.1, 0.2, 0.4, 0.75)
 _SETTLED_WITHIN_S: Final = 300.0  # the run's own end waits for a server that is away even longer
 
 
-class LostTaskRuns:
-    """Task runs whose worker died under them.
-
-    Their rows are made from events, which may arrive after the death: what is not there yet, or is
-    running again by a late event, is marked again at the end.
-    """
-
-    def __init__(self) -> None:
-        self._messages: dict[UUID, str] = {}
-        self._awaited: set[UUID] = set()
-
-    def add(self, task_run_id: UUID, message: str, *, began: bool) -> None:
-        """Note a lost run; `mark` shows it. One that never began may never have a row."""
-        self._messages[task_run_id] = message
-        if began:
-            self._awaited.add(task_run_id)
-
-    def mark(self, wait_s: float, until_all: bool = False) -> None:
-        """Mark them in the background: a server that is gone must not hold up the work.
-
-        Args:
-            wait_s: how long to wait for it.
-            until_all: look again until every row was there that is to come.
-        """
-        if self._messages:
-            give_up_s = time.monotonic() + wait_s
-            _in_background(lambda: self._mark(give_up_s if until_all else 0.0), wait_s)
-
-    def _mark(self, give_up_s: float) -> None:
-        with get_client(sync_client=True) as client:
-            while True:
-                found = {id_ for id_ in list(self._messages) if self._mark_one(client, id_)}
-                if self._awaited <= found or time.monotonic() > give_up_s:
-                    return
-                time.sleep(_LOOK_AGAIN_S)
-
-    def _mark_one(self, client: SyncPrefectClient, task_run_id: UUID) -> bool:
-        message = self._messages[task_run_id]
-        try:
-            state = client.read_task_run(task_run_id).state
-            if state is None or not state.is_final():
-                client.set_task_run_state(task_run_id, Crashed(message=message), force=True)
-        except ObjectNotFound:
-            return False
-        return True
+@contextmanager
+def marking_what_was_stopped() -> Iterator[None]:
+    """Where the block is left by an exception, the run's tasks that were at work are Crashed."""
+    try:
+        yield
+    except BaseException:
+        run = current_run()
+        if run is not None and server_answers():
+            flow_run_id = run.id
+            _in_background(lambda: _mark_stopped(flow_run_id), _MARK_WITHIN_S)
+        raise
 
 
-def settle_rows(failed: Collection[str]) -> None:
+def _mark_stopped(flow_run_id: UUID) -> None:
+    with get_client(sync_client=True) as client:
+        crashed: State[None] = Crashed(message=translated("The run was stopped."))
+        for one in _unfinished(client, flow_run_id):
+            client.set_task_run_state(one.id, crashed, force=True)
+
+
+def settle_rows(failed: Mapping[str, str]) -> None:
     """At the end of a run: no row of its tasks may go on as Running, for nobody works on it.
 
     Rows are made from events. One is lost when the server or its database is away at that moment,
@@ -89,7 +64,7 @@ def settle_rows(failed: Collection[str]) -> None:
     that is away just now is waited for.
 
     Args:
-        failed: names of task runs that did not come through.
+        failed: names of task runs that did not come through, and why.
     """
     run = current_run()
     if run is not None:
@@ -99,7 +74,7 @@ def settle_rows(failed: Collection[str]) -> None:
         )
 
 
-def _settle_when_it_answers(flow_run_id: UUID, failed: Collection[str], give_up_s: float) -> None:
+def _settle_when_it_answers(flow_run_id: UUID, failed: Mapping[str, str], give_up_s: float) -> None:
     is_waiting = False
     while True:
         try:
@@ -121,7 +96,7 @@ def _settle_when_it_answers(flow_run_id: UUID, failed: Collection[str], give_up_
         time.sleep(_LOOK_AGAIN_S)
 
 
-def _settle(flow_run_id: UUID, failed: Collection[str]) -> None:
+def _settle(flow_run_id: UUID, failed: Mapping[str, str]) -> None:
     with get_client(sync_client=True) as client:
         for pause_s in _LATE_EVENTS_S:
             left = _unfinished(client, flow_run_id)
@@ -129,8 +104,8 @@ def _settle(flow_run_id: UUID, failed: Collection[str]) -> None:
                 return
             time.sleep(pause_s)
         for one in left:
-            crashed: State[None] = Crashed(message=translated("Its end did not reach the server."))
-            state = crashed if one.name in failed else Completed()
+            reason = failed.get(one.name)
+            state: State[Any] = Crashed(message=reason) if reason is not None else Completed()
             client.set_task_run_state(one.id, state, force=True)
 
 

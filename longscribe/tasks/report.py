@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from prefect.logging import get_run_logger
@@ -12,11 +11,10 @@ from prefect.logging import get_run_logger
 from longscribe.audio.chunks import Chunk
 from longscribe.monitoring.events import StageBegan, StageOver, tell
 from longscribe.monitoring.resources import Sampler
-from longscribe.monitoring.run_record import RunRecord, RunRecorder
+from longscribe.monitoring.run_record import AtWork, RunRecord, RunRecorder
 from longscribe.runtime.machine import this_machine
+from longscribe.task_runner import SurvivingTaskRunner
 from longscribe.tasks.artifacts import RunArtifacts
-from longscribe.tasks.heartbeats import workers_at_work
-from longscribe.tasks.pool import Workers
 from longscribe.transcript import ChunkTranscript, format_time
 from longscribe.wording.catalog import translated
 
@@ -30,8 +28,7 @@ class Report:
 
     Args:
         chunks: all of the recording.
-        workers: that share them.
-        heartbeats: folder where the workers say what they are at.
+        runner: whose workers share them.
         artifacts: of the run in the Prefect UI; None shows nothing there.
         ending_s: what the run takes after its last chunk, for the time left.
     """
@@ -39,17 +36,15 @@ class Report:
     def __init__(
         self,
         chunks: Sequence[Chunk],
-        workers: Workers,
-        heartbeats: Path,
+        runner: SurvivingTaskRunner,
         artifacts: RunArtifacts | None = None,
         ending_s: float = 0.0,
     ) -> None:
         self._began_s = time.monotonic()
         self._recorder = RunRecorder(
-            chunks, workers.sizing.workers, this_machine().cores, self._began_s, ending_s
+            chunks, runner.workers, this_machine().cores, self._began_s, ending_s
         )
-        self._workers = workers
-        self._heartbeats = heartbeats
+        self._runner = runner
         self._artifacts = artifacts
         self._total = len(chunks)
         self._kept = 0
@@ -141,5 +136,9 @@ class Report:
 
     def _look(self, sampler: Sampler | None) -> None:
         now_s = time.monotonic()
-        sample = sampler.sample(self._workers.pids, now_s) if sampler else None
-        self._recorder.seen(workers_at_work(self._heartbeats), sample, now_s)
+        sample = sampler.sample(self._runner.pids, now_s) if sampler else None
+        at_work = [
+            AtWork(one.pid, one.parameters["chunk"].index, one.since_s)
+            for one in self._runner.under_way()
+        ]
+        self._recorder.seen(at_work, sample, now_s)

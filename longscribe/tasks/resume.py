@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from prefect.logging import get_run_logger
 
@@ -14,9 +15,16 @@ from longscribe.models.weights import ModelSpec
 from longscribe.options import RunOptions, parse_bytes
 from longscribe.runtime.machine import this_machine
 from longscribe.tasks.current_run import current_run
-from longscribe.tasks.kept_results import is_kept, result_path
+from longscribe.tasks.kept_results import is_kept, keep_usable, result_path
 from longscribe.tasks.split import SplitAudio
 from longscribe.wording.catalog import translated
+
+
+class Sorted(NamedTuple):
+    """A recording's chunks: those that an earlier run finished, and those that are to be done."""
+
+    kept: list[Chunk]
+    missing: list[Chunk]
 
 
 class EarlierWork:
@@ -41,6 +49,7 @@ class EarlierWork:
         self._plan_path = plan_path(
             source.path, options.speed, options.chunk_minutes, self._decoding
         )
+        self._keys: dict[int, str] = {}
         # A fresh run that is started again, by a retry or another worker, goes on with its own.
         self.not_before_s = _created_s() if options.fresh else 0.0
         plan = read_plan(self._plan_path)
@@ -55,18 +64,35 @@ class EarlierWork:
     def _is_kept(self, key: str) -> bool:
         return is_kept(key, self.not_before_s)
 
-    def keys(self, pieces: SplitAudio) -> dict[int, str]:
-        """Chunk index -> its key. The cuts are kept for the next run, and old results cleaned."""
-        keys = {chunk.index: chunk_key(chunk, self._decoding) for chunk in pieces.chunks}
-        samples = pieces.chunks[-1].stop_sample
-        plan = Plan(samples=samples, cuts=tuple(pieces.cuts), chunk_keys=tuple(keys.values()))
-        keep_plan(self._plan_path, plan)
-        self._clean(pieces.chunks, keys)
-        return keys
+    def key(self, chunk: Chunk) -> str:
+        """What a chunk's result is kept under."""
+        return self._keys[chunk.index]
 
-    def _clean(self, chunks: Sequence[Chunk], keys: dict[int, str]) -> None:
+    def sort(self, pieces: SplitAudio) -> Sorted:
+        """What is there already; the cuts are kept for the next run, and old results cleaned."""
+        self._keys = {chunk.index: chunk_key(chunk, self._decoding) for chunk in pieces.chunks}
+        samples = pieces.chunks[-1].stop_sample
+        keys = tuple(self._keys.values())
+        keep_plan(self._plan_path, Plan(samples=samples, cuts=tuple(pieces.cuts), chunk_keys=keys))
+        self._clean(pieces.chunks)
+        sorted_out = Sorted([], [])
+        for chunk in pieces.chunks:
+            (sorted_out.kept if self._is_usable(chunk) else sorted_out.missing).append(chunk)
+        return sorted_out
+
+    def _is_usable(self, chunk: Chunk) -> bool:
+        try:
+            return keep_usable(chunk, self.key(chunk), self.precision, self.not_before_s)
+        except ValueError:
+            get_run_logger().warning(
+                translated("The kept result of chunk %s is damaged: it is done again"),
+                chunk.number,
+            )
+            return False
+
+    def _clean(self, chunks: Sequence[Chunk]) -> None:
         # Whatever the clock says, which may have jumped: not what this run is about to use.
-        spare = [self._plan_path, *(result_path(keys[chunk.index]) for chunk in chunks)]
+        spare = [self._plan_path, *(result_path(self.key(chunk)) for chunk in chunks)]
         removed = clean_cache(
             self._options.keep_days, parse_bytes(self._options.keep_size), spare=spare
         )

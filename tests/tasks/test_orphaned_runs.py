@@ -100,7 +100,7 @@ def test_rows_whose_end_did_not_reach_the_server_are_settled_at_the_end_of_the_r
                 )
                 for name in ("came through", "failed")
             ]
-            settle_rows(["failed"])
+            settle_rows({"failed": "its worker died"})
             return [str(client.read_task_run(row.id).state_name) for row in rows]
 
     assert run() == ["Completed", "Crashed"]
@@ -135,7 +135,7 @@ def test_a_server_that_is_away_at_the_end_of_the_run_is_waited_for(
                 chunk, flow_run_id=own.flow_run.id, name="one", dynamic_key="one", state=Running()
             )
             monkeypatch.setattr(crashed_runs, "get_client", fails_twice)
-            settle_rows([])
+            settle_rows({})
             return str(client.read_task_run(row.id).state_name)
 
     assert run() == state

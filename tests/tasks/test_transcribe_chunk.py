@@ -2,10 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from prefect import flow
+from prefect import flow, unmapped
 from prefect.client.orchestration import get_client
 
 from longscribe.audio.chunks import Chunk
@@ -13,9 +13,12 @@ from longscribe.errors import ModelError
 from longscribe.models.weights import ModelSpec, resolve_model
 from longscribe.options import Decoding, DecodingOptions
 from longscribe.runtime.machine import Sizing
-from longscribe.tasks.pool import Workers
-from longscribe.tasks.transcribe_chunk import Transcribed, transcribe_chunk, transcribe_chunks
-from longscribe.tasks.worker import GPU_LOST
+from longscribe.task_runner import GPU_LOST
+from longscribe.tasks.chunk_runner import chunk_runner
+from longscribe.tasks.collect import Transcribed, collect
+from longscribe.tasks.kept_results import keeping
+from longscribe.tasks.report import Report
+from longscribe.tasks.transcribe_chunk import transcribe_chunk
 from tests.eventually import eventually
 from tests.sounds import bursts, write_pcm
 
@@ -37,14 +40,25 @@ def chunk(index: int, pcm: Path, sound: tuple[tuple[float, float], ...]) -> Chun
     )
 
 
+class Kept(NamedTuple):
+    """What `collect` asks of earlier work."""
+
+    precision: str = "int8"
+
+    def key(self, chunk: Chunk) -> str:
+        return f"{chunk.index:064x}"
+
+
 @flow(persist_result=False)
-def transcribe_all(
-    chunks: list[Chunk], spec: ModelSpec, scratch: Path, decoding: Decoding = "batched"
-) -> Any:
+def transcribe_all(chunks: list[Chunk], spec: ModelSpec, decoding: Decoding = "batched") -> Any:
     options = DecodingOptions(decoding=decoding)
-    keys = {chunk.index: f"{chunk.index:064x}" for chunk in chunks}
-    with Workers(SIZING, (spec, options)) as workers:
-        return transcribe_chunks(workers, chunks, keys, "int8", spec, options, scratch)
+    earlier: Any = Kept()
+    with chunk_runner(SIZING, spec, options) as runner:
+        report = Report(chunks, runner)
+        keys = [earlier.key(chunk) for chunk in chunks]
+        given = (unmapped(spec), unmapped(options), 8)
+        futures = keeping(transcribe_chunk).map(chunks, *given, keys)
+        return collect([], dict(zip(futures, chunks, strict=True)), earlier, report)
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +74,7 @@ def test_one_chunk_fails_after_its_retries_and_the_others_do_not(
         chunk(1, tmp_path / "missing.pcm", ((0.0, 1.0),)),
         chunk(2, tmp_path / "none.pcm", ()),
     ]
-    outcome: Transcribed = transcribe_all(chunks, resolve_model("demo"), tmp_path)
+    outcome: Transcribed = transcribe_all(chunks, resolve_model("demo"))
     assert sorted(json.loads(result)["index"] for result in outcome.results) == [0, 2]
     assert list(outcome.failures) == [1]
     assert "missing.pcm" in outcome.failures[1]
@@ -90,7 +104,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_without_retries(
     chunks = [chunk(0, pcm, ((0.0, 1.0),))]
     damaged_since = spec.model_copy(update={"path": broken, "sha256": "0" * 64})
     with pytest.raises(ModelError, match="cannot be loaded"):
-        transcribe_all(chunks, damaged_since, tmp_path, decoding)
+        transcribe_all(chunks, damaged_since, decoding)
 
 
 def test_results_that_cannot_be_kept_are_said_once_and_used_all_the_same(
@@ -100,15 +114,22 @@ def test_results_that_cannot_be_kept_are_said_once_and_used_all_the_same(
     spec = resolve_model("demo")
     (tmp_path / "kept").mkdir(exist_ok=True)
     (tmp_path / "kept" / "results").write_text("a file where the folder should be")
-    outcome: Transcribed = transcribe_all(chunks, spec, tmp_path)
+    outcome: Transcribed = transcribe_all(chunks, spec)
     assert len(outcome.results) == 3
     said = capfd.readouterr()
     assert said.out.count("cannot be kept in") == 1
     assert "Traceback" not in said.out + said.err
-    (tmp_path / "kept" / "results").unlink()
-    transcribe_all(chunks, spec, tmp_path)
-    outcome = transcribe_all([chunks[2]], spec, tmp_path)
-    assert (outcome.kept, json.loads(outcome.results[0])["index"]) == (1, 2)
+
+
+def test_the_same_sound_elsewhere_is_taken_from_what_was_kept(tmp_path: Path) -> None:
+    chunks = [chunk(index, tmp_path / "none.pcm", ()) for index in range(2)]
+    first: Transcribed = transcribe_all(chunks[:1], resolve_model("demo"))
+    keys = {0: "ab" * 32, 1: "ab" * 32}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Kept, "key", lambda _, chunk: keys[chunk.index])
+        second: Transcribed = transcribe_all(chunks, resolve_model("demo"))
+    assert [json.loads(result)["index"] for result in first.results] == [0]
+    assert sorted(json.loads(result)["index"] for result in second.results) == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +156,7 @@ def test_a_worker_leaves_when_its_gpu_can_do_nothing_more(
     def one_chunk() -> None:
         transcribe_chunk.with_options(retries=0, persist_result=False)(
             *(chunk(0, tmp_path / "a.pcm", ()), resolve_model("demo"), DecodingOptions(), 8),
-            *("ab" * 32, tmp_path),
+            "ab" * 32,
         )
 
     with pytest.raises(Left if leaves else RuntimeError):

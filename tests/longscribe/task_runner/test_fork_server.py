@@ -16,9 +16,10 @@ time.sleep(600)
 
 SCRIPT = """
 import time
-from longscribe.tasks.fork_server import start_fork_server
+from longscribe.task_runner.fork_server import start_fork_server
+from longscribe.tasks.chunk_runner import PRELOAD
 
-start_fork_server()
+start_fork_server(PRELOAD)
 time.sleep(600)
 """
 
@@ -30,7 +31,7 @@ print("lives", flush=True)
 
 
 def environment(*folders: Path) -> dict[str, str]:
-    project = Path(__file__).resolve().parents[2]
+    project = Path(__file__).resolve().parents[3]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*folders, project)))}
 
 

@@ -8,12 +8,16 @@ has threads, whose locks a forked child would find taken for ever.)
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
 from typing import Final
 
-_MODULES: Final = ["longscribe.tasks.fork_server_modules"]
+import psutil
+
+# What multiprocessing takes for a worker's exit code when it cannot know (popen_forkserver.py).
+FORK_SERVER_DIED: Final = 255
+
 _STARTED_BY: Final = "LONGSCRIBE_FORK_SERVER_OF"
 
 # Read by numpy, torch and numba when they are imported.
@@ -25,12 +29,15 @@ _THREAD_VARIABLES: Final = (
 )
 
 
-def start_fork_server() -> None:
+def start_fork_server(preload: Sequence[str]) -> None:
     """Start it, unless it runs; it is ready some seconds later, and until then workers wait.
 
     It ends with the thread that calls this.
+
+    Args:
+        preload: modules that it imports.
     """
-    forkserver.set_forkserver_preload(_MODULES)
+    forkserver.set_forkserver_preload(list(preload))
     # Ctrl-C reaches the whole process group. Blocked here, it stays so in the server and in the
     # workers: one that it reaches while it returns its result hangs the parent's executor for good,
     # whose manager thread dies of the KeyboardInterrupt (concurrent.futures, prefect 3.8).
@@ -49,6 +56,21 @@ def fork_server_pid() -> int | None:
     """Of the one that this process started last."""
     pid: int | None = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
     return pid
+
+
+def kill_fork_server(only_stopped: bool = False) -> None:
+    """End it, whatever it is at; the next worker starts another.
+
+    Args:
+        only_stopped: only if a signal stopped it (SIGSTOP), and somebody waits for it for ever.
+    """
+    pid = fork_server_pid()
+    if pid is None:
+        return
+    with suppress(psutil.Error):
+        server = psutil.Process(pid)
+        if not only_stopped or server.status() == psutil.STATUS_STOPPED:
+            server.kill()
 
 
 def process_that_started_it() -> int:

@@ -1,0 +1,399 @@
+"""An executor whose worker processes may die, hang or be stopped: only what was lost runs again."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    InvalidStateError,
+    ThreadPoolExecutor,
+)
+from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+from uuid import UUID
+
+from longscribe.runtime.machine import out_of_memory_kills, this_machine
+from longscribe.task_runner.fork_server import (
+    FORK_SERVER_DIED,
+    fork_server_pid,
+    kill_fork_server,
+)
+from longscribe.task_runner.inside import Outcome
+from longscribe.task_runner.job import Job, Order, TaskTraits, UnderWay
+from longscribe.task_runner.observations import Observations
+from longscribe.task_runner.worker import Setup, Worker, is_stopped
+from longscribe.task_runner.worker_ends import end_shown, is_memory
+from longscribe.wording.catalog import translated
+
+_DEATHS_OF_A_TASK: Final = 3  # of its own worker; then it is given up
+_REFUSALS_OF_A_TASK: Final = 3  # its call came back without a result; then it is given up
+_LOSSES_IN_A_ROW: Final = 10  # of workers, with nothing finished in between; then everything is
+_LOOK_EVERY_S: Final = 1.0
+_BEGIN_WITHIN_S: Final = 900.0  # a worker; loading a large model from a slow disk takes less
+_STOPPED_S: Final = 5.0  # a worker without a task, or the fork server while it is needed
+_LITTLE_MEMORY: Final = 0.25  # of what a worker needs
+
+_STARTED, _READY, _DONE = "started", "ready", "done"
+
+
+class _Place:
+    """A worker and what it is at, as the supervising thread knows it."""
+
+    def __init__(self, worker: Worker, now_s: float) -> None:
+        self.worker = worker
+        self.began_s = now_s
+        self.job: Job | None = None
+        self.since_s = 0.0  # on the machine's monotonic clock
+        self.ended_idle = False
+
+
+class SurvivingExecutor(Executor):
+    """Runs calls of tasks on workers that each are a process of their own.
+
+    A task whose worker died is a suspect: it runs again when all others are done, and alone. All
+    state is kept by one thread, which learns of everything through one queue.
+
+    Args:
+        workers: processes, at most.
+        setup: what they begin with.
+        traits: of the tasks.
+        memory_per_worker_bytes: what one needs, to tell whether memory ran out.
+        logger: of the flow run.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        setup: Setup,
+        traits: TaskTraits,
+        memory_per_worker_bytes: int,
+        logger: "logging.Logger | logging.LoggerAdapter[Any]",
+    ) -> None:
+        self.workers = workers
+        self.halvings = 0
+        self.order: Callable[[], Order] | None = None
+        self._setup = setup
+        self._traits = traits
+        self._memory_per_worker_bytes = memory_per_worker_bytes
+        self._logger = logger
+        self._news: SimpleQueue[tuple[str, Any, Any]] = SimpleQueue()
+        self._waiting: deque[Job] = deque()
+        self._suspects: deque[Job] = deque()
+        self._places: list[_Place] = []
+        self._warm = 0  # workers that are wanted before there are tasks
+        self._jobs = 0
+        self._losses_in_a_row = 0
+        self._observations = Observations()
+        self._available_bytes = this_machine().available_bytes
+        self._memory_kills = out_of_memory_kills()
+        self._lock = threading.RLock()
+        self._is_closed = False
+        self._at_once = False
+        # A fork server ends with the thread that started it: this one lasts as long as the workers.
+        self._starter = ThreadPoolExecutor(1, "worker-starter")
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._supervise,), name="supervisor", daemon=True
+        )
+        self._thread.start()
+
+    def warm_up(self) -> None:
+        """Start the workers before there are tasks."""
+        with self._lock:
+            self._warm = self.workers
+        self._news.put(("", None, None))
+
+    def submit(  # type: ignore[override]  # one kind of call, made by Prefect
+        self, call: Callable[..., bytes], /, *args: Any, **kwargs: Any
+    ) -> Future[bytes]:
+        """Run a call on a worker, again where it was lost.
+
+        Returns:
+            its result; `LostTask` where it was given up.
+        """
+        with self._lock:
+            if self._is_closed:
+                raise RuntimeError("the executor was shut down")
+            order = self.order() if self.order else Order(UUID(int=0), "task", {})
+            job = Job(self._jobs, order, partial(call, *args, **kwargs))
+            self._jobs += 1
+            self._warm = 0  # from now on there are workers for the tasks that there are
+            self._waiting.append(job)
+        self._news.put(("", None, None))
+        return job.future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End all workers: at once if tasks are under way, by themselves otherwise."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        self._news.put(("", None, None))
+        self._thread.join()
+        places, self._places = self._places, []
+        at_once = self._at_once or any(place.job for place in places)
+        if at_once:
+            if any(place.worker.pid is None for place in places):
+                kill_fork_server()  # which a thread waits for, to start a worker
+            for place in places:
+                place.worker.kill()
+        self._starter.shutdown(wait=True, cancel_futures=True)
+        with ThreadPoolExecutor(max(1, len(places))) as together:
+            end: Callable[[Worker], Any] = Worker.bury if at_once else Worker.leave
+            list(together.map(end, [place.worker for place in places]))
+        lost = [place.job for place in places if place.job]
+        for job in (*lost, *self._waiting, *self._suspects):
+            job.give_up(translated("The run was stopped."))
+
+    def shutdown_at_once(self) -> None:
+        """Kill all workers, whatever they are at."""
+        self._at_once = True
+        self.shutdown()
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Of the workers there are."""
+        with self._lock:
+            return tuple(place.worker.pid for place in self._places if place.worker.pid)
+
+    def under_way(self) -> list[UnderWay]:
+        """Which worker is at which task."""
+        with self._lock:
+            return [
+                UnderWay(
+                    place.worker.pid or 0,
+                    place.job.order.task_run_id,
+                    place.job.order.parameters,
+                    place.since_s,
+                )
+                for place in self._places
+                if place.job
+            ]
+
+    def _supervise(self) -> None:
+        try:
+            while not self._is_closed:
+                with self._lock:
+                    self._dispatch()
+                try:
+                    kind, place, about = self._news.get(timeout=_LOOK_EVERY_S)
+                except Empty:
+                    kind, place, about = "", None, None
+                with self._lock:
+                    if kind and place in self._places:
+                        self._learn(kind, place, about)
+                    if self._observations.is_due(_LOOK_EVERY_S):
+                        self._look()
+        except BaseException as error:
+            self._logger.exception("The supervisor of the workers failed")
+            with self._lock:
+                jobs = [place.job for place in self._places if place.job]
+                for job in (*jobs, *self._waiting, *self._suspects):
+                    job.give_up(f"{type(error).__name__}: {error}")
+            raise
+
+    def _dispatch(self) -> None:
+        """Give idle workers tasks; start workers where more are wanted."""
+        for place in self._places:
+            if len(self._places) > self.workers and place.worker.ready and not place.job:
+                self._retire(place)
+                break
+        idle = [p for p in self._places if p.worker.ready and not p.job and not p.worker.is_stopped]
+        for place in idle:
+            job = self._next_job()
+            if job is None:
+                break
+            self._give(place, job)
+        busy = sum(place.job is not None for place in self._places)
+        wanted = min(self.workers, busy + len(self._waiting) + bool(self._suspects))
+        for _ in range(max(wanted, min(self._warm, self.workers)) - len(self._places)):
+            place = _Place(Worker(self._setup), self._observations.now_s)
+            self._places.append(place)
+            starting = self._starter.submit(place.worker.start)
+            starting.add_done_callback(partial(self._tell, _STARTED, place))
+
+    def _next_job(self) -> Job | None:
+        under_way = [place.job for place in self._places if place.job]
+        if any(job.is_suspect for job in under_way):
+            return None  # that one runs alone
+        for queue in (self._waiting, self._suspects):
+            if queue is self._suspects and under_way:
+                return None
+            while queue:
+                job = queue.popleft()
+                if not job.future.cancelled():
+                    return job
+        return None
+
+    def _give(self, place: _Place, job: Job) -> None:
+        try:
+            doing = place.worker.give(job.call, self.halvings)
+        except (BrokenExecutor, RuntimeError, OSError):  # it died while it had nothing to do
+            self._waiting.appendleft(job)
+            self._lose(place)
+            return
+        place.job, place.since_s = job, self._observations.look_s()
+        place.began_s = self._observations.now_s
+        doing.add_done_callback(partial(self._tell, _DONE, place))
+
+    def _tell(self, kind: str, place: _Place, about: Future[Any]) -> None:
+        self._news.put((kind, place, about))
+
+    def _learn(self, kind: str, place: _Place, about: Future[Any]) -> None:
+        if kind == _DONE:
+            self._take(place, about)
+            return
+        try:
+            result = about.result()
+        except (Exception, CancelledError):
+            self._lose(place)
+            return
+        if kind == _STARTED:
+            result.add_done_callback(partial(self._tell, _READY, place))
+        else:
+            place.worker.ready = True
+
+    def _take(self, place: _Place, doing: Future[Outcome]) -> None:
+        job = place.job
+        assert job is not None
+        try:
+            outcome = doing.result()
+        except (Exception, CancelledError):
+            self._lose(place)
+            return
+        if outcome.error:
+            place.job = None
+            job.refusals += 1
+            if job.refusals >= _REFUSALS_OF_A_TASK:
+                job.give_up(outcome.error)
+            else:
+                self._suspects.append(job)
+            return
+        self._losses_in_a_row = 0
+        with suppress(InvalidStateError):  # cancelled meanwhile
+            job.future.set_result(outcome.result)
+        place.job = None
+        self._traits.finished(job.order.parameters, self._observations.now_s - place.began_s)
+
+    def _look(self) -> None:
+        """Look after the workers; end those that are past their deadline or stopped."""
+        self._available_bytes = this_machine().available_bytes
+        stopped = [p.worker.pid for p in self._places if p.worker.pid and p.worker.is_stopped]
+        if (server := fork_server_pid()) is not None and is_stopped(server):
+            stopped.append(server)
+        self._observations.look(stopped)
+        for place in list(self._places):
+            if not place.worker.ready:
+                if self._observations.now_s - place.began_s > _BEGIN_WITHIN_S:
+                    self._lose(place)
+            elif not place.worker.is_alive and place.job is None:
+                self._lose(place)
+        for place in self._places:
+            self._end_overdue(place)
+        if self._waiting or self._suspects:
+            self._end_stopped(self._observations.stopped_for(_STOPPED_S))
+        if server in self._observations.stopped_for(_STOPPED_S):
+            kill_fork_server()  # it neither starts workers nor tells of those that died
+
+    def _end_overdue(self, place: _Place) -> None:
+        job = place.job
+        if job is None or job.is_overdue:
+            return
+        limit_s = self._traits.limit_s(job.order.parameters, job.deaths)
+        if self._observations.now_s - place.began_s > limit_s:
+            self._logger.warning(
+                translated("%s is past its deadline of %.0f s: its worker, pid %d, is ended"),
+                self._traits.name(job.order.parameters),
+                limit_s,
+                place.worker.pid,
+            )
+            job.is_overdue = True
+            place.worker.kill()
+
+    def _end_stopped(self, pids: set[int]) -> None:
+        """End idle workers that are stopped (SIGSTOP); one stopped at its task has a deadline."""
+        for place in list(self._places):
+            if place.worker.pid in pids and place.job is None:
+                self._logger.warning(
+                    translated("Process %d is stopped while it is needed: it is ended"),
+                    place.worker.pid,
+                )
+                self._retire(place)
+
+    def _retire(self, place: _Place) -> None:
+        """End a worker that is at nothing."""
+        self._places.remove(place)
+        place.worker.kill()
+        place.worker.bury()
+
+    def _lose(self, place: _Place) -> None:
+        """A worker died: sort out what that cost."""
+        if place not in self._places:
+            return
+        self._places.remove(place)
+        code, job = place.worker.bury(), place.job
+        how = end_shown(code)
+        self._losses_in_a_row += 1
+        if job is not None:
+            if code == FORK_SERVER_DIED:
+                self._back(job)  # no task is to blame
+            else:
+                self._suspect(job, how)
+        if is_memory(code):
+            self._shrink_after_memory()
+        left = len(self._waiting) + len(self._suspects)
+        if self._losses_in_a_row >= _LOSSES_IN_A_ROW:
+            for lost in (*self._waiting, *self._suspects):
+                reason = translated("workers do not stay alive ({how})").format(how=how)
+                lost.give_up(reason)
+            self._waiting.clear()
+            self._suspects.clear()
+            self._warm = 0
+        elif left:
+            self._logger.warning(
+                translated("A worker is started again: %s; %d task(s) to go"), how, left
+            )
+
+    def _back(self, job: Job) -> None:
+        self._waiting.append(job)
+        self._waiting = deque(sorted(self._waiting, key=lambda one: one.number))
+
+    def _suspect(self, job: Job, how: str) -> None:
+        job.deaths += 1
+        if job.is_overdue:
+            job.is_overdue = False
+            how = translated("past its deadline")
+        if job.deaths >= _DEATHS_OF_A_TASK:
+            reason = translated("its worker died {deaths} times ({how})")
+            job.give_up(reason.format(deaths=job.deaths, how=how))
+        else:
+            self._logger.warning(
+                translated("%s lost its worker (%s): it runs again, alone"),
+                self._traits.name(job.order.parameters),
+                how,
+            )
+            self._suspects.append(job)
+
+    def _shrink_after_memory(self) -> None:
+        """Fewer workers, or smaller batches in the last one, after what looks like their memory."""
+        kills = out_of_memory_kills()
+        little = self._available_bytes < _LITTLE_MEMORY * self._memory_per_worker_bytes
+        scarce = kills > self._memory_kills or little
+        self._memory_kills = kills
+        if not scarce:
+            return
+        if self.workers > 1:
+            self.workers //= 2
+        else:
+            self.halvings += 1
+        self._logger.warning(
+            translated("Memory ran out: going on with %d worker(s), batches halved %d time(s)"),
+            self.workers,
+            self.halvings,
+        )
