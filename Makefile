@@ -12,8 +12,9 @@ MINUTES ?= 30
 demo: $(VENV)/installed
 	$(BIN)/python -m demo
 
+# Some files wait for servers more than they compute: one process more than two cores pays.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadfile
 
 # The whole service on this machine, some ten minutes: server, workers, API, form, messages, buckets.
 test-service: $(VENV)/installed

@@ -23,9 +23,17 @@ os.environ["DO_NOT_TRACK"] = "1"
 os.environ["LONGSCRIBE_UI_LANGUAGE"] = "en"
 
 
+_LONG = ("test_wheel.py", "flows", "task_runner", "test_real_weights.py", "test_ui.py")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Kernels are compiled as workers compile them, and kept for the next run of the tests."""
     set_up_numba(config.cache.mkdir("kernels"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes first: what is begun last is waited for by all other processes."""
+    items.sort(key=lambda item: not any(part in item.path.parts for part in _LONG))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -141,7 +141,7 @@ from tests.longscribe.task_runner.deeds import run_pieces
 
 if __name__ == "__main__":
     slow = {index: ["slow"] for index in range(4)}
-    print(sorted(run_pieces(Path(sys.argv[1]), slow, limit_s=8.0).results))
+    print(sorted(run_pieces(Path(sys.argv[1]), slow, limit_s=15.0).results))
 """
 
 
