@@ -7,7 +7,7 @@ APT_GET := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
 
 MINUTES ?= 30
 
-.PHONY: demo test test-service test-many test-forms test-docker serve lint docs demo-model catalogs benchmark chaos pictures clean
+.PHONY: demo test test-service test-many test-forms test-docker serve lint docs demo-model catalogs options-table benchmark chaos pictures clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m demo
@@ -46,6 +46,10 @@ lint: $(VENV)/installed
 # Messages that are new in the source go into the catalogs of translations, which are compiled.
 catalogs: $(VENV)/installed
 	$(BIN)/python -m tools.catalogs
+
+# The table of docs/options.md is made anew of the options in the source.
+options-table: $(VENV)/installed
+	$(BIN)/python -m tools.options_table
 
 # The pages of docs as a site, in site.
 docs: $(VENV)/installed

@@ -192,8 +192,9 @@ def _run(options: RunOptions, show: bool) -> int:
 
     import httpx
 
-    from longscribe.flows.transcribe import RunSummary, transcribe
+    from longscribe.flows.transcribe import transcribe
     from longscribe.tasks.stopping import StoppedAlone
+    from longscribe.tasks.summary import RunSummary
 
     parameters = options.model_dump()
     parameters.update(formats=list(options.formats), glossary=list(options.glossary))

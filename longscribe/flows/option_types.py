@@ -1,11 +1,9 @@
-"""What the command's options are made of: their values, and their defaults from `RunOptions`."""
+"""Values on the command line that click has no type for."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import click
 
-from longscribe.options import RunOptions
 from longscribe.wording.catalog import translated
 
 
@@ -25,15 +23,12 @@ class _FloatOrNone(click.ParamType[float | None]):
             )
 
 
-class MinutesOrAuto(click.ParamType[float | str]):
-    """A number of minutes, or auto."""
-
+class _MinutesOrAuto(click.ParamType[float | str]):
     name = "minutes|auto"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float | str:
-        """The number, or `auto`."""
         if str(value).lower() == "auto":
             return "auto"
         try:
@@ -59,15 +54,5 @@ class _CountOrAuto(click.ParamType[int | str]):
 
 
 COUNT: Final = _CountOrAuto()
+MINUTES: Final = _MinutesOrAuto()
 NUMBER: Final = _FloatOrNone()
-
-
-def option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
-    """A click option whose default is the one of `RunOptions`."""
-    field = RunOptions.model_fields[names[-1]]
-    return click.option(*names, default=field.default, **attributes)
-
-
-def hidden(name: str, type_: Any) -> Callable[[Any], Any]:
-    """One that the help leaves out."""
-    return option(f"--{name.replace('_', '-')}", name, type=type_, hidden=True)

@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 
-from longscribe.flows.transcribe import transcribe
-from longscribe.options import RunOptions
-
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")])
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]*))?\)")
@@ -35,15 +32,6 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("name", ["README.md", "README.pt-BR.md"])
 def test_a_readme_is_read_in_a_minute(name: str) -> None:
     assert (PROJECT / name).stat().st_size <= 8_000
-
-
-def test_the_table_of_options_is_that_of_the_code() -> None:
-    text = (PROJECT / "docs" / "options.md").read_text(encoding="utf-8")
-    table = text.partition("<!-- options -->")[2].partition("<!-- /options -->")[0]
-    rows = [row.split(" | ") for row in table.splitlines() if row.startswith("| `")]
-    listed = {row[1].strip("`") for row in rows if row[1].startswith("`")}
-    assert listed == set(RunOptions.model_fields)
-    assert listed == set(transcribe.parameters.properties)
 
 
 def test_the_example_in_python_runs(

@@ -1,0 +1,173 @@
+"""The options that reach the decoder."""
+
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from longscribe.languages import language_code
+from longscribe.options.choices import Decoding, Device, Precision, Task
+from longscribe.options.presentation import CommandLine, Docs
+from longscribe.wording.catalog import translatable, translated
+
+
+class DecodingOptions(BaseModel):
+    """What reaches the decoder of every chunk; the names and defaults are openai-whisper's.
+
+    Two defaults differ from `whisper.transcribe`: `condition_on_previous_text` is off, because a
+    loop in one window then cannot feed the next (the most frequent complaint about long audio,
+    https://github.com/openai/whisper/discussions/679), and `initial_prompt` is carried to every
+    window, because a chunk starts every few minutes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    decoding: Annotated[
+        Decoding,
+        Field(
+            description="`batched` decodes windows of speech side by side; `sequential` is "
+            "`whisper.transcribe` itself, slower."
+        ),
+        CommandLine(help=translatable("sequential: openai-whisper's own.  [batched]")),
+    ] = "batched"
+    precision: Annotated[
+        Precision,
+        Field(
+            description="Numbers to compute with: `int8` or `float32` on a CPU, `float32`, "
+            "`float16` or `bfloat16` on a GPU; `auto` is int8 where the processor can, float16 on "
+            "a GPU; `sequential` computes in float32."
+        ),
+        CommandLine(help=translatable("int8, float32 on a CPU.  [auto]")),
+    ] = "auto"
+    device: Annotated[
+        Device,
+        Field(description="`cpu` or `cuda`; `auto` takes a GPU where there is one."),
+        CommandLine(help="[auto]"),
+    ] = "auto"
+    language: Annotated[
+        str,
+        Field(
+            description="Code or name of the spoken language; `auto` detects it for every chunk, "
+            "where there is sound."
+        ),
+        CommandLine(names=("-l",), help=translatable("Spoken language; auto detects it.  [auto]")),
+        Docs(values="code or name"),
+    ] = "auto"
+    task: Annotated[
+        Task,
+        Field(description="`transcribe`, or `translate` into English."),
+        CommandLine(help=translatable("translate gives English.  [transcribe]")),
+    ] = "transcribe"
+    initial_prompt: Annotated[
+        str,
+        Field(description="Text that sets style and vocabulary for every window."),
+        CommandLine(help=translatable("Sets style and vocabulary of all windows.")),
+    ] = ""
+    temperature: Annotated[
+        float, Field(ge=0.0, le=1.0, description="First sampling temperature.")
+    ] = 0.0
+    temperature_increment_on_fallback: Annotated[
+        Annotated[float, Field(gt=0.0, le=1.0)] | None,
+        Field(description="Step to the next temperature when decoding fails; `null` for no step."),
+        Docs(
+            text="step to the next temperature when decoding fails; `None` on the command line, "
+            "`null` over the API for no step"
+        ),
+    ] = 0.2
+    best_of: Annotated[int, Field(ge=1, le=20, description="Candidates when sampling.")] = 5
+    beam_size: Annotated[
+        Annotated[int, Field(ge=1, le=20)] | None,
+        Field(description="Beams at temperature zero; without it decoding is greedy."),
+    ] = None
+    patience: Annotated[
+        Annotated[float, Field(gt=0.0, le=10.0)] | None,
+        Field(description="Beam search patience; needs `beam_size`."),
+    ] = None
+    length_penalty: Annotated[
+        Annotated[float, Field(ge=0.0, le=1.0)] | None,
+        Field(description="Length penalty of candidates."),
+    ] = None
+    suppress_tokens: Annotated[
+        str,
+        Field(
+            description="Ids of tokens that are never sampled; -1 stands for the non-speech "
+            "symbols."
+        ),
+        Docs(values="token ids, with commas"),
+    ] = "-1"
+    condition_on_previous_text: Annotated[
+        bool,
+        Field(description="Give each window the text before it; needs `decoding` `sequential`."),
+    ] = False
+    word_timestamps: Annotated[bool, Field(description="Find the times of words.")] = False
+    compression_ratio_threshold: Annotated[
+        float, Field(description="Above it, text counts as repetitive and is decoded again.")
+    ] = 2.4
+    logprob_threshold: Annotated[
+        float, Field(description="Below this average log probability, text is decoded again.")
+    ] = -1.0
+    no_speech_threshold: Annotated[
+        float,
+        Field(
+            ge=0.0,
+            le=1.0,
+            description="Above this probability of no speech, a failed window counts as silence.",
+        ),
+    ] = 0.6
+
+    @field_validator("language")
+    @classmethod
+    def _known_language(cls, value: str) -> str:
+        if value.strip().lower() in ("auto", ""):
+            return "auto"
+        code = language_code(value)
+        if code is None:
+            raise ValueError(
+                translated(
+                    "{value!r} is not a language Whisper knows; give a code like en or pt, or auto"
+                ).format(value=value)
+            )
+        return code
+
+    @field_validator("suppress_tokens")
+    @classmethod
+    def _token_ids(cls, value: str) -> str:
+        if value and not re.fullmatch(r"\s*-?\d+(\s*,\s*-?\d+)*\s*", value):
+            raise ValueError(
+                translated("{value!r} is no list of token ids; write it like -1 or 50,60").format(
+                    value=value
+                )
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _patience_needs_beams(self) -> "DecodingOptions":
+        if self.patience is not None and self.beam_size is None:
+            raise ValueError(translated("patience needs beam_size as well"))
+        return self
+
+    @model_validator(mode="after")
+    def _sequential_only(self) -> "DecodingOptions":
+        if self.decoding == "batched" and self.condition_on_previous_text:
+            raise ValueError(
+                translated(
+                    "condition_on_previous_text needs --decoding sequential, as windows of a batch "
+                    "are decoded at once; give --initial-prompt for style and vocabulary instead"
+                )
+            )
+        if self.decoding == "sequential" and self.precision in ("int8", "bfloat16"):
+            raise ValueError(
+                translated(
+                    "--precision {precision} needs --decoding batched; use auto with sequential"
+                ).format(precision=self.precision)
+            )
+        return self
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """The temperatures tried in turn, as `whisper.transcribe.cli` builds them."""
+        step = self.temperature_increment_on_fallback
+        if step is None:
+            return (self.temperature,)
+        count = int((1.0 + 1e-6 - self.temperature) / step) + 1
+        return tuple(round(self.temperature + i * step, 6) for i in range(count))

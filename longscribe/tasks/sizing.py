@@ -1,0 +1,68 @@
+"""How many workers a run takes, with how much of the machine each."""
+
+from prefect.logging import get_run_logger
+
+from longscribe.audio.chunks import most_chunks
+from longscribe.models.weights import ModelSpec
+from longscribe.options import Auto, RunOptions
+from longscribe.runtime.machine import Sizing, memory_demand, size_run, this_machine
+from longscribe.wording.catalog import translated
+
+_LONG_S = 3600.0
+
+
+def sizing_of_run(declared_s: float | None, spec: ModelSpec, options: RunOptions) -> Sizing:
+    """What the run takes of the machine, which is said in its log.
+
+    Args:
+        declared_s: the recording's length, in seconds; one that hides it counts as a long one.
+        spec: of the model.
+        options: of the run.
+
+    Raises:
+        ResourceError: not even one worker fits.
+    """
+    logger = get_run_logger()
+    duration_s = (declared_s or _LONG_S) / options.speed
+    chunk_s = min(60.0 * options.chunk_minutes, duration_s)
+    batched = options.decoding == "batched"
+    machine = this_machine()
+    if options.device == "cpu":
+        machine = machine.model_copy(update={"gpus": 0})
+    demand = memory_demand(
+        spec.dims,
+        chunk_s,
+        max(options.best_of, options.beam_size or 1),
+        int8=batched and options.precision in ("auto", "int8"),
+        batched=batched,
+        gpu=machine.gpus > 0,
+    )
+    sizing = size_run(
+        machine,
+        most_chunks(duration_s, chunk_s),
+        demand,
+        workers=_number_or_none(options.workers),
+        threads_per_worker=_number_or_none(options.threads_per_worker),
+        memory_per_worker_bytes=options.memory_per_worker_bytes,
+        batch_size=_number_or_none(options.batch_size),
+    )
+    for note in sizing.notes:
+        logger.warning(note)
+    logger.info(
+        translated(
+            "%d worker(s) x %d thread(s) on %d core(s), %.2f GB each and %.2f GB of weights once, "
+            "of %.1f GB free; batches of %d windows"
+        ),
+        sizing.workers,
+        sizing.threads_per_worker,
+        machine.cores,
+        sizing.memory_per_worker_bytes / 1e9,
+        demand.shared_bytes / 1e9,
+        machine.available_bytes / 1e9,
+        sizing.batch_size,
+    )
+    return sizing
+
+
+def _number_or_none(value: Auto | int) -> int | None:
+    return None if value == "auto" else value
