@@ -14,7 +14,7 @@ demo: $(VENV)/installed
 
 # Some files wait for servers more than they compute: one process more than two cores pays.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder
 
 # The whole service on this machine, some ten minutes: server, workers, API, form, messages, buckets.
 test-service: $(VENV)/installed

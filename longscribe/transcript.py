@@ -36,7 +36,8 @@ class Segment:
     """One segment in openai-whisper's own schema (whisper/transcribe.py, `new_segment`).
 
     Times are seconds: of the accelerated chunk when a worker returns it, of the original recording
-    after the merge. `seek` is in mel frames of 10 ms.
+    after the merge. `seek` is in mel frames of 10 ms. `language` and how probable it is are ours:
+    the probability is None where the run named the language.
     """
 
     id: int
@@ -50,6 +51,8 @@ class Segment:
     compression_ratio: float
     no_speech_prob: float
     words: tuple[Word, ...] | None = None
+    language: str = ""
+    language_probability: float | None = None
 
 
 class ChunkTranscript(BaseModel):

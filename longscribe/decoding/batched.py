@@ -7,12 +7,11 @@ the temperatures that are left. Where a window's text ends before its sound does
 decoded again, as upstream's loop does by starting its next window there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
-import torch
 import whisper
 from whisper.tokenizer import Tokenizer
 from whisper.utils import compression_ratio
@@ -20,9 +19,10 @@ from whisper.utils import compression_ratio
 from longscribe.audio.recording import Samples
 from longscribe.audio.voice_activity import Spans, overlap_s
 from longscribe.decoding.search import Hypothesis, Search
+from longscribe.decoding.spoken_languages import Listener
 from longscribe.decoding.tokenizer import tokenizer_of
-from longscribe.decoding.windows import Window, pack, pack_whole
-from longscribe.decoding.word_timestamps import AlignmentHeads, TimedWord, time_words
+from longscribe.decoding.windows import Window, in_batches, pack, pack_whole
+from longscribe.decoding.word_timestamps import AlignmentHeads, TimedWord, taken, time_words
 from longscribe.engine.network import Network
 from longscribe.options import DecodingOptions
 from longscribe.transcript import Segment, Word
@@ -41,9 +41,6 @@ _UNHEARD_S = 10.0
 _TOKEN_S = 0.5
 _FAR_S = 5.0
 _WORTH_HALVING_S = 10.0
-
-_LANGUAGE_WINDOWS = 3  # windows listened to, at most
-_SURE_OF_LANGUAGE = 0.8
 
 
 class Batched(NamedTuple):
@@ -110,20 +107,65 @@ class _Chunk:
         self._seed = seed
         self._encoded: Sequence[Window] = ()
         self._windows = self._fallbacks = 0
+        self._listener: Listener | None = (
+            None  # while windows may turn out to be in another language
+        )
+        self._presumed = 0
+        self._foreign: list[Window] = []
+        self._votes: dict[str, list[float]] = {}  # for the language that windows are decoded in
+        self._spoken_s: dict[str, float] = {}
 
     def transcribe(self) -> Batched:
-        """Everything in turn: windows, language, texts, rests."""
+        """Everything in turn: windows, languages, texts, rests."""
         windows = pack(self._sound, self._samples)
-        self._windows = len(windows)
-        language, probability = self._language(windows)
+        is_told = not self._network.dims.is_multilingual or self._options.language != "auto"
+        told = self._options.language if self._network.dims.is_multilingual else "en"
+        segments: list[Segment] = []
+        if windows and is_told:
+            segments += self._in_language(windows, told)
+        elif windows:
+            segments += self._in_whatever_is_spoken(windows)
+        segments.sort(key=lambda segment: segment.start)
+        main = max(self._spoken_s, key=lambda code: self._spoken_s[code], default="")
+        return Batched(
+            tuple(segments),
+            told if is_told else main,
+            _mean(self._votes.get(main, [])),
+            self._windows,
+            self._fallbacks,
+        )
+
+    def _in_whatever_is_spoken(self, windows: Sequence[Window]) -> list[Segment]:
+        """Windows in the language that most of them are in, and those that are not in their own."""
+        listener = Listener(self._network, self._encode, self._sound, self._batch_size)
+        presumed = listener.presumed(listener.votes(next(in_batches(windows, self._batch_size))))
+        segments: list[Segment] = []
+        if presumed is None:
+            others = listener.listen(windows)
+        else:
+            self._listener, self._presumed = listener, presumed
+            segments += self._in_language(windows, listener.codes[presumed])
+            self._listener = None
+            others = [one for w in self._foreign for one in listener.listen([w], presumed)]
+        for code in dict.fromkeys(one.language for one in others):
+            group = [one for one in others if one.language == code]
+            self._votes.setdefault(code, []).extend(one.probability for one in group)
+            segments += self._in_language([one.window for one in group], code)
+        return segments
+
+    def _in_language(self, windows: Sequence[Window], language: str) -> list[Segment]:
+        """Texts of windows in one language, and of what those left over."""
         self._tokenizer: Tokenizer = tokenizer_of(
             self._network.dims, self._network.added_texts, language, self._options.task
         )
         self._search = Search(self._network, self._tokenizer, self._options, self._seed)
         segments: list[Segment] = []
         for _ in range(1 + _REST_ROUNDS):
+            self._windows += len(windows)
             rests: list[Window] = []
             for heard in self._settled(windows):
+                spoken_s = self._spoken_s.get(language, 0.0)
+                self._spoken_s[language] = spoken_s + heard.window.duration_s
                 found, rest_s = self._segments(heard)
                 segments += found
                 if rest_s is not None:
@@ -131,9 +173,26 @@ class _Chunk:
             if not rests:
                 break
             windows = pack_whole(sorted(rests))
-            self._windows += len(windows)
-        segments.sort(key=lambda segment: segment.start)
-        return Batched(tuple(segments), language, probability, self._windows, self._fallbacks)
+        probability = _mean(self._votes.get(language, []))
+        return [
+            replace(segment, language=language, language_probability=probability)
+            for segment in segments
+        ]
+
+    def _in_another(self, batch: Sequence[Window]) -> set[int]:
+        """Which of the windows that are heard now are not in the language presumed of all."""
+        if self._listener is None:
+            return set()
+        votes = self._listener.votes(batch)
+        of_presumed = self._votes.setdefault(self._listener.codes[self._presumed], [])
+        others = set[int]()
+        for place, vote in enumerate(votes):
+            if self._listener.is_foreign(vote, self._presumed):
+                others.add(place)
+                self._foreign.append(batch[place])
+            else:
+                of_presumed.append(float(vote[self._presumed]))
+        return others
 
     def _encode(self, windows: Sequence[Window]) -> None:
         if list(windows) == list(self._encoded):
@@ -148,37 +207,18 @@ class _Chunk:
         )
         self._encoded = windows
 
-    def _language(self, windows: Sequence[Window]) -> tuple[str, float | None]:
-        """The language, listened for at the beginning, in the middle and near the end of a batch.
-
-        Upstream listens to the first 30 s, be they silent; here further windows are heard while the
-        first leaves doubt, and their votes added.
-        """
-        if not self._network.dims.is_multilingual:
-            return "en", None
-        if self._options.language != "auto":
-            return self._options.language, None
-        tokenizer = tokenizer_of(self._network.dims, self._network.added_texts)
-        batch = next(_batches(windows, self._batch_size))
-        self._encode(batch)
-        places = sorted({0, len(batch) // 2, 5 * len(batch) // 6})[:_LANGUAGE_WINDOWS]
-        start = self._network.start(places, [tokenizer.sot], 0, 1).first.at_start
-        votes = torch.softmax(start[:, list(tokenizer.all_language_tokens)], dim=-1)
-        for heard in range(1, len(places) + 1):
-            average = votes[:heard].mean(dim=0)
-            best = int(average.argmax())
-            if average[best] >= _SURE_OF_LANGUAGE:
-                break
-        return tokenizer.all_language_codes[best], float(average[best])
-
     def _settled(self, windows: Sequence[Window]) -> Iterator[_Heard]:
         """Every window with a text that passed the checks, or the best there is."""
         temperatures = self._options.temperatures
         stubborn: list[tuple[Window, list[Hypothesis]]] = []
-        for batch in _batches(windows, self._batch_size):
-            tried = self._tried(batch, temperatures[:2])
+        for batch in in_batches(windows, self._batch_size):
+            self._encode(batch)
+            others = self._in_another(batch)
+            tried = self._tried(batch, temperatures[:2], without=others)
             self._fallbacks += sum(len(attempts) > 1 for attempts in tried)
             for place, (window, attempts) in enumerate(zip(batch, tried, strict=True)):
+                if place in others:
+                    continue
                 if self._failed(attempts[-1]) and len(temperatures) > 1:
                     stubborn.append((window, attempts))
                 elif self._doubtful(window, attempts[-1]):
@@ -193,7 +233,7 @@ class _Chunk:
             if len(pieces) == 1 and not self._failed(attempts[-1]):
                 pieces = window.halves(self._sound)
             rest = temperatures[2:] if len(pieces) == 1 else (temperatures[0], *temperatures[2:])
-            for batch in _batches(pieces, self._batch_size):
+            for batch in in_batches(pieces, self._batch_size):
                 tried = self._tried(batch, rest)
                 for place, (piece, more) in enumerate(zip(batch, tried, strict=True)):
                     every = [*attempts, *more] if len(pieces) == 1 else more
@@ -204,21 +244,24 @@ class _Chunk:
                         yield self._heard(place, piece, best)
 
     def _tried(
-        self, batch: Sequence[Window], temperatures: Sequence[float]
+        self,
+        batch: Sequence[Window],
+        temperatures: Sequence[float],
+        without: Collection[int] = (),
     ) -> list[list[Hypothesis]]:
         """Decode a batch at one temperature after the other, as long as windows fail."""
         self._encode(batch)
         attempts: list[list[Hypothesis]] = [[] for _ in batch]
-        left = list(range(len(batch)))
+        left = [place for place in range(len(batch)) if place not in without]
         for temperature in temperatures:
+            if not left:
+                break
             names = [round(1000 * batch[place].pieces[0].start_s) for place in left]
             for place, hypothesis in zip(
                 left, self._search.decode(left, temperature, names), strict=True
             ):
                 attempts[place].append(hypothesis)
             left = [place for place in left if self._failed(attempts[place][-1])]
-            if not left:
-                break
         return attempts
 
     def _heard(self, place: int, window: Window, hypothesis: Hypothesis) -> _Heard:
@@ -306,7 +349,7 @@ class _Chunk:
             text_tokens = [token for token in part if token < self._tokenizer.eot]
             timed = None
             if words is not None:
-                timed, left_words = _taken(left_words, len(text_tokens))
+                timed, left_words = taken(left_words, len(text_tokens))
             from_s = window.to_chunk_s(first_s)
             to_s = max(from_s, window.to_chunk_s(last_s, ends=True))
             text = self._tokenizer.decode(text_tokens)
@@ -340,15 +383,6 @@ class _Chunk:
         return start_s if start_s > 0 and left_s >= worth_s else None
 
 
-def _taken(words: list[TimedWord], tokens: int) -> tuple[list[TimedWord], list[TimedWord]]:
-    """The words of the next so many tokens, and the others."""
-    count = 0
-    while count < len(words) and tokens > 0:
-        tokens -= words[count].tokens
-        count += 1
-    return words[:count], words[count:]
-
-
 def _in_chunk(
     words: Sequence[TimedWord], window: Window, from_s: float, to_s: float
 ) -> tuple[Word, ...]:
@@ -361,9 +395,5 @@ def _in_chunk(
     return tuple(result)
 
 
-def _batches(windows: Sequence[Window], batch_size: int) -> Iterator[Sequence[Window]]:
-    """The windows in batches of even size."""
-    count = -(-len(windows) // batch_size)
-    for part in np.array_split(np.arange(len(windows)), max(1, count)):
-        if len(part):
-            yield [windows[i] for i in part]
+def _mean(probabilities: Sequence[float]) -> float | None:
+    return sum(probabilities) / len(probabilities) if probabilities else None

@@ -5,6 +5,7 @@ is put together; times within a window are then mapped back piece by piece.
 """
 
 from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -154,6 +155,14 @@ def pack_whole(windows: list[Window]) -> list[Window]:
         else:
             packed.append(window)
     return packed
+
+
+def in_batches(windows: Sequence[Window], batch_size: int) -> Iterator[Sequence[Window]]:
+    """The windows in batches of even size, at most `batch_size`."""
+    count = -(-len(windows) // batch_size)
+    for part in np.array_split(np.arange(len(windows)), max(1, count)):
+        if len(part):
+            yield [windows[i] for i in part]
 
 
 def _reach_s(left_s: float) -> float:

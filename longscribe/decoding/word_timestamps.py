@@ -104,3 +104,12 @@ def _shorten(timings: list[WordTiming]) -> None:
                 timing.end = timing.start + longest_s
             elif before.word in _SENTENCE_ENDS:
                 timing.start = timing.end - longest_s
+
+
+def taken(words: list[TimedWord], tokens: int) -> tuple[list[TimedWord], list[TimedWord]]:
+    """The words of the next so many tokens, and the others."""
+    count = 0
+    while count < len(words) and tokens > 0:
+        tokens -= words[count].tokens
+        count += 1
+    return words[:count], words[count:]

@@ -47,7 +47,7 @@ class DecodingOptions(BaseModel):
     language: Annotated[
         str,
         Field(
-            description="Code or name of the spoken language; `auto` detects it for every chunk, "
+            description="Code or name of the spoken language; `auto` detects it for every window, "
             "where there is sound."
         ),
         CommandLine(names=("-l",), help=translatable("Spoken language; auto detects it.  [auto]")),

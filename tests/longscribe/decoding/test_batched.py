@@ -3,19 +3,16 @@
 The last tests listen with the demo model.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from whisper.tokenizer import Tokenizer
 
-from longscribe.decoding import batched
 from longscribe.decoding.batched import Batched, transcribe_batched
 from longscribe.decoding.chunk import alignment_heads
 from longscribe.decoding.search import Hypothesis
-from longscribe.engine.network import First, Network
+from longscribe.engine.network import Network
 from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions
 from tests.longscribe.scripted import (
@@ -30,7 +27,7 @@ from tests.longscribe.scripted import (
     stamp,
 )
 from tests.recordings import SYNTHETIC_PT, beginning, sound_in, word_error_rate
-from tests.sounds import RATE_HZ, bursts
+from tests.sounds import RATE_HZ
 
 
 @pytest.fixture
@@ -260,50 +257,6 @@ def test_silence_alone_is_no_transcript(demo: ModelSpec) -> None:
         seed=0,
     )
     assert result.segments == ()
-
-
-class Polyglot(Deaf):
-    """A network whose windows are in languages of their own."""
-
-    def __init__(self, dims: Any, votes: Sequence[dict[int, float]]) -> None:
-        super().__init__(dims)
-        self.votes = votes
-        self.asked: list[int] = []
-
-    def start(self, windows: Sequence[int], prompt: Sequence[int], *_: int) -> Any:
-        self.asked += windows
-        logits = torch.full((len(windows), self.dims.n_vocab), -1e4)
-        for row, window in enumerate(windows):
-            for token, share in self.votes[window].items():
-                logits[row, token] = float(np.log(share))
-        return type("session", (), {"first": First(logits, logits)})
-
-
-def detected(demo: ModelSpec, votes: Sequence[dict[int, float]], **options: Any) -> Any:
-    stretches = STRETCHES[: 2 * len(votes)]
-    chunk = batched._Chunk(
-        *(Polyglot(demo.dims, votes), (), bursts(stretches, stretches[-1][1] + 1.0)),
-        *(np.asarray(stretches), DecodingOptions(**options), 20, 0),
-    )
-    return chunk._language(batched.pack(chunk._sound, chunk._samples))
-
-
-def test_a_language_that_is_sure_at_once_is_taken(demo: ModelSpec, tokenizer: Tokenizer) -> None:
-    en, pt = tokenizer.to_language_token("en"), tokenizer.to_language_token("pt")
-    language, probability = detected(demo, [{en: 0.9, pt: 0.1}, {pt: 1.0}, {pt: 1.0}])
-    assert (language, probability) == ("en", pytest.approx(0.9))
-
-
-def test_a_doubtful_beginning_is_outvoted(demo: ModelSpec, tokenizer: Tokenizer) -> None:
-    en, pt = tokenizer.to_language_token("en"), tokenizer.to_language_token("pt")
-    votes = [{en: 0.55, pt: 0.45}, {en: 0.2, pt: 0.8}, {en: 0.1, pt: 0.9}]
-    language, probability = detected(demo, votes)
-    assert language == "pt"
-    assert probability == pytest.approx((0.45 + 0.8 + 0.9) / 3)
-
-
-def test_a_language_that_is_asked_for_is_not_listened_for(demo: ModelSpec) -> None:
-    assert detected(demo, [{}], language="pt") == ("pt", None)
 
 
 # With the demo model.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
 
+from benchmarks.real_recordings import Utterance
 from benchmarks.serial import transcribe_serially
 from longscribe.audio import recording as audio
 from longscribe.models import forms, index_packages
@@ -35,6 +36,7 @@ class Excerpt(NamedTuple):
     path: Path
     said: str
     language: str
+    utterances: tuple[Utterance, ...]
 
     def word_error_rate(self, heard: str, said: str = "") -> float:
         """In per cent, by Whisper's own normalizers; against `said` or what was really said."""
@@ -49,7 +51,10 @@ def excerpt(name: str, folder: Path, longest_s: float = TWO_MINUTES_S) -> Excerp
     samples = np.concatenate(list(audio.decode(audio.probe(SPEECH / f"{name}.opus"))))
     cut = samples[: round((said[-1]["end"] + _PAUSE_S) * RATE_HZ)]
     path = write_sound(folder / f"{name}.wav", cut)
-    return Excerpt(path, " ".join(row["text"] for row in said), said[0]["language"])
+    utterances = tuple(
+        Utterance(row["start"], row["end"], row["text"], row["language"]) for row in said
+    )
+    return Excerpt(path, " ".join(row["text"] for row in said), said[0]["language"], utterances)
 
 
 def checkpoint(name: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import pytest
 import torch
 import whisper
 
+from benchmarks.contestant import Segment
+from benchmarks.real_scores import language_errors
 from longscribe.decoding.chunk import with_own_suppression
 from longscribe.decoding.logits_processors import LogitsProcessors
 from longscribe.models.weights import resolve_model
@@ -112,3 +114,15 @@ def test_the_package_s_suppressed_tokens_are_upstream_s() -> None:
 def test_tiny_en_understands(reader: Excerpt, way: str) -> None:
     heard = transcribed(reader, "tiny.en", decoding=way)
     assert reader.word_error_rate(text_of(heard)) <= 12.0
+
+
+@needs_base
+@pytest.mark.parametrize("speed", [1.0, 1.2])
+def test_every_utterance_is_heard_in_its_own_language(tmp_path: Path, speed: float) -> None:
+    """English, Portuguese, Spanish, French and German, one after the other."""
+    heard = excerpt("alternating_languages", tmp_path, longest_s=80.0)
+    assert len({utterance.language for utterance in heard.utterances}) == 5
+    transcript = transcribed(heard, "base", language="auto", speed=speed)
+    segments = [Segment(s.start, s.end, s.text, s.language) for s in transcript.segments]
+    assert language_errors(heard.utterances, segments) == 0.0
+    assert heard.word_error_rate(text_of(transcript)) <= 35.0

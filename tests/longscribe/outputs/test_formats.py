@@ -51,6 +51,7 @@ def test_json_has_upstream_s_keys_and_values() -> None:
     assert list(written["segments"][0]) == [
         *("id", "seek", "start", "end", "text", "tokens", "temperature"),
         *("avg_logprob", "compression_ratio", "no_speech_prob"),
+        "language",  # ours
     ]
     assert written["segments"][2]["start"] == 3661.0
 
