@@ -9,7 +9,6 @@ finds free.
 """
 
 import argparse
-import bisect
 import json
 import subprocess
 import time
@@ -77,14 +76,8 @@ def run_longscribe(contestant: Contestant, task: Task) -> Outcome:
 
 
 def _language_of(segment: Mapping[str, Any], transcript: Mapping[str, Any]) -> str:
-    """A segment's own language, or else its chunk's, or else the whole transcript's."""
-    if segment.get("language"):
-        return str(segment["language"])
-    details = transcript.get("longscribe", {})
-    languages = details.get("chunk_languages", [])
-    chunk = bisect.bisect(details.get("seams_s", []), (segment["start"] + segment["end"]) / 2)
-    found = languages[chunk] if chunk < len(languages) else ""
-    return str(found or transcript.get("language", ""))
+    """A segment's own language, or else the whole transcript's."""
+    return str(segment.get("language") or transcript.get("language", ""))
 
 
 def run_openai_whisper(contestant: Contestant, task: Task) -> Outcome:

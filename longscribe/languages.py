@@ -5,7 +5,13 @@ them from there would load torch (2 s, 200 MB) into the parent process, which on
 tests/longscribe/test_languages.py holds the copy against the original.
 """
 
+import re
+from typing import Final
+
 from longscribe.wording.catalog import translated
+
+# https://www.rfc-editor.org/rfc/rfc5646: a language, its script, its region.
+_REGIONAL: Final = re.compile(r"([a-z]{2,3})(?:[-_][a-z]{4})?(?:[-_](?:[a-z]{2}|[0-9]{3}))?")
 
 LANGUAGES: dict[str, str] = {
     "en": "english",
@@ -132,8 +138,13 @@ def language_name(code: str) -> str:
 
 
 def language_code(language: str) -> str | None:
-    """The code of a language given by code, name or alias in any case; None if Whisper has none."""
+    """The code of a language given by code, name or alias in any case; None if Whisper has none.
+
+    Regional codes (`pt-BR`, `zh_CN`, `sr-Latn`) are their language's: Whisper knows no regions.
+    """
     word = language.strip().lower()
+    if regional := _REGIONAL.fullmatch(word):
+        word = regional[1]
     if word in LANGUAGES:
         return word
     by_name = {name: code for code, name in LANGUAGES.items()}

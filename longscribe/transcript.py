@@ -121,7 +121,6 @@ class Transcript(BaseModel):
     segments: tuple[Segment, ...]
     stretches: tuple[Stretch, ...] = ()
     changes: tuple[Change, ...] = ()
-    chunk_languages: tuple[str, ...] = ()
     seams_s: tuple[float, ...] = ()
     model: str = ""
     speed: float = 1.0
@@ -130,6 +129,18 @@ class Transcript(BaseModel):
     def text(self) -> str:
         """The text of all segments, joined as openai-whisper joins them."""
         return "".join(segment.text for segment in self.segments)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those of the segments, the one most is spoken in first; the main one without segments."""
+        spoken_s: dict[str, float] = {}
+        for segment in self.segments:
+            if segment.language:
+                duration_s = segment.end - segment.start
+                spoken_s[segment.language] = spoken_s.get(segment.language, 0.0) + duration_s
+        if not spoken_s:
+            return (self.language,) if self.language else ()
+        return tuple(sorted(spoken_s, key=lambda code: -spoken_s[code]))
 
     @property
     def gaps(self) -> tuple[Stretch, ...]:

@@ -118,10 +118,9 @@ class _Chunk:
     def transcribe(self) -> Batched:
         """Everything in turn: windows, languages, texts, rests."""
         windows = pack(self._sound, self._samples)
-        is_told = not self._network.dims.is_multilingual or self._options.language != "auto"
-        told = self._options.language if self._network.dims.is_multilingual else "en"
+        told = self._options.told_language if self._network.dims.is_multilingual else "en"
         segments: list[Segment] = []
-        if windows and is_told:
+        if windows and told:
             segments += self._in_language(windows, told)
         elif windows:
             segments += self._in_whatever_is_spoken(windows)
@@ -129,7 +128,7 @@ class _Chunk:
         main = max(self._spoken_s, key=lambda code: self._spoken_s[code], default="")
         return Batched(
             tuple(segments),
-            told if is_told else main,
+            told or main,
             _mean(self._votes.get(main, [])),
             self._windows,
             self._fallbacks,
@@ -137,7 +136,8 @@ class _Chunk:
 
     def _in_whatever_is_spoken(self, windows: Sequence[Window]) -> list[Segment]:
         """Windows in the language that most of them are in, and those that are not in their own."""
-        listener = Listener(self._network, self._encode, self._sound, self._batch_size)
+        among = self._options.possible_languages
+        listener = Listener(self._network, self._encode, self._sound, self._batch_size, among)
         presumed = listener.presumed(listener.votes(next(in_batches(windows, self._batch_size))))
         segments: list[Segment] = []
         if presumed is None:

@@ -202,7 +202,7 @@ def transcribe_chunk(
     sound = np.asarray(chunk.sound, dtype=np.float64).reshape(-1, 2)
     chosen = arithmetic(options)
     options = with_own_suppression(spec, options)
-    language, probability = "" if options.language == "auto" else options.language, None
+    language, probability = options.told_language or "", None
     segments: tuple[Segment, ...] = ()
     windows = fallbacks = 0
     loaded_s, cpu_started_s = time.perf_counter(), time.process_time()

@@ -5,6 +5,7 @@ hallucinated over, and every window starts where speech starts.
 """
 
 import warnings
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -95,11 +96,12 @@ def transcribe_sequentially(
 def _transcribe(
     model: Whisper, device: str, samples: Samples, clips: Spans, options: DecodingOptions
 ) -> Sequential:
-    language, probability = options.language, None
+    language, probability = options.told_language or "", None
     if not model.is_multilingual:
         language = "en"
-    elif language == "auto":
-        language, probability = detect_language(model, samples, clips)
+    elif not language:
+        among = options.possible_languages
+        language, probability = detect_language(model, samples, clips, among)
     with warnings.catch_warnings():
         # The CPU was chosen on purpose, also on a machine with a GPU.
         warnings.filterwarnings("ignore", message="Performing inference on CPU when CUDA")
@@ -120,7 +122,9 @@ def speech_clips(sound: Spans, samples: int) -> Spans:
     return clips[np.round(clips[:, 1] * 100) > np.round(clips[:, 0] * 100)]
 
 
-def detect_language(model: Whisper, samples: Samples, clips: Spans) -> tuple[str, float]:
+def detect_language(
+    model: Whisper, samples: Samples, clips: Spans, among: Collection[str] = ()
+) -> tuple[str, float]:
     """The chunk's language and its probability, heard where there is sound.
 
     Upstream listens to the first 30 s, be they silent; here the first window starts at the first
@@ -132,8 +136,9 @@ def detect_language(model: Whisper, samples: Samples, clips: Spans) -> tuple[str
         window = whisper.pad_or_trim(samples[start : start + N_FRAMES * HOP_LENGTH])
         mel = whisper.log_mel_spectrogram(window, model.dims.n_mels).to(model.device)
         _, probabilities = model.detect_language(mel)
-        for language, probability in probabilities.items():
-            votes[language] = votes.get(language, 0.0) + probability
+        known = {code: p for code, p in probabilities.items() if not among or code in among}
+        for language, probability in known.items():
+            votes[language] = votes.get(language, 0.0) + probability / sum(known.values())
         best = max(votes, key=votes.__getitem__)
         if votes[best] / count >= _SURE_OF_LANGUAGE or count == _LANGUAGE_WINDOWS:
             break

@@ -6,7 +6,7 @@ listened to by itself, and the likeliest sequence of languages is taken: a unit 
 with its neighbours.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import groupby, pairwise
 from typing import Final, NamedTuple
 
@@ -45,6 +45,7 @@ class Listener:
         encode: lets it hear windows.
         sound: the chunk's stretches of sound in seconds, shape (n, 2).
         batch_size: windows heard side by side.
+        among: codes of the languages that there may be; empty for all.
     """
 
     def __init__(
@@ -53,13 +54,18 @@ class Listener:
         encode: Callable[[Sequence[Window]], None],
         sound: Spans,
         batch_size: int,
+        among: Collection[str] = (),
     ) -> None:
         self._network = network
         self._encode = encode
         self._sound = sound
         self._batch_size = batch_size
-        self._tokenizer = tokenizer_of(network.dims, network.added_texts)
-        self.codes: Sequence[str] = self._tokenizer.all_language_codes
+        tokenizer = tokenizer_of(network.dims, network.added_texts)
+        self._start = tokenizer.sot
+        known = zip(tokenizer.all_language_codes, tokenizer.all_language_tokens, strict=True)
+        chosen = [(code, token) for code, token in known if not among or code in among]
+        self.codes: Sequence[str] = [code for code, _ in chosen]
+        self._tokens = [token for _, token in chosen]
 
     def votes(self, windows: Sequence[Window]) -> Votes:
         """What the model says of each window by itself."""
@@ -67,8 +73,8 @@ class Listener:
         for batch in in_batches(windows, self._batch_size):
             self._encode(batch)
             places = list(range(len(batch)))
-            at_start = self._network.start(places, [self._tokenizer.sot], 0, 1).first.at_start
-            of_languages = at_start[:, list(self._tokenizer.all_language_tokens)].float()
+            at_start = self._network.start(places, [self._start], 0, 1).first.at_start
+            of_languages = at_start[:, self._tokens].float()
             found.append(torch.softmax(of_languages, dim=-1).numpy())
         return np.concatenate(found)
 

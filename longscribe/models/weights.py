@@ -215,12 +215,13 @@ def check_language(spec: ModelSpec, language: str) -> None:
     Raises:
         OptionError: the model knows only English.
     """
-    if not spec.dims.is_multilingual and language not in ("auto", "en"):
+    others = [code for code in language.split(",") if code not in ("auto", "en")]
+    if not spec.dims.is_multilingual and others:
         raise OptionError(
             translated(
                 "--language: the model {model!r} knows only English; "
                 "for {language} choose a model without .en."
-            ).format(model=spec.name, language=language_name(language))
+            ).format(model=spec.name, language=language_name(others[0]))
         )
 
 

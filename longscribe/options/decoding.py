@@ -48,10 +48,10 @@ class DecodingOptions(BaseModel):
         str,
         Field(
             description="Code or name of the spoken language; `auto` detects it for every window, "
-            "where there is sound."
+            "and of several, as in `en,pt`, one is chosen for each."
         ),
         CommandLine(names=("-l",), help=translatable("Spoken language; auto detects it.  [auto]")),
-        Docs(values="code or name"),
+        Docs(values="code or name, or several with commas"),
     ] = "auto"
     task: Annotated[
         Task,
@@ -118,16 +118,19 @@ class DecodingOptions(BaseModel):
     @field_validator("language")
     @classmethod
     def _known_language(cls, value: str) -> str:
-        if value.strip().lower() in ("auto", ""):
+        asked = [part.strip() for part in value.split(",") if part.strip()]
+        if not asked or any(part.lower() == "auto" for part in asked):
             return "auto"
-        code = language_code(value)
-        if code is None:
-            raise ValueError(
-                translated(
+        codes = []
+        for part in asked:
+            code = language_code(part)
+            if code is None:
+                sentence = translated(
                     "{value!r} is not a language Whisper knows; give a code like en or pt, or auto"
-                ).format(value=value)
-            )
-        return code
+                )
+                raise ValueError(sentence.format(value=part))
+            codes.append(code)
+        return ",".join(dict.fromkeys(codes))
 
     @field_validator("suppress_tokens")
     @classmethod
@@ -162,6 +165,16 @@ class DecodingOptions(BaseModel):
                 ).format(precision=self.precision)
             )
         return self
+
+    @property
+    def told_language(self) -> str | None:
+        """The only language there is; None where it is to be heard."""
+        return None if self.language == "auto" or "," in self.language else self.language
+
+    @property
+    def possible_languages(self) -> tuple[str, ...]:
+        """Those that are to be told apart; empty for all that the model knows."""
+        return () if self.language == "auto" else tuple(self.language.split(","))
 
     @property
     def temperatures(self) -> tuple[float, ...]:

@@ -59,17 +59,17 @@ def merge(
     end_s = timeline.original_duration_s
     if missing_s > 0.0:
         gaps.append(_gap(end_s, end_s + missing_s, MISSING_FROM_THE_FILE))
-    languages = [by_index[c.index].language if c.index in by_index else "" for c in chunks]
     original_sound = sound * (timeline.original_samples / max(1, timeline.accelerated_samples))
-    return Transcript(
+    heard = [by_index[c.index].language for c in chunks if c.index in by_index]
+    merged = Transcript(
         recording=recording,
         duration_s=end_s + missing_s,
-        language=_main_language(chunks, languages),
+        language=next(filter(None, heard), ""),
         segments=tuple(segments),
         stretches=tuple(account(segments, gaps, original_sound, end_s + missing_s)),
-        chunk_languages=tuple(languages),
         seams_s=tuple(chunk.original_end_s for chunk in chunks[:-1]),
     )
+    return merged.model_copy(update={"language": next(iter(merged.languages), "")})
 
 
 def account(
@@ -155,12 +155,3 @@ def _without_overlaps(segments: list[Segment]) -> list[Segment]:
 
 def _gap(start_s: float, end_s: float, reason: str) -> Stretch:
     return Stretch(start=round(start_s, 3), end=round(end_s, 3), kind="gap", reason=reason)
-
-
-def _main_language(chunks: Sequence[Chunk], languages: Sequence[str]) -> str:
-    heard_s: dict[str, float] = {}
-    for chunk, language in zip(chunks, languages, strict=True):
-        if language:
-            chunk_s = sum(end - start for start, end in chunk.sound)
-            heard_s[language] = heard_s.get(language, 0.0) + chunk_s
-    return max(heard_s, key=heard_s.__getitem__, default="")

@@ -111,13 +111,18 @@ def seam_sentences_rejoined(segments: list[Segment], context: Context) -> Result
 def spacing_tidied(segments: list[Segment], context: Context) -> Result:
     """One space between words, none before a punctuation mark; one in front, as upstream has it."""
 
-    def tidy(text: str) -> str:
+    def tidy(text: str, language: str) -> str:
         inner = _SPACES.sub(" ", text.strip())
-        if context.language != "fr":  # French sets a space before ; : ? !
+        if language != "fr":  # French sets a space before ; : ? !
             inner = _NO_SPACE_BEFORE.sub(r"\1", inner)
         return (" " if text[:1].isspace() else "") + inner
 
-    return _each_text(segments, "spacing_tidied", tidy)
+    changes: list[Change] = []
+    tidied = [
+        _retold(s, tidy(s.text, s.language or context.language), "spacing_tidied", changes)
+        for s in segments
+    ]
+    return Result(tidied, changes)
 
 
 def sentences_capitalized(segments: list[Segment], context: Context) -> Result:
@@ -129,7 +134,7 @@ def sentences_capitalized(segments: list[Segment], context: Context) -> Result:
         text = segment.text
         if after_sentence:
             text = re.sub(r"^(\W*)(\w)", lambda m: m.group(1) + m.group(2).upper(), text, count=1)
-        if context.language == "en":
+        if (segment.language or context.language) == "en":
             text = re.sub(r"\bi(?=\b(?:'|\s|$))", "I", text)
         result.append(_retold(segment, text, "sentences_capitalized", changes))
         after_sentence = text.rstrip(" \"'”’)").endswith(tuple(_SENTENCE_END))

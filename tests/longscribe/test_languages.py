@@ -1,3 +1,4 @@
+import pytest
 from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
 
 from longscribe import languages
@@ -13,4 +14,15 @@ def test_codes_names_and_aliases_in_any_case() -> None:
     assert languages.language_code("PT") == "pt"
     assert languages.language_code(" Portuguese ") == "pt"
     assert languages.language_code("Castilian") == "es"
+
+
+@pytest.mark.parametrize(
+    ("regional", "code"), [("pt-BR", "pt"), ("zh_CN", "zh"), ("sr-Latn-RS", "sr"), ("es-419", "es")]
+)
+def test_regional_codes_are_their_language_s(regional: str, code: str) -> None:
+    assert languages.language_code(regional) == code
+
+
+def test_what_is_no_language_is_none() -> None:
+    assert languages.language_code("xx-BR") is None
     assert languages.language_code("klingon") is None

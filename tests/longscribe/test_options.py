@@ -107,3 +107,20 @@ def test_temperatures_as_upstream_builds_them() -> None:
     assert options.for_chunks.temperatures == (0.4, 0.7, 1.0)
     single = check_options(recording="a", temperature_increment_on_fallback=None)
     assert single.for_chunks.temperatures == (0.0,)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "told", "possible"),
+    [
+        ("pt-BR", "pt", "pt", ("pt",)),
+        ("en, Portuguese", "en,pt", None, ("en", "pt")),
+        ("en,auto", "auto", None, ()),
+        ("en,en", "en", "en", ("en",)),
+    ],
+)
+def test_several_languages_may_be_named(
+    given: str, kept: str, told: str | None, possible: tuple[str, ...]
+) -> None:
+    options = DecodingOptions(language=given)
+    assert options.language == kept
+    assert (options.told_language, options.possible_languages) == (told, possible)

@@ -165,13 +165,12 @@ def _facts(transcript: Transcript) -> list[tuple[str, str]]:
     seconds = {"speech": 0.0, "silence": 0.0, "gap": 0.0}
     for stretch in transcript.stretches:
         seconds[stretch.kind] += stretch.duration_s
-    languages = dict.fromkeys(code for code in transcript.chunk_languages if code)
     model = translated("{model}, at {speed:g} x tempo")
     segments = translated("{count:,}, {improved} improved")
     facts = [
         (translated("Recording"), transcript.recording),
         (translated("Length"), format_time(transcript.duration_s)),
-        (translated("Language"), ", ".join(map(_language, languages or [transcript.language]))),
+        (translated("Language"), ", ".join(map(_language, transcript.languages or [""]))),
         (
             translated("Model"),
             model.format(model=transcript.model, speed=transcript.speed)

@@ -123,3 +123,13 @@ def test_another_language_seldom_follows(
     votes: list[tuple[float, float]], around: int | None, path: list[int]
 ) -> None:
     assert likeliest(np.asarray(votes, np.float32), around) == path
+
+
+def test_only_the_languages_asked_for_are_heard(demo: ModelSpec, tokenizer: Tokenizer) -> None:
+    en, pt, gl = (tokenizer.to_language_token(code) for code in ("en", "pt", "gl"))
+    one = window((0.0, 28.0))
+    network: Any = Polyglot(demo.dims, {0.0: {gl: 0.9, pt: 0.08, en: 0.02}})
+    listening = Listener(network, network.hear, np.asarray([(0.0, 28.0)]), 20, ("en", "pt"))
+    [vote] = listening.votes([one])
+    found = dict(zip(listening.codes, vote.tolist(), strict=True))
+    assert found == {"en": pytest.approx(0.2), "pt": pytest.approx(0.8)}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -86,13 +87,12 @@ def test_the_policy_lets_only_the_page_s_own_script_and_style_run(tmp_path: Path
 
 def test_hostile_text_stays_text_wherever_it_comes_from(tmp_path: Path) -> None:
     said = transcript(
-        segment(0.0, 1.0, f" {HOSTILE}"),
+        replace(segment(0.0, 1.0, f" {HOSTILE}"), language=HOSTILE),
         recording=f"{HOSTILE}.wav",
         model=HOSTILE,
         language=HOSTILE,
         stretches=(Stretch(0.0, 1.0, "speech"), Stretch(1.0, 2.0, "gap", HOSTILE)),
         changes=(Change("glossary_applied", 0, 0.0, HOSTILE, HOSTILE),),
-        chunk_languages=(HOSTILE,),
     )
     page = Parsed(written(said, tmp_path))
     plain = Parsed(written(transcript(segment(0.0, 1.0, " x")), tmp_path))

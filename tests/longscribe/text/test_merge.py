@@ -139,6 +139,13 @@ def test_silent_recording() -> None:
 
 
 def test_the_main_language_is_the_one_most_is_spoken_in() -> None:
-    result = merged(done(0, language="pt"), done(1, language="en"))
+    said = [replace(segment(0.0, 10.0, " a"), language="en")]
+    more = [replace(segment(0.0, 30.0, " b"), language="pt")]
+    result = merged(done(0, *said, language="en"), done(1, *more, language="pt"))
     assert result.language == "pt"
-    assert result.chunk_languages == ("pt", "en")
+    assert result.languages == ("pt", "en")
+
+
+def test_without_segments_it_is_the_first_chunk_s() -> None:
+    result = merged(done(0, language="pt"), done(1, language="en"))
+    assert (result.language, result.languages) == ("pt", ("pt",))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -98,6 +100,10 @@ def test_spacing() -> None:
     assert texts(result) == [" So, this is it."]
     french = improved(segment(0.0, 1.0, " Quoi ?"), language="fr")
     assert texts(french) == [" Quoi ?"]
+    among_others = improved(
+        segment(0.0, 1.0, " What ?"), replace(segment(1.0, 2.0, " Quoi ?"), language="fr")
+    )
+    assert texts(among_others) == [" What?", " Quoi ?"]
 
 
 def test_capitals_after_sentences_only() -> None:
