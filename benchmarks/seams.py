@@ -18,7 +18,6 @@ from typing import NamedTuple
 import jiwer
 from whisper.normalizers import BasicTextNormalizer
 
-from longscribe.options import check_options
 from longscribe.transcript import Transcript
 
 _AROUND_S = 15.0  # compared on both sides of a seam, in whole segments
@@ -66,7 +65,7 @@ def measure_hour(seed: int, minutes: float, chunk_minutes: float, threads: int) 
     """Make one recording, transcribe it both ways, and compare."""
     import torch
 
-    from benchmarks.serial import transcribe_serially
+    import longscribe
 
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
@@ -75,9 +74,7 @@ def measure_hour(seed: int, minutes: float, chunk_minutes: float, threads: int) 
         command += ["--minutes", str(minutes), "--language", ("en", "pt")[seed % 2]]
         subprocess.run([*command, "--out", str(recording)], check=True)
         chunked, whole = (
-            transcribe_serially(
-                check_options(recording=str(recording), model="demo", chunk_minutes=length)
-            )
+            longscribe.transcribe(recording, model="demo", chunk_minutes=length)
             for length in (chunk_minutes, 120.0)
         )
     return compare_at_seams(chunked, whole)

@@ -94,7 +94,7 @@ class SurvivingExecutor(Executor):
         self._available_bytes = this_machine().available_bytes
         self._memory_kills = out_of_memory_kills()
         self._lock = threading.RLock()
-        self._is_closed = False
+        self._is_closed = self._has_failed = False
         self._at_once = False
         # A fork server ends with the thread that started it: this one lasts as long as the workers.
         self._starter = ThreadPoolExecutor(1, "worker-starter")
@@ -118,8 +118,8 @@ class SurvivingExecutor(Executor):
             its result; `LostTask` where it was given up.
         """
         with self._lock:
-            if self._is_closed:
-                raise RuntimeError("the executor was shut down")
+            if self._is_closed or self._has_failed:
+                raise RuntimeError("the executor takes no tasks any more")
             order = self.order() if self.order else Order(UUID(int=0), "task", {})
             job = Job(self._jobs, order, partial(call, *args, **kwargs))
             self._jobs += 1
@@ -190,13 +190,13 @@ class SurvivingExecutor(Executor):
                         self._learn(kind, place, about)
                     if self._observations.is_due(_LOOK_EVERY_S):
                         self._look()
-        except BaseException as error:
+        except Exception as error:
             self._logger.exception("The supervisor of the workers failed")
             with self._lock:
+                self._has_failed = True
                 jobs = [place.job for place in self._places if place.job]
                 for job in (*jobs, *self._waiting, *self._suspects):
                     job.give_up(f"{type(error).__name__}: {error}")
-            raise
 
     def _dispatch(self) -> None:
         """Give idle workers tasks; start workers where more are wanted."""

@@ -11,7 +11,7 @@ import torch
 import whisper
 from whisper.model import Whisper
 
-from benchmarks.serial import transcribe_serially
+import longscribe
 from longscribe.audio.chunks import Chunk
 from longscribe.decoding import chunk as decoding
 from longscribe.decoding.batched import transcribe_batched
@@ -21,7 +21,7 @@ from longscribe.engine.float_network import FloatNetwork
 from longscribe.errors import OptionError
 from longscribe.models.names import OFFICIAL
 from longscribe.models.weights import ModelSpec
-from longscribe.options import DecodingOptions, check_options
+from longscribe.options import DecodingOptions
 from longscribe.transcript import Transcript
 from tests.recordings import beginning, sound_in, word_error_rate
 from tests.sounds import RATE_HZ, write_pcm, write_sound
@@ -31,7 +31,7 @@ LENGTH_S = 24.0  # of the sample, to the middle of a pause: enough where texts a
 
 
 def transcribed(path: Path, **options) -> Transcript:
-    return transcribe_serially(check_options(recording=str(path), model="demo", **options))
+    return longscribe.transcribe(path, model="demo", **options)
 
 
 def error_rate(transcript: Transcript) -> float:

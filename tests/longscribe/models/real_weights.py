@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
 
+import longscribe
 from benchmarks.real_recordings import Utterance
-from benchmarks.serial import transcribe_serially
 from longscribe.audio import recording as audio
 from longscribe.models import forms, index_packages
 from longscribe.models.weights import resolve_model
-from longscribe.options import check_options
 from longscribe.transcript import Transcript
 from tests.sounds import RATE_HZ, write_sound
 
@@ -66,9 +65,7 @@ def checkpoint(name: str) -> dict[str, Any]:
 def transcribed(heard: Excerpt, model: str | Path, **options: Any) -> Transcript:
     """What Longscribe makes of it at its own tempo, in this process."""
     options = {"speed": 1.0, "language": heard.language, **options}
-    return transcribe_serially(
-        check_options(recording=str(heard.path), model=str(model), **options)
-    )
+    return longscribe.transcribe(heard.path, model=str(model), **options)
 
 
 def text_of(transcript: Transcript) -> str:

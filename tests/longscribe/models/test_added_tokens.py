@@ -9,14 +9,14 @@ import pytest
 import torch
 import whisper
 
-from benchmarks.serial import transcribe_serially
+import longscribe
 from longscribe.decoding.chunk import with_own_suppression
 from longscribe.decoding.tokenizer import tokenizer_of
 from longscribe.models import forms
 from longscribe.models.added_tokens import AddedToken, to_engine, to_stored
 from longscribe.models.checkpoint import ModelDims
 from longscribe.models.weights import DEMO_CHECKPOINT, resolve_model
-from longscribe.options import DecodingOptions, check_options
+from longscribe.options import DecodingOptions
 from tests.longscribe.models.real_weights import text_of
 from tests.longscribe.models.writers import Checkpoint, write_ctranslate2, write_hugging_face
 from tests.recordings import beginning
@@ -40,7 +40,7 @@ def checkpoint() -> Checkpoint:
 
 def heard(sound: Path, model: str | Path, **options: Any) -> Any:
     options = {"speed": 1.0, "language": "en", **options}
-    return transcribe_serially(check_options(recording=str(sound), model=str(model), **options))
+    return longscribe.transcribe(sound, model=str(model), **options)
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.serial import transcribe_serially
+import longscribe
 from benchmarks.sizes import SIZES
 from benchmarks.widen import DEMO_CHECKPOINT, widen
 from longscribe.decoding import chunk as decoding
-from longscribe.options import check_options
 from tests.longscribe.models.real_weights import text_of
 from tests.longscribe.models.writers import (
     Checkpoint,
@@ -63,10 +62,8 @@ def test_a_size_runs_from_every_form(tmp_path: Path, sound: Path, size: str) -> 
         model = write(checkpoint, tmp_path / form)
         # Every way once; the text of int8 for all of them.
         for way in WAYS if form == "shards" else WAYS[:1]:
-            options = check_options(
-                recording=str(sound), model=str(model), language="en", speed=1.0, **way
-            )
-            texts[form, *way.values()] = text_of(transcribe_serially(options))
+            said = longscribe.transcribe(sound, model=str(model), language="en", speed=1.0, **way)
+            texts[form, *way.values()] = text_of(said)
             decoding.load.cache_clear()
             gc.collect()
     print(size, texts)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_URL
 
 from longscribe.task_runner import LostTask, SurvivingTaskRunner, executor
 from tests.eventually import eventually
-from tests.longscribe.task_runner.deeds import COUNT, attempts, run_pieces
+from tests.longscribe.task_runner.deeds import COUNT, Traits, attempts, run_pieces
 
 ALL = list(range(COUNT))
 
@@ -260,6 +260,25 @@ def test_a_task_that_cannot_be_sent_fails_and_the_others_do_not(tmp_path: Path) 
     length, said = run()
     assert length == 4
     assert "pickle" in said
+
+
+def test_traits_that_fail_do_not_hang_the_run(capfd: pytest.CaptureFixture[str]) -> None:
+    class Broken(Traits):
+        def finished(self, parameters: Mapping[str, Any], seconds: float) -> None:
+            raise KeyError("no such parameter")
+
+    @task
+    def nothing(number: int) -> int:
+        return number
+
+    @flow(persist_result=False)
+    def run() -> list[Any]:
+        with SurvivingTaskRunner(1, traits=Broken()):
+            return [future.result() for future in nothing.map([1, 2, 3])]
+
+    with pytest.raises(LostTask, match="no such parameter"):
+        run()
+    assert "The supervisor of the workers failed" in capfd.readouterr().err
 
 
 def test_an_error_in_the_block_ends_the_workers_at_once() -> None:
