@@ -7,7 +7,7 @@ programs, and recordings of minutes. All cores work on one chunk at a time.
 import html
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,9 +49,9 @@ _OF_THE_FLOW: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class HeardSegment(Segment):
-    """A segment that knows its recording."""
+    """A segment that knows its recording; equal to another that says the same."""
 
-    held: Held | None = None
+    held: Held | None = field(default=None, compare=False, repr=False)
 
     def audio(self) -> "AudioSegment":
         """Its sound as a pydub AudioSegment: a player in a notebook.
@@ -249,7 +249,7 @@ class _Work:
 
 
 def _with_sound(segment: Segment, held: Held) -> HeardSegment:
-    values = {field.name: getattr(segment, field.name) for field in fields(Segment)}
+    values = {one.name: getattr(segment, one.name) for one in fields(Segment)}
     return HeardSegment(**values, held=held)
 
 
