@@ -2,7 +2,6 @@
 
 import base64
 import gzip
-import multiprocessing
 import os
 import resource
 import time
@@ -32,6 +31,7 @@ from longscribe.errors import OptionError, ResourceError
 from longscribe.models.added_tokens import to_engine, to_stored
 from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions, Precision
+from longscribe.runtime.worker_slot import worker_slot
 from longscribe.transcript import ChunkTranscript, Segment
 from longscribe.wording.catalog import translated
 
@@ -69,7 +69,7 @@ def arithmetic(options: DecodingOptions) -> Arithmetic:
             raise OptionError(
                 translated("--precision: int8 is for CPUs; use float16 on a GPU, or auto.")
             )
-        device = f"cuda:{_worker_number() % torch.cuda.device_count()}"
+        device = f"cuda:{worker_slot() % torch.cuda.device_count()}"
         return Arithmetic(device, "float16" if precision == "auto" else precision)
     if precision in ("float16", "bfloat16"):
         raise OptionError(
@@ -259,11 +259,6 @@ def _as_stored(segment: Segment, spec: ModelSpec) -> Segment:
         return segment
     ids = (to_stored(id_, spec.dims, spec.added_tokens) for id_ in segment.tokens)
     return replace(segment, tokens=tuple(ids))
-
-
-def _worker_number() -> int:
-    # concurrent.futures numbers its processes; a GPU each, in turn
-    return (multiprocessing.current_process()._identity or (1,))[0] - 1
 
 
 def _snapped_segment(segment: Segment, sound: Spans, chunk_s: float) -> Segment:

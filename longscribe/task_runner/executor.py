@@ -51,7 +51,6 @@ class _Place:
         self.began_s = now_s
         self.job: Job | None = None
         self.since_s = 0.0  # on the machine's monotonic clock
-        self.ended_idle = False
 
 
 class SurvivingExecutor(Executor):
@@ -213,8 +212,10 @@ class SurvivingExecutor(Executor):
         busy = sum(place.job is not None for place in self._places)
         wanted = min(self.workers, busy + len(self._waiting) + bool(self._suspects))
         for _ in range(max(wanted, min(self._warm, self.workers)) - len(self._places)):
-            place = _Place(Worker(self._setup), self._observations.now_s)
-            self._places.append(place)
+            taken = {place.worker.slot for place in self._places}
+            slot = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+            self._places.append(_Place(Worker(self._setup, slot), self._observations.now_s))
+            place = self._places[-1]
             starting = self._starter.submit(place.worker.start)
             starting.add_done_callback(partial(self._tell, _STARTED, place))
 

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 from prefect.context import refresh_global_settings_context
 from prefect.events.worker import EventsWorker
 
+from longscribe.runtime.worker_slot import set_worker_slot
 from longscribe.task_runner.prefect_parts import begin_prefect
 
 _THE_END: Final = -1000  # priority of what is done last when a worker ends
@@ -49,6 +50,7 @@ class _Messages:
 def begin(
     pipe: Connection,
     environment: Mapping[str, str],
+    slot: int,
     initializer: Callable[..., None] | None,
     initargs: tuple[Any, ...],
 ) -> None:
@@ -57,6 +59,7 @@ def begin(
     Args:
         pipe: to the flow's process.
         environment: of that process; the fork server's is older.
+        slot: its number among the workers there are.
         initializer: the user's, called with `initargs`.
         initargs: its arguments.
     """
@@ -65,6 +68,7 @@ def begin(
     for name in os.environ.keys() - environment.keys():
         del os.environ[name]
     os.environ.update(environment)
+    set_worker_slot(slot)
     refresh_global_settings_context()
     begin_prefect(_Messages(pipe), initializer, initargs)
 

@@ -51,12 +51,14 @@ class Worker:
     the others along. So each has an executor of its own.
 
     Attributes:
+        slot: its number among the workers there are, from 0.
         pid: of the process; None until it is started.
         ready: its initializer has returned.
     """
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, slot: int = 0) -> None:
         self._setup = setup
+        self.slot = slot
         self._executor: ProcessPoolExecutor | None = None
         self._process: BaseProcess | None = None
         self._seen: psutil.Process | None = None
@@ -78,7 +80,8 @@ class Worker:
         self._server_pid = fork_server_pid()
         context = multiprocessing.get_context("forkserver")
         reader, writer = context.Pipe(duplex=False)
-        initargs = (writer, dict(os.environ), self._setup.initializer, self._setup.initargs)
+        given = (self._setup.initializer, self._setup.initargs)
+        initargs = (writer, dict(os.environ), self.slot, *given)
         executor = ProcessPoolExecutor(1, context, begin, initargs)
         self._executor = executor
         before = multiprocessing.active_children()

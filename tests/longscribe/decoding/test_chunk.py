@@ -1,6 +1,5 @@
 """The demo model on its own sample, through the engine without Prefect; where it may compute."""
 
-import multiprocessing
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +21,7 @@ from longscribe.errors import OptionError
 from longscribe.models.names import OFFICIAL
 from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions
+from longscribe.runtime.worker_slot import set_worker_slot
 from longscribe.transcript import Transcript
 from tests.recordings import beginning, sound_in, word_error_rate
 from tests.sounds import RATE_HZ, write_pcm, write_sound
@@ -202,9 +202,9 @@ def test_auto_takes_a_gpu_in_float16_and_cpu_leaves_it(machine: OnAnyMachine) ->
 def test_workers_share_out_the_gpus(machine: OnAnyMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.has(gpus=2)
     devices = []
-    for number in (1, 2, 3):  # as multiprocessing numbers its processes
-        process = SimpleNamespace(_identity=(number,))
-        monkeypatch.setattr(multiprocessing, "current_process", lambda process=process: process)
+    monkeypatch.setenv("LONGSCRIBE_WORKER_SLOT", "0")  # put back afterwards
+    for slot in range(3):
+        set_worker_slot(slot)
         devices.append(arithmetic(DecodingOptions()).device)
     assert devices == ["cuda:0", "cuda:1", "cuda:0"]
 

@@ -16,6 +16,7 @@ from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
+from longscribe.runtime.worker_slot import worker_slot
 from longscribe.task_runner import LostTask, SurvivingTaskRunner, executor
 from tests.eventually import eventually
 from tests.longscribe.task_runner.deeds import COUNT, Traits, attempts, run_pieces
@@ -110,6 +111,24 @@ def test_a_worker_stopped_while_it_waits_is_replaced(
     assert run() == 1
     assert time.monotonic() - started_s < 60
     assert "is stopped while it is needed: it is ended" in capfd.readouterr().out
+
+
+def test_one_that_replaces_another_has_its_slot(tmp_path: Path) -> None:
+    @task
+    def slot(number: int) -> int:
+        if number == 0 and not (tmp_path / "died").exists():
+            (tmp_path / "died").touch()
+            time.sleep(1.0)
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(2.0)
+        return worker_slot()
+
+    @flow(persist_result=False)
+    def run() -> set[int]:
+        with SurvivingTaskRunner(2):
+            return {future.result() for future in slot.map([0, 1, 2, 3])}
+
+    assert run() == {0, 1}
 
 
 def test_one_that_died_while_it_waited_costs_nothing(tmp_path: Path) -> None:
