@@ -15,6 +15,11 @@ class PoolWithParts(ProcessPoolTaskRunner):
     """Prefect's runner with names for the parts that a subclass replaces or feeds."""
 
     @property
+    def most_workers(self) -> int:
+        """Processes, as asked for or by Prefect's settings."""
+        return self._max_workers
+
+    @property
     def executor(self) -> Executor | None:
         """What tasks are handed to, pickled."""
         return cast("Executor | None", self._executor)

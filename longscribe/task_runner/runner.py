@@ -95,7 +95,7 @@ class SurvivingTaskRunner(PoolWithParts):
         """Another like it, not started."""
         initializer, initargs = self._of_worker
         return type(self)(
-            self._max_workers,
+            self.most_workers,
             initializer,
             initargs,
             traits=self._traits,
@@ -114,7 +114,7 @@ class SurvivingTaskRunner(PoolWithParts):
         context = FlowRunContext.get()
         setup = Setup(*self._of_worker, self._preload, self.forward)
         self._surviving = SurvivingExecutor(
-            self._max_workers,
+            self.most_workers,
             setup,
             self._traits,
             self._memory_per_worker_bytes,
@@ -142,7 +142,7 @@ class SurvivingTaskRunner(PoolWithParts):
     @property
     def workers(self) -> int:
         """Workers at most, as of now: fewer where memory ran out."""
-        return self._surviving.workers if self._surviving else self._max_workers
+        return self._surviving.workers if self._surviving else self.most_workers
 
     @property
     def pids(self) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from prefect.task_runners import ProcessPoolTaskRunner, _initialize_process_pool
 def test_tasks_are_handed_to_an_executor_that_can_be_another() -> None:
     runner: Any = ProcessPoolTaskRunner(max_workers=1)
     assert runner._executor is None
+    assert runner._max_workers == 1
     with runner:
         assert runner._executor is not None
         assert runner._subprocess_message_queue is not None
