@@ -116,19 +116,24 @@ def test_a_worker_stopped_while_it_waits_is_replaced(
 def test_one_that_replaces_another_has_its_slot(tmp_path: Path) -> None:
     @task
     def slot(number: int) -> int:
-        if number == 0 and not (tmp_path / "died").exists():
-            (tmp_path / "died").touch()
-            time.sleep(1.0)
+        first = not (tmp_path / "0").exists()
+        (tmp_path / str(number)).touch()
+        if number == 0 and first:
+            meet(1)
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(2.0)
+        if number > 1:  # the last two are under way at once
+            meet(5 - number)
         return worker_slot()
 
-    @flow(persist_result=False)
-    def run() -> set[int]:
-        with SurvivingTaskRunner(2):
-            return {future.result() for future in slot.map([0, 1, 2, 3])}
+    def meet(other: int) -> None:
+        assert eventually((tmp_path / str(other)).exists, bool, within_s=60.0)
 
-    assert run() == {0, 1}
+    @flow(persist_result=False)
+    def run() -> list[int]:
+        with SurvivingTaskRunner(2):
+            return [future.result() for future in slot.map([0, 1, 2, 3])]
+
+    assert set(run()[2:]) == {0, 1}
 
 
 def test_one_that_died_while_it_waited_costs_nothing(tmp_path: Path) -> None:
