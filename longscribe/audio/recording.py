@@ -40,6 +40,10 @@ _BLOCK_SAMPLES = 10 * SAMPLE_RATE_HZ  # at work on at once while accelerating
 _CLIPPED_LEVEL = 1.0 - 2.0**-15
 # Resampling overshoots by a few per cent where it has to; beyond that, floats were meant to.
 _FAR_ABOVE_FULL_SCALE = 1.5
+# The scratch file's 16 bits are too coarse for a recording that uses the lowest of them only.
+_QUIET_PEAK = 0.1
+_PEAK_AFTER_GAIN = 0.5
+_LARGEST_GAIN = 3000.0  # 70 dB: what is quieter is the last bit of a silence
 
 
 class Recording(BaseModel):
@@ -176,9 +180,9 @@ def accelerate(
     before = _state_of(recording.path)
     try:
         written = _written(recording, speed, pcm_path, 1.0, on_progress)
-        if written.peak > _FAR_ABOVE_FULL_SCALE:
-            # Floats know no full scale, and what is clipped is lost: all of it again, at its level.
-            written = _written(recording, speed, pcm_path, 1.0 / written.peak, None)
+        gain = _gain(written.peak)
+        if gain != 1.0:  # all of it again, at a better level
+            written = _written(recording, speed, pcm_path, gain, None)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(pcm_path.parent, needed_bytes, 0) from None
@@ -256,6 +260,15 @@ def _written(
             samples += _write(file, piece[: max(0, due_samples - samples)])
         samples += _write(file, np.zeros(max(0, due_samples - samples), dtype=np.float32))
     return _Written(source, original_samples, samples, clipped_samples, peak, gain)
+
+
+def _gain(peak: float) -> float:
+    """What brings a recording to a good level: floats know no full scale, others may be quiet."""
+    if peak > _FAR_ABOVE_FULL_SCALE:
+        return 1.0 / peak
+    if 0.0 < peak < _QUIET_PEAK:
+        return min(_PEAK_AFTER_GAIN / peak, _LARGEST_GAIN)
+    return 1.0
 
 
 def decode(recording: Recording) -> Iterator[Samples]:

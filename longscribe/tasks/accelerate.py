@@ -73,9 +73,12 @@ def _findings(audio: AcceleratedAudio) -> list[str]:
             "the louder one is taken there"
         )
         findings.append(finding.format(cancelled=audio.cancelled_s))
-    if audio.gain_db:
+    if audio.gain_db < 0:
         finding = translated("The samples lie far above full scale: brought down by {gain:.1f} dB")
         findings.append(finding.format(gain=-audio.gain_db))
+    if audio.gain_db > 0:
+        finding = translated("The recording is quiet: brought up by {gain:.1f} dB")
+        findings.append(finding.format(gain=audio.gain_db))
     if audio.missing_s:
         findings.append(
             translated(
