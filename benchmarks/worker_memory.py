@@ -75,7 +75,7 @@ def estimated_bytes(model: Path, case: Case, batch_size: int, duration_s: float)
     defaults = RunOptions.model_construct()
     demand = memory_demand(
         read_checkpoint(model)[0],
-        min(60 * defaults.chunk_minutes, duration_s / defaults.speed),
+        min(60 * defaults.chunk_minutes, duration_s / defaults.tempo),
         defaults.best_of,
         int8=case.precision == "int8",
         batched=True,

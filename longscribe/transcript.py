@@ -61,6 +61,8 @@ class ChunkTranscript(BaseModel):
     Attributes:
         windows: heard by the model, those decoded again included; 0 in sequential decoding.
         fallbacks: windows whose first text failed the quality rules.
+        windows_again: windows heard at the recording's own tempo, as the model was unsure of what
+            it heard faster.
         seconds: in all, `load_s` of them for torch and the model.
         ready_at_s: when that was done, on the machine's monotonic clock.
         attempts: how often the chunk was tried, this time included.
@@ -74,6 +76,7 @@ class ChunkTranscript(BaseModel):
     segments: tuple[Segment, ...]
     windows: int = 0
     fallbacks: int = 0
+    windows_again: int = 0
     precision: str = ""
     seconds: float
     load_s: float = 0.0

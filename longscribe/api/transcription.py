@@ -198,7 +198,12 @@ class _Work:
         check_task(self._spec.name, self._options.task, self._spec.dims)
         self._held = Held(source, rate_hz, self._options.audio_track_number)
         self._audio = accelerate(
-            self._held.recording, self._options.speed, self._held.folder / "samples.pcm"
+            self._held.recording,
+            self._options.tempo,
+            self._held.folder / "samples.pcm",
+            own_tempo_path=self._held.folder / "own_tempo.pcm"
+            if self._options.hears_again
+            else None,
         )
         levels = levels_db(self._audio.pcm_path, self._audio.samples)
         duration_s = self._audio.duration_s
@@ -229,7 +234,9 @@ class _Work:
             )
             is_last = chunk is self._chunks[-1]
             yield self.duration_s if is_last else chunk.original_end_s
-        self._audio.pcm_path.unlink(missing_ok=True)
+        for path in (self._audio.pcm_path, self._audio.own_tempo_path):
+            if path:
+                path.unlink(missing_ok=True)
 
     def transcription(self) -> Transcription:
         """What there is so far."""
@@ -241,7 +248,7 @@ class _Work:
         scale = self._audio.original_samples / self._audio.samples
         improved = improve(merged, self._speech * scale, self._glossary)
         values = {name: getattr(improved, name) for name in Transcript.model_fields}
-        values |= {"model": self._options.model, "speed": self._options.speed}
+        values |= {"model": self._options.model, "speed": self._options.tempo}
         values["segments"] = tuple(_with_sound(one, self._held) for one in improved.segments)
         found = Transcription.model_construct(**values)
         found._held, found._loudness, found._options = self._held, self._loudness, self._options

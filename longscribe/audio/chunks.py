@@ -34,12 +34,23 @@ _WORK_OF_SILENCE = 0.05
 _DIGEST_BLOCK_BYTES = 1 << 20
 
 
+class OwnTempo(BaseModel):
+    """A chunk's samples at the recording's own tempo: a part of another scratch file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pcm_path: Path
+    start_sample: int
+    stop_sample: int
+
+
 class Chunk(BaseModel):
     """One piece of an accelerated recording, as it travels to a worker.
 
     `start_sample` and `stop_sample` count the 16 kHz samples of the scratch file; `sound` holds the
     stretches of sound within the chunk, in accelerated seconds from the chunk's start; the original
-    times are seconds of the recording as the user knows it.
+    times are seconds of the recording as the user knows it. `own_tempo` is there where what the
+    model is unsure of is to be heard again.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,6 +65,7 @@ class Chunk(BaseModel):
     sha256: str
     cut_in_pause: bool
     sound: tuple[tuple[float, float], ...]
+    own_tempo: OwnTempo | None = None
 
     @property
     def number(self) -> str:
@@ -165,6 +177,7 @@ def make_chunks(audio: AcceleratedAudio, cuts: list[tuple[int, bool]], sound: Sp
     """The chunks between the cuts; together they hold every sample, the tail included."""
     timeline = Timeline.of(audio)
     edges = [(0, True), *cuts, (audio.samples, True)]
+    scale = audio.original_samples / max(1, audio.samples)
     chunks = []
     for index, ((start, _), (stop, in_pause)) in enumerate(pairwise(edges)):
         start_s, stop_s = start / SAMPLE_RATE_HZ, stop / SAMPLE_RATE_HZ
@@ -181,6 +194,13 @@ def make_chunks(audio: AcceleratedAudio, cuts: list[tuple[int, bool]], sound: Sp
                 sha256=_digest(audio.pcm_path, start, stop),
                 cut_in_pause=in_pause,
                 sound=tuple((round(a, 3), round(b, 3)) for a, b in spans.tolist()),
+                own_tempo=None
+                if audio.own_tempo_path is None
+                else OwnTempo(
+                    pcm_path=audio.own_tempo_path,
+                    start_sample=round(start * scale),
+                    stop_sample=round(stop * scale),
+                ),
             )
         )
     return chunks

@@ -10,6 +10,7 @@ import math
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,7 +77,8 @@ class AcceleratedAudio(BaseModel):
     """The scratch file of one recording: int16 mono samples at 16 kHz, sped up by `speed`.
 
     `original_samples` counts the recording at 16 kHz before the tempo change, `samples` what is in
-    the file; their ratio, not `speed`, maps times back (`Timeline`).
+    the file; their ratio, not `speed`, maps times back (`Timeline`). `own_tempo_path` is a file of
+    the samples before it, where they were kept.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -85,6 +87,7 @@ class AcceleratedAudio(BaseModel):
     speed: float
     original_samples: int
     samples: int
+    own_tempo_path: Path | None = None
     missing_s: float = 0.0
     filled_s: float = 0.0
     invalid_samples: int = 0
@@ -155,6 +158,8 @@ def accelerate(
     speed: float,
     pcm_path: Path,
     on_progress: Callable[[float], None] | None = None,
+    *,
+    own_tempo_path: Path | None = None,
 ) -> AcceleratedAudio:
     """Decode a recording to `pcm_path` at `speed` times its tempo, pitch kept.
 
@@ -164,14 +169,16 @@ def accelerate(
         pcm_path: the file to write: int16 little-endian, mono, 16 kHz.
         on_progress: called with the seconds of the recording decoded so far, about once a minute
             of audio.
+        own_tempo_path: another file, for the same samples at their own tempo.
 
     Raises:
         RecordingError: nothing in the file could be decoded, or it changed meanwhile.
         ResourceError: the disk is or would be too full.
         OutputError: the scratch file cannot be written.
     """
+    copies = 1 / speed + (own_tempo_path is not None)
     needed_bytes = int(
-        (recording.declared_duration_s or 0.0) / speed * SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
+        (recording.declared_duration_s or 0.0) * copies * SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
     )
     free_bytes = shutil.disk_usage(pcm_path.parent).free
     if needed_bytes > free_bytes:
@@ -179,10 +186,11 @@ def accelerate(
 
     before = _state_of(recording.path)
     try:
-        written = _written(recording, speed, pcm_path, 1.0, on_progress)
+        paths = (pcm_path, own_tempo_path)
+        written = _written(recording, speed, paths, 1.0, on_progress)
         gain = _gain(written.peak)
         if gain != 1.0:  # all of it again, at a better level
-            written = _written(recording, speed, pcm_path, gain, None)
+            written = _written(recording, speed, paths, gain, None)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(pcm_path.parent, needed_bytes, 0) from None
@@ -212,6 +220,7 @@ def accelerate(
         speed=speed,
         original_samples=written.original_samples,
         samples=written.samples,
+        own_tempo_path=own_tempo_path,
         missing_s=_missing_s(recording, written.original_samples / SAMPLE_RATE_HZ),
         filled_s=source.filled_samples / SAMPLE_RATE_HZ,
         invalid_samples=source.invalid_samples,
@@ -234,7 +243,7 @@ class _Written(NamedTuple):
 def _written(
     recording: Recording,
     speed: float,
-    pcm_path: Path,
+    paths: tuple[Path, Path | None],
     gain: float,
     on_progress: Callable[[float], None] | None,
 ) -> _Written:
@@ -242,13 +251,20 @@ def _written(
     samples = original_samples = clipped_samples = 0
     next_report_s, peak = 60.0, 0.0
     source = _decoder(recording)
-    with pcm_path.open("wb") as file:
+    pcm_path, own_tempo_path = paths
+    with (
+        pcm_path.open("wb") as file,
+        own_tempo_path.open("wb") if own_tempo_path else nullcontext() as own_tempo,
+    ):
         for block in _ahead(source.blocks()):
             original_samples += len(block)
             levels = np.abs(block)
             peak = max(peak, float(levels.max(initial=0.0)))
             clipped_samples += int(np.count_nonzero(gain * levels >= _CLIPPED_LEVEL))
-            for piece in tempo.push(block if gain == 1.0 else np.float32(gain) * block):
+            heard = block if gain == 1.0 else np.float32(gain) * block
+            if own_tempo:
+                _write(own_tempo, heard)
+            for piece in tempo.push(heard):
                 samples += _write(file, piece)
             if on_progress and original_samples / SAMPLE_RATE_HZ >= next_report_s:
                 on_progress(original_samples / SAMPLE_RATE_HZ)

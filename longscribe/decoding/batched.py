@@ -14,26 +14,20 @@ from typing import NamedTuple
 
 import whisper
 from whisper.tokenizer import Tokenizer
-from whisper.utils import compression_ratio
 
 from longscribe.audio.recording import Samples
-from longscribe.audio.voice_activity import Spans, overlap_s
+from longscribe.audio.voice_activity import Spans
 from longscribe.decoding.search import Hypothesis, Search
+from longscribe.decoding.segments import STEP_S, ratio_of, segments_of
 from longscribe.decoding.spoken_languages import Listener
 from longscribe.decoding.tokenizer import tokenizer_of
 from longscribe.decoding.windows import Window, in_batches, pack, pack_whole
-from longscribe.decoding.word_timestamps import AlignmentHeads, TimedWord, taken, time_words
+from longscribe.decoding.word_timestamps import AlignmentHeads, TimedWord, time_words
 from longscribe.engine.network import Network
 from longscribe.options import DecodingOptions
-from longscribe.transcript import Segment, Word
+from longscribe.transcript import Segment
 
-_STEP_S = 0.02  # of a time stamp
-
-# Sound after a window's last time stamp that is worth another look: less where a segment was
-# announced there, more where the text seemed complete.
-_REST_ANNOUNCED_S = 0.5
-_REST_UNANNOUNCED_S = 3.0
-_REST_ROUNDS = 2
+_REST_ROUNDS = 2  # of sound that a window's text left over
 
 # Upstream's checks look at the text alone. Beside the sound a text is doubtful that leaves much of
 # it without a word, even for slow speech, or has one sentence go on over a long silence.
@@ -42,15 +36,29 @@ _TOKEN_S = 0.5
 _FAR_S = 5.0
 _WORTH_HALVING_S = 10.0
 
+# What is heard faster than it was spoken: a model that is unsure of the first windows, from all
+# over the chunk, hears better at the recording's own tempo, and so it does with a single window.
+_TRIAL_WINDOWS = 4  # at most, and a quarter of all
+_SURE_LOGPROB = -0.25  # of the trial's windows on the average
+_UNSURE_LOGPROB = -0.5  # of one window
+
 
 class Batched(NamedTuple):
-    """What a chunk was decoded to, in seconds from its start, and how."""
+    """What a chunk was decoded to, in seconds from its start, and how.
+
+    Attributes:
+        unsure: windows that are to be heard again at the recording's own tempo, without a segment.
+        presumed: language of all windows whose own vote says nothing else; empty where there is
+            none.
+    """
 
     segments: tuple[Segment, ...]
     language: str
     language_probability: float | None
     windows: int
     fallbacks: int
+    unsure: tuple[Window, ...] = ()
+    presumed: str = ""
 
 
 class _Heard(NamedTuple):
@@ -70,6 +78,8 @@ def transcribe_batched(
     *,
     batch_size: int,
     seed: int,
+    hears_again: bool = False,
+    presumed: str = "",
 ) -> Batched:
     """Transcribe a chunk.
 
@@ -81,8 +91,12 @@ def transcribe_batched(
         options: of the run.
         batch_size: windows decoded side by side.
         seed: of sampling at higher temperatures.
+        hears_again: whether the caller lets windows that the model is unsure of be heard again:
+            they come back, and are not tried at higher temperatures.
+        presumed: the language of windows whose own vote says nothing else, where it is known.
     """
-    return _Chunk(network, alignment_heads, samples, sound, options, batch_size, seed).transcribe()
+    chunk = _Chunk(network, alignment_heads, samples, sound, options, batch_size, seed)
+    return chunk.transcribe(hears_again, presumed)
 
 
 class _Chunk:
@@ -112,18 +126,22 @@ class _Chunk:
         )
         self._presumed = 0
         self._foreign: list[Window] = []
+        self._hears_again = False
+        self._unsure: list[Window] = []
         self._votes: dict[str, list[float]] = {}  # for the language that windows are decoded in
         self._spoken_s: dict[str, float] = {}
 
-    def transcribe(self) -> Batched:
+    def transcribe(self, hears_again: bool, presumed: str) -> Batched:
         """Everything in turn: windows, languages, texts, rests."""
+        self._hears_again = hears_again
         windows = pack(self._sound, self._samples)
         told = self._options.told_language if self._network.dims.is_multilingual else "en"
         segments: list[Segment] = []
         if windows and told:
             segments += self._in_language(windows, told)
         elif windows:
-            segments += self._in_whatever_is_spoken(windows)
+            presumed, found = self._in_whatever_is_spoken(windows, presumed)
+            segments += found
         segments.sort(key=lambda segment: segment.start)
         main = max(self._spoken_s, key=lambda code: self._spoken_s[code], default="")
         return Batched(
@@ -132,13 +150,20 @@ class _Chunk:
             _mean(self._votes.get(main, [])),
             self._windows,
             self._fallbacks,
+            tuple(sorted(self._unsure)),
+            presumed,
         )
 
-    def _in_whatever_is_spoken(self, windows: Sequence[Window]) -> list[Segment]:
+    def _in_whatever_is_spoken(
+        self, windows: Sequence[Window], known: str
+    ) -> tuple[str, list[Segment]]:
         """Windows in the language that most of them are in, and those that are not in their own."""
         among = self._options.possible_languages
         listener = Listener(self._network, self._encode, self._sound, self._batch_size, among)
-        presumed = listener.presumed(listener.votes(next(in_batches(windows, self._batch_size))))
+        if known:
+            presumed: int | None = listener.codes.index(known)
+        else:
+            presumed = listener.presumed(listener.votes(self._batches(windows)[0]))
         segments: list[Segment] = []
         if presumed is None:
             others = listener.listen(windows)
@@ -151,7 +176,7 @@ class _Chunk:
             group = [one for one in others if one.language == code]
             self._votes.setdefault(code, []).extend(one.probability for one in group)
             segments += self._in_language([one.window for one in group], code)
-        return segments
+        return "" if presumed is None else listener.codes[presumed], segments
 
     def _in_language(self, windows: Sequence[Window], language: str) -> list[Segment]:
         """Texts of windows in one language, and of what those left over."""
@@ -160,13 +185,14 @@ class _Chunk:
         )
         self._search = Search(self._network, self._tokenizer, self._options, self._seed)
         segments: list[Segment] = []
-        for _ in range(1 + _REST_ROUNDS):
-            self._windows += len(windows)
+        for number in range(1 + _REST_ROUNDS):
             rests: list[Window] = []
-            for heard in self._settled(windows):
+            for heard in self._settled(windows, is_first=number == 0):
                 spoken_s = self._spoken_s.get(language, 0.0)
                 self._spoken_s[language] = spoken_s + heard.window.duration_s
-                found, rest_s = self._segments(heard)
+                if self._silent(heard.hypothesis):
+                    continue
+                found, rest_s = segments_of(*heard, self._tokenizer, self._sound)
                 segments += found
                 if rest_s is not None:
                     rests.append(heard.window.rest(rest_s))
@@ -207,19 +233,36 @@ class _Chunk:
         )
         self._encoded = windows
 
-    def _settled(self, windows: Sequence[Window]) -> Iterator[_Heard]:
+    def _batches(self, windows: Sequence[Window], is_first: bool = True) -> list[Sequence[Window]]:
+        """The windows in batches, the first of them a trial where they can be heard again."""
+        if not (is_first and self._hears_again and len(windows) > 1):
+            return list(in_batches(windows, self._batch_size))
+        count = min(_TRIAL_WINDOWS, self._batch_size, -(-len(windows) // 4))
+        chosen = {(2 * place + 1) * len(windows) // (2 * count) for place in range(count)}
+        trial = [windows[place] for place in sorted(chosen)]
+        rest = [window for place, window in enumerate(windows) if place not in chosen]
+        return [trial, *in_batches(rest, self._batch_size)]
+
+    def _settled(self, windows: Sequence[Window], is_first: bool) -> Iterator[_Heard]:
         """Every window with a text that passed the checks, or the best there is."""
         temperatures = self._options.temperatures
         stubborn: list[tuple[Window, list[Hypothesis]]] = []
-        for batch in in_batches(windows, self._batch_size):
+        for number, batch in enumerate(self._batches(windows, is_first)):
+            self._windows += len(batch)
             self._encode(batch)
             others = self._in_another(batch)
-            tried = self._tried(batch, temperatures[:2], without=others)
+            tried = self._tried(batch, temperatures[: 2 - self._hears_again], without=others)
             self._fallbacks += sum(len(attempts) > 1 for attempts in tried)
+            if self._hears_again and is_first and number == 0 and self._unsure_of(batch, tried):
+                self._unsure += [window for window in windows if window not in self._foreign]
+                return
             for place, (window, attempts) in enumerate(zip(batch, tried, strict=True)):
                 if place in others:
                     continue
-                if self._failed(attempts[-1]) and len(temperatures) > 1:
+                if self._hears_again and self._unsure_of([window], [attempts], single=True):
+                    self._fallbacks += 1
+                    self._unsure.append(window)
+                elif self._failed(attempts[-1]) and len(temperatures) > 1:
                     stubborn.append((window, attempts))
                 elif self._doubtful(window, attempts[-1]):
                     self._fallbacks += len(attempts) == 1
@@ -283,7 +326,7 @@ class _Chunk:
             return False
         return (
             hypothesis.looped
-            or self._ratio(hypothesis) > self._options.compression_ratio_threshold
+            or ratio_of(hypothesis, self._tokenizer) > self._options.compression_ratio_threshold
             or hypothesis.avg_logprob < self._options.logprob_threshold
         )
 
@@ -299,11 +342,31 @@ class _Chunk:
         for before, token in pairwise((begin, *hypothesis.tokens)):
             if token < begin:
                 continue
-            time_s = (token - begin) * _STEP_S
+            time_s = (token - begin) * STEP_S
             if before < begin and window.leap_s(start_s, time_s) >= _FAR_S:
                 return True
             start_s = time_s
         return False
+
+    def _unsure_of(
+        self,
+        windows: Sequence[Window],
+        tried: Sequence[Sequence[Hypothesis]],
+        single: bool = False,
+    ) -> bool:
+        """Whether the model would do better with these windows at their own tempo."""
+        heard = [
+            (window, attempts[-1])
+            for window, attempts in zip(windows, tried, strict=True)
+            if attempts and not self._silent(attempts[-1])
+        ]
+        spoken_s = sum(window.duration_s for window, _ in heard)
+        if spoken_s == 0.0:
+            return False
+        if single and any(self._failed(h) or self._doubtful(w, h) for w, h in heard):
+            return True
+        surety = sum(window.duration_s * text.avg_logprob for window, text in heard) / spoken_s
+        return surety < (_UNSURE_LOGPROB if single else _SURE_LOGPROB)
 
     def _silent(self, hypothesis: Hypothesis) -> bool:
         """Upstream's `should_skip`: no speech, and a text nobody believes in."""
@@ -314,85 +377,12 @@ class _Chunk:
 
     def _least_bad(self, attempts: Sequence[Hypothesis]) -> Hypothesis:
         def merit(hypothesis: Hypothesis) -> tuple[bool, float]:
-            repeats = self._ratio(hypothesis) > self._options.compression_ratio_threshold
+            repeats = (
+                ratio_of(hypothesis, self._tokenizer) > self._options.compression_ratio_threshold
+            )
             return not (repeats or hypothesis.looped), hypothesis.avg_logprob
 
         return max(attempts, key=merit)
-
-    def _ratio(self, hypothesis: Hypothesis) -> float:
-        text = self._tokenizer.decode(list(hypothesis.tokens)).strip()
-        return compression_ratio(text) if text else 0.0
-
-    def _segments(self, heard: _Heard) -> tuple[list[Segment], float | None]:
-        """The window's segments, and where in it a rest begins that has no text yet."""
-        window, hypothesis, words = heard
-        if self._silent(hypothesis):
-            return [], None
-        begin = self._tokenizer.timestamp_begin
-        spans: list[tuple[float, float, list[int]]] = []
-        start_s, tokens, announced = 0.0, list[int](), False
-        for token in hypothesis.tokens:
-            if token < begin:
-                tokens.append(token)
-            elif any(t < self._tokenizer.eot for t in tokens):
-                spans.append((start_s, (token - begin) * _STEP_S, [*tokens, token]))
-                start_s, tokens, announced = spans[-1][1], [], False
-            else:
-                start_s, tokens, announced = (token - begin) * _STEP_S, [token], True
-        if any(t < self._tokenizer.eot for t in tokens):
-            spans.append((start_s, window.duration_s, tokens))
-            start_s, announced = window.duration_s, False
-        segments = []
-        left_words = list(words or ())
-        ratio = self._ratio(hypothesis)
-        for first_s, last_s, part in spans:
-            text_tokens = [token for token in part if token < self._tokenizer.eot]
-            timed = None
-            if words is not None:
-                timed, left_words = taken(left_words, len(text_tokens))
-            from_s = window.to_chunk_s(first_s)
-            to_s = max(from_s, window.to_chunk_s(last_s, ends=True))
-            text = self._tokenizer.decode(text_tokens)
-            if not text.strip() or overlap_s(self._sound, from_s, to_s) == 0.0:
-                continue  # text over silence
-            segments.append(
-                Segment(
-                    id=0,
-                    seek=round(window.pieces[0].start_s * 100),
-                    start=from_s,
-                    end=to_s,
-                    text=text,
-                    tokens=tuple(part),
-                    temperature=hypothesis.temperature,
-                    avg_logprob=hypothesis.avg_logprob,
-                    compression_ratio=ratio,
-                    no_speech_prob=hypothesis.no_speech_prob,
-                    words=None if timed is None else _in_chunk(timed, window, from_s, to_s),
-                )
-            )
-        return segments, self._rest_s(window, start_s, announced)
-
-    def _rest_s(self, window: Window, start_s: float, announced: bool) -> float | None:
-        if start_s >= window.duration_s:
-            return None
-        worth_s = _REST_ANNOUNCED_S if announced and start_s > 0 else _REST_UNANNOUNCED_S
-        left_s = sum(
-            overlap_s(self._sound, piece.start_s, piece.end_s)
-            for piece in window.rest(start_s).pieces
-        )
-        return start_s if start_s > 0 and left_s >= worth_s else None
-
-
-def _in_chunk(
-    words: Sequence[TimedWord], window: Window, from_s: float, to_s: float
-) -> tuple[Word, ...]:
-    """Words on the chunk's time, within their segment."""
-    result = []
-    for word in words:
-        start_s = min(max(window.to_chunk_s(word.start_s), from_s), to_s)
-        end_s = min(max(window.to_chunk_s(word.end_s, ends=True), start_s), to_s)
-        result.append(Word(word.word, start_s, end_s, word.probability))
-    return tuple(result)
 
 
 def _mean(probabilities: Sequence[float]) -> float | None:

@@ -15,12 +15,13 @@ import whisper
 from whisper.audio import N_SAMPLES
 
 from longscribe.audio.chunks import Chunk
-from longscribe.audio.recording import read_samples, to_float
+from longscribe.audio.recording import Samples, read_samples, to_float
 from longscribe.audio.voice_activity import PAD_S, Spans, overlap_s
 from longscribe.decoding.batched import Batched, transcribe_batched
 from longscribe.decoding.logits_processors import LogitsProcessors
 from longscribe.decoding.sequential import load as load_upstream
 from longscribe.decoding.sequential import transcribe_sequentially
+from longscribe.decoding.tempos import TwoTempos, with_own_tempo
 from longscribe.decoding.tokenizer import tokenizer_of
 from longscribe.engine import packed_linear
 from longscribe.engine.float_network import FloatNetwork
@@ -204,7 +205,7 @@ def transcribe_chunk(
     options = with_own_suppression(spec, options)
     language, probability = options.told_language or "", None
     segments: tuple[Segment, ...] = ()
-    windows = fallbacks = 0
+    windows = fallbacks = windows_again = 0
     loaded_s, cpu_started_s = time.perf_counter(), time.process_time()
     if len(sound):
         samples = to_float(read_samples(chunk.pcm_path, chunk.start_sample, chunk.stop_sample))
@@ -212,17 +213,9 @@ def transcribe_chunk(
         if options.decoding == "batched":
             load(spec, chosen)
             loaded_s, cpu_started_s = time.perf_counter(), time.process_time()
-            heads = alignment_heads(spec)
-
-            def decode(size: int) -> Batched:
-                return transcribe_batched(
-                    *(load(spec, chosen), heads, samples, sound, options),
-                    batch_size=size,
-                    seed=seed,
-                )
-
-            batched = _BATCHES.within_memory(batch_size, decode, forget=load.cache_clear)
-            segments, language, probability, windows, fallbacks = batched
+            decode = _Decoding(chunk, spec, chosen, samples, sound, options, seed)
+            heard = _BATCHES.within_memory(batch_size, decode, forget=load.cache_clear)
+            segments, language, probability, windows, fallbacks, windows_again = heard
         else:
             load_upstream(spec, chosen.device)
             loaded_s, cpu_started_s = time.perf_counter(), time.process_time()
@@ -243,6 +236,7 @@ def transcribe_chunk(
         ),
         windows=windows,
         fallbacks=fallbacks,
+        windows_again=windows_again,
         precision=chosen.precision,
         seconds=ended_s - started_s,
         load_s=loaded_s - started_s,
@@ -251,6 +245,54 @@ def transcribe_chunk(
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         pid=os.getpid(),
     )
+
+
+class _Decoding:
+    """A chunk decoded in batches, once or, where that helps, some of it twice."""
+
+    def __init__(
+        self,
+        chunk: Chunk,
+        spec: ModelSpec,
+        chosen: Arithmetic,
+        samples: Samples,
+        sound: Spans,
+        options: DecodingOptions,
+        seed: int,
+    ) -> None:
+        self._chunk = chunk
+        self._spec = spec
+        self._chosen = chosen
+        self._samples = samples
+        self._sound = sound
+        self._options = options
+        self._seed = seed
+
+    def __call__(self, batch_size: int) -> TwoTempos:
+        """With so many windows side by side."""
+        own = self._chunk.own_tempo
+
+        def decode(samples: Samples, sound: Spans, again: bool, presumed: str = "") -> Batched:
+            return transcribe_batched(
+                load(self._spec, self._chosen),
+                alignment_heads(self._spec),
+                samples,
+                sound,
+                self._options,
+                batch_size=batch_size,
+                seed=self._seed,
+                hears_again=again,
+                presumed=presumed,
+            )
+
+        def again(sound: Spans, presumed: str) -> Batched:
+            assert own is not None
+            samples = to_float(read_samples(own.pcm_path, own.start_sample, own.stop_sample))
+            return decode(samples, sound, False, presumed)
+
+        first = decode(self._samples, self._sound, own is not None)
+        scale = 1.0 if own is None else (own.stop_sample - own.start_sample) / len(self._samples)
+        return with_own_tempo(first, again, self._sound, scale)
 
 
 def _as_stored(segment: Segment, spec: ModelSpec) -> Segment:

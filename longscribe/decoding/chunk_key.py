@@ -1,7 +1,8 @@
 """The name under which a chunk's result is kept: all that its text depends on, and nothing else.
 
-In it are the samples, the sound in them, the weights, the decoding options, the numbers they are
-computed with, the code, and the processor's instructions, by which the code chooses its arithmetic.
+In it are the samples, the sound in them, whether they may be heard again at their own tempo, the
+weights, the decoding options, the numbers they are computed with, the code, and the processor's
+instructions, by which the code chooses its arithmetic.
 Not in it are the recording's path and the chunk's place in it, the outputs, workers, threads and
 the number of windows decoded side by side.
 """
@@ -64,7 +65,14 @@ def chunk_key(chunk: Chunk, decoding: str) -> str:
         chunk: whose samples are known by their own digest.
         decoding: from `decoding_digest`.
     """
-    return _digest({"decoding": decoding, "samples": chunk.sha256, "sound": chunk.sound})
+    return _digest(
+        {
+            "decoding": decoding,
+            "samples": chunk.sha256,
+            "sound": chunk.sound,
+            "hears_again": chunk.own_tempo is not None,
+        }
+    )
 
 
 def _digest(content: object) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from longscribe.flows.option_types import COUNT, MINUTES, NUMBER
+from longscribe.flows.option_types import COUNT, NUMBER_OR_AUTO, NUMBER_OR_NONE
 from longscribe.options import OPTIONS, Option
 from longscribe.wording.catalog import translatable
 
@@ -51,7 +51,7 @@ def _type(option: Option) -> Any:
         is_lower = all(choice == choice.lower() for choice in option.choices)
         return click.Choice(option.choices, case_sensitive=is_lower)
     if option.takes_auto:
-        return COUNT if option.type is int else MINUTES
+        return COUNT if option.type is int else NUMBER_OR_AUTO
     if option.takes_none and option.type is float:
-        return NUMBER
+        return NUMBER_OR_NONE
     return option.type

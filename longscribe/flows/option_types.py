@@ -23,8 +23,8 @@ class _FloatOrNone(click.ParamType[float | None]):
             )
 
 
-class _MinutesOrAuto(click.ParamType[float | str]):
-    name = "minutes|auto"
+class _NumberOrAuto(click.ParamType[float | str]):
+    name = "number|auto"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -34,7 +34,7 @@ class _MinutesOrAuto(click.ParamType[float | str]):
         try:
             return float(value)
         except ValueError:
-            sentence = translated("{value!r} is not a number of minutes or auto")
+            sentence = translated("{value!r} is not a number or auto")
             self.fail(sentence.format(value=value), param, ctx)
 
 
@@ -54,5 +54,5 @@ class _CountOrAuto(click.ParamType[int | str]):
 
 
 COUNT: Final = _CountOrAuto()
-MINUTES: Final = _MinutesOrAuto()
-NUMBER: Final = _FloatOrNone()
+NUMBER_OR_AUTO: Final = _NumberOrAuto()
+NUMBER_OR_NONE: Final = _FloatOrNone()

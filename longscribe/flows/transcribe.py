@@ -97,7 +97,7 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
         ):
             if not earlier.is_complete:
                 runner.warm_up()  # workers load the model while the recording is prepared
-            audio = accelerate(source, options.speed, folder_of_run)
+            audio = accelerate(source, options.tempo, folder_of_run, options.hears_again)
             pieces = split(audio, options.chunk_minutes, sizing.workers, earlier.plan, options.vad)
             kept, missing = earlier.sort(pieces)
             report = Report(

@@ -1,7 +1,7 @@
 """All options of one run."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,6 +19,8 @@ from longscribe.options.presentation import CommandLine, Docs
 from longscribe.options.sizes import parse_bytes
 from longscribe.options.subtitles import SubtitleRules
 from longscribe.wording.catalog import translatable, translated
+
+_AUTOMATIC_TEMPO: Final = 1.2
 
 
 class RunOptions(DecodingOptions, SubtitleRules):
@@ -77,14 +79,18 @@ class RunOptions(DecodingOptions, SubtitleRules):
         CommandLine(help=translatable("Of several, from 1.  [auto]")),
     ] = "auto"
     speed: Annotated[
-        float,
+        Auto | Annotated[float, Field(ge=0.5, le=2.0)],
         Field(
-            ge=0.5,
-            le=2.0,
-            description="Tempo before recognition, pitch kept; 1.0 leaves the sound untouched.",
+            description="Tempo before recognition, pitch kept; 1.0 leaves the sound untouched. "
+            "`auto` is 1.2, and what the model is unsure of is heard again at 1.0."
         ),
-        CommandLine(names=("-s",), help=translatable("Tempo before recognition, 0.5-2.0.  [1.2]")),
-    ] = 1.2
+        CommandLine(names=("-s",), help=translatable("Tempo before recognition, 0.5-2.0.  [auto]")),
+        Docs(
+            text="tempo before recognition, pitch kept; 1.0 leaves the sound untouched. `auto` is "
+            "1.2, and what the model is unsure of is heard again at 1.0 "
+            "([how](architecture.md#tempo))"
+        ),
+    ] = "auto"
     chunk_minutes: Annotated[
         float,
         Field(
@@ -268,6 +274,16 @@ class RunOptions(DecodingOptions, SubtitleRules):
     def memory_per_worker_bytes(self) -> int | None:
         """The memory asked for one worker, in bytes; None for auto."""
         return None if self.memory_per_worker == "auto" else parse_bytes(self.memory_per_worker)
+
+    @property
+    def tempo(self) -> float:
+        """The tempo that the recording is brought to."""
+        return _AUTOMATIC_TEMPO if self.speed == "auto" else self.speed
+
+    @property
+    def hears_again(self) -> bool:
+        """Whether the recording's own tempo is kept beside, for what the model is unsure of."""
+        return self.speed == "auto" and self.decoding == "batched"
 
     @property
     def audio_track_number(self) -> int | None:

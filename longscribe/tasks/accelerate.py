@@ -14,8 +14,16 @@ _CLIPPED_WORTH_SAYING = 0.001  # of all samples
 
 
 @stage("accelerate", run_name="accelerate {speed}x")
-def accelerate(source: Recording, speed: float, scratch: Path) -> AcceleratedAudio:
+def accelerate(
+    source: Recording, speed: float, scratch: Path, keep_own_tempo: bool = False
+) -> AcceleratedAudio:
     """Decode a probed recording into the scratch folder and say what was found.
+
+    Args:
+        source: the recording.
+        speed: tempo that it is brought to.
+        scratch: the folder.
+        keep_own_tempo: whether its samples are kept at their own tempo, too.
 
     Raises:
         RecordingError: the recording cannot be read or holds no sound.
@@ -36,6 +44,7 @@ def accelerate(source: Recording, speed: float, scratch: Path) -> AcceleratedAud
         speed,
         scratch / "samples.pcm",
         on_progress=lambda done_s: logger.debug(translated("Accelerated %s"), format_time(done_s)),
+        own_tempo_path=scratch / "own_tempo.pcm" if keep_own_tempo else None,
     )
     logger.info(
         translated("Original duration %.1f s, accelerated duration %.1f s"),

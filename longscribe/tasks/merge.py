@@ -61,4 +61,4 @@ def merge(
             gap.duration_s,
             reason_shown(gap),
         )
-    return transcript.model_copy(update={"model": options.model, "speed": options.speed})
+    return transcript.model_copy(update={"model": options.model, "speed": options.tempo})

@@ -47,7 +47,7 @@ class EarlierWork:
         self._options = options
         self._decoding = decoding_digest(spec, options.for_chunks, self.precision)
         self._plan_path = plan_path(
-            source.path, options.speed, options.chunk_minutes, self._decoding
+            source.path, options.tempo, options.chunk_minutes, self._decoding
         )
         self._keys: dict[int, str] = {}
         # A fresh run that is started again, by a retry or another worker, goes on with its own.

@@ -23,7 +23,7 @@ def sizing_of_run(declared_s: float | None, spec: ModelSpec, options: RunOptions
         ResourceError: not even one worker fits.
     """
     logger = get_run_logger()
-    duration_s = (declared_s or _LONG_S) / options.speed
+    duration_s = (declared_s or _LONG_S) / options.tempo
     chunk_s = min(60.0 * options.chunk_minutes, duration_s)
     batched = options.decoding == "batched"
     machine = this_machine()

@@ -83,7 +83,7 @@ def transcribe_chunk(
     logger.info(
         translated(
             "Chunk %s done: %s, %d segments, %.1f s, %.1f x real time, %s, %d windows, "
-            "%d fell back, CPU %.0f %%, peak memory %.2f GB, pid %d"
+            "%d fell back, %d heard again, CPU %.0f %%, peak memory %.2f GB, pid %d"
         ),
         chunk.number,
         chunk.span,
@@ -93,6 +93,7 @@ def transcribe_chunk(
         result.precision,
         result.windows,
         result.fallbacks,
+        result.windows_again,
         result.cpu_percent,
         result.peak_memory_bytes / 1e9,
         result.pid,

@@ -29,12 +29,12 @@ def test_three_ways_in_end_in_transcripts(served: Served) -> None:
     recording = served.put(SYNTHETIC, "clicked.opus")
     with chromium() as browser:
         form = Form(browser, served.url)
-        form.fill("speed", "9")
+        form.fill("temperature", "9")
         form.fill("recording", recording)
         form.submit()
-        assert "less than or equal to 2" in form.complaint("speed")
+        assert "less than or equal to 1" in form.complaint("temperature")
         assert runs_of(served.url, recording) == []
-        form.fill("speed", "1.2")
+        form.fill("temperature", "0")
         form.submit()
         clicked = form.run_of(recording)
         assert served.end_of(clicked["id"])["state_type"] == "COMPLETED"

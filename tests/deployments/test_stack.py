@@ -99,11 +99,11 @@ def test_form_is_clicked(stack: Stack, note: Note, tmp_path: Path) -> None:
     with chromium() as browser:
         form = Form(browser, stack.url)
         form.fill("recording", recording)
-        form.fill("speed", "9")
+        form.fill("temperature", "9")
         form.submit()
-        assert "less than or equal to 2" in form.complaint("speed")
+        assert "less than or equal to 1" in form.complaint("temperature")
         assert runs_of(stack.url, recording) == []
-        form.fill("speed", "1.2")
+        form.fill("temperature", "0")
         form.fill("model", "demo")
         form.page.screenshot(path=tmp_path / "form.png")
         started_s = time.monotonic()

@@ -36,12 +36,14 @@ def test_the_schema_has_what_the_form_shows() -> None:
     fields = transcribe.parameters.properties
     assert transcribe.parameters.required == ["recording"]
     assert fields["task"]["enum"] == ["transcribe", "translate"]
-    assert (fields["speed"]["minimum"], fields["speed"]["maximum"]) == (0.5, 2.0)
+    automatic, tempo = fields["speed"]["anyOf"]
+    assert automatic["const"] == fields["speed"]["default"] == "auto"
+    assert (tempo["type"], tempo["minimum"], tempo["maximum"]) == ("number", 0.5, 2.0)
     assert fields["formats"]["default"] == list(DEFAULT_FORMATS)
     assert fields["glossary"]["default"] == []
     assert [kind["type"] for kind in fields["workers"]["anyOf"]] == ["string", "integer"]
     assert [kind["type"] for kind in fields["beam_size"]["anyOf"]] == ["integer", "null"]
-    assert fields["speed"]["description"].endswith("untouched. Number, 0.5 to 2.")
+    assert fields["speed"]["description"].endswith("at 1.0. Number, 0.5 to 2, or auto.")
     assert fields["device"]["description"].startswith("cpu or cuda; auto takes")
     assert [field["position"] for field in fields.values()] == list(range(len(OPTIONS)))
 

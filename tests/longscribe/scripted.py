@@ -60,6 +60,7 @@ class Run:
         says: Says,
         stretches: Sequence[tuple[float, float]] = STRETCHES,
         batch_size: int = 20,
+        hears_again: bool = False,
         **options: Any,
     ) -> None:
         self.calls: list[tuple[float, list[float]]] = []
@@ -88,6 +89,7 @@ class Run:
             DecodingOptions(language="en", **options),
             batch_size=batch_size,
             seed=0,
+            hears_again=hears_again,
         )
 
     @property

@@ -8,7 +8,8 @@ from longscribe.options import DEFAULT_FORMATS, FORMATS, DecodingOptions, check_
 
 def test_defaults() -> None:
     options = check_options(recording="a.wav")
-    assert (options.model, options.speed, options.chunk_minutes) == ("turbo", 1.2, 10.0)
+    assert (options.model, options.speed, options.chunk_minutes) == ("turbo", "auto", 10.0)
+    assert (options.tempo, options.hears_again) == (1.2, True)
     assert options.formats == DEFAULT_FORMATS
     assert options.memory_per_worker_bytes is None
     assert (options.decoding, options.precision, options.device) == ("batched", "auto", "auto")
@@ -22,7 +23,8 @@ def test_defaults() -> None:
         ({"speed": 0.1}, "--speed"),
         ({"speed": float("nan")}, "--speed"),
         ({"chunk_minutes": 0}, "--chunk-minutes"),
-        ({"workers": 0}, "--workers"),
+        ({"workers": 0}, "--workers: .*greater than or equal to 1.*0"),
+        ({"speed": "fast"}, "--speed: .*'auto'"),
         ({"workers": "many"}, "--workers"),
         ({"threads_per_worker": -1}, "--threads-per-worker"),
         ({"memory_per_worker": "a lot"}, "--memory-per-worker.*4GB"),
@@ -53,6 +55,13 @@ def test_bad_values_get_one_sentence_that_names_the_option(
     with pytest.raises(OptionError, match=says) as caught:
         check_options(**{"recording": "a.wav", **values})
     assert "\n" not in str(caught.value)
+
+
+def test_a_number_keeps_the_tempo_fixed() -> None:
+    options = check_options(recording="a.wav", speed=1.2)
+    assert (options.tempo, options.hears_again) == (1.2, False)
+    upstream_s = check_options(recording="a.wav", decoding="sequential")
+    assert (upstream_s.tempo, upstream_s.hears_again) == (1.2, False)
 
 
 def test_what_needs_the_other_way_of_decoding_is_accepted_there() -> None:
