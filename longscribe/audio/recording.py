@@ -189,7 +189,7 @@ def accelerate(
         paths = (pcm_path, own_tempo_path)
         written = _written(recording, speed, paths, 1.0, on_progress)
         gain = _gain(written.peak)
-        if gain != 1.0:  # all of it again, at a better level
+        if gain != 1.0 and recording.path.exists():  # all of it again, at a better level
             written = _written(recording, speed, paths, gain, None)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
