@@ -18,7 +18,7 @@ from whisper.tokenizer import Tokenizer
 from longscribe.audio.recording import Samples
 from longscribe.audio.voice_activity import Spans
 from longscribe.decoding.search import Hypothesis, Search
-from longscribe.decoding.segments import STEP_S, ratio_of, segments_of
+from longscribe.decoding.segments import STEP_S, has_inner_pause, ratio_of, segments_of
 from longscribe.decoding.spoken_languages import Listener
 from longscribe.decoding.tokenizer import tokenizer_of
 from longscribe.decoding.windows import Window, in_batches, pack, pack_whole
@@ -192,7 +192,10 @@ class _Chunk:
                 self._spoken_s[language] = spoken_s + heard.window.duration_s
                 if self._silent(heard.hypothesis):
                     continue
-                found, rest_s = segments_of(*heard, self._tokenizer, self._sound)
+                found, rest_s = segments_of(
+                    *(*heard, self._tokenizer, self._sound),
+                    keep_words=self._options.word_timestamps,
+                )
                 segments += found
                 if rest_s is not None:
                     rests.append(heard.window.rest(rest_s))
@@ -309,7 +312,10 @@ class _Chunk:
 
     def _heard(self, place: int, window: Window, hypothesis: Hypothesis) -> _Heard:
         words = None
-        if self._options.word_timestamps and not self._silent(hypothesis):
+        if not self._silent(hypothesis) and (
+            self._options.word_timestamps
+            or has_inner_pause(window, hypothesis, self._tokenizer, self._sound)
+        ):
             words = time_words(
                 self._network,
                 self._tokenizer,
@@ -317,6 +323,7 @@ class _Chunk:
                 place,
                 [token for token in hypothesis.tokens if token < self._tokenizer.eot],
                 window.duration_s,
+                with_probabilities=self._options.word_timestamps,
             )
         return _Heard(window, hypothesis, words)
 

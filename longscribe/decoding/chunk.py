@@ -38,7 +38,7 @@ from longscribe.wording.catalog import translated
 
 # How far a time may be moved to the beginning or end of sound.
 _SNAP_REACH_S = 0.5
-_NEIGHBOUR_S = 2 * PAD_S  # sound of the segment before or after that a time may still touch
+_NEIGHBOUR_S = 0.4  # sound of the segment before or after that a time may still touch
 
 _BATCHES = BatchesOnGpu()  # of this process, as the network is
 

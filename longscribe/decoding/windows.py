@@ -77,6 +77,22 @@ class Window(NamedTuple):
         piece = self.pieces[place]
         return float(min(piece.start_s + max(0.0, window_s - offsets_s[place]), piece.end_s))
 
+    def span_in_chunk_s(self, start_s: float, end_s: float) -> tuple[float, float]:
+        """From when to when in the chunk a text is spoken that has these times in the window.
+
+        The model's times are a little off: where one lies just across a seam of two pieces, all but
+        nothing of the text is there, and what lies between them in the chunk is not its time.
+        """
+        seam_s = 0.0
+        for piece in self.pieces[:-1]:
+            seam_s += piece.duration_s
+            if start_s < seam_s <= start_s + _SEAM_S and end_s - seam_s > seam_s - start_s:
+                start_s = seam_s
+            elif end_s - _SEAM_S <= seam_s < end_s and seam_s - start_s > end_s - seam_s:
+                end_s = seam_s
+        from_s = self.to_chunk_s(start_s)
+        return from_s, max(from_s, self.to_chunk_s(end_s, ends=True))
+
     def rest(self, window_s: float) -> "Window":
         """What comes after a time in the window."""
         pieces, offset_s = [], 0.0

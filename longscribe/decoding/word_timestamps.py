@@ -6,13 +6,16 @@ text was decoded with.
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from whisper.timing import WordTiming, dtw, median_filter, merge_punctuations
+from numba import prange
+from whisper.timing import WordTiming, dtw, merge_punctuations
 from whisper.tokenizer import Tokenizer
 
+from longscribe.engine.kernels import compiled
 from longscribe.engine.network import Heads, Network
 
 AlignmentHeads = Heads
@@ -44,6 +47,8 @@ def time_words(
     window: int,
     text_tokens: Sequence[int],
     duration_s: float,
+    *,
+    with_probabilities: bool = True,
 ) -> list[TimedWord]:
     """Words of a window's text with their times.
 
@@ -54,19 +59,23 @@ def time_words(
         window: its place in the last `encode`.
         text_tokens: the text, without time stamps; tokens of all words together are these.
         duration_s: of the window's sound.
+        with_probabilities: whether those are needed, which is half the work; else they are 0.
     """
     if not text_tokens:
         return []
     before = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
-    scores, logits = network.attention(window, [*before, *text_tokens, tokenizer.eot], heads)
+    tokens = [*before, *text_tokens, tokenizer.eot]
+    scores, logits = network.attention(window, tokens, heads, all_logits=with_probabilities)
     skipped = len(tokenizer.sot_sequence)
-    token_probabilities = logits[skipped:, : tokenizer.eot].softmax(dim=-1)
-    probabilities = token_probabilities[np.arange(len(text_tokens)), list(text_tokens)].tolist()
+    probabilities = [0.0] * len(text_tokens)
+    if with_probabilities:
+        of_tokens = logits[skipped:, : tokenizer.eot].softmax(dim=-1)
+        probabilities = of_tokens[np.arange(len(text_tokens)), list(text_tokens)].tolist()
     weights = torch.from_numpy(scores[:, :, : max(1, round(duration_s * _POSITIONS_PER_S))])
     weights = weights.softmax(dim=-1)
     deviation, mean = torch.std_mean(weights, dim=-2, keepdim=True, unbiased=False)
-    weights = median_filter((weights - mean) / deviation, _MEDIAN_WIDTH)
-    text_places, time_places = dtw(-weights.mean(dim=0)[skipped:-1])
+    smooth = smoothed(((weights - mean) / deviation).numpy())
+    text_places, time_places = dtw(-torch.from_numpy(smooth)[skipped:-1])
     words, word_tokens = tokenizer.split_to_word_tokens([*text_tokens, tokenizer.eot])
     if len(word_tokens) <= 1:
         return []
@@ -90,6 +99,52 @@ def time_words(
         for timing in timings
         if timing.word
     ]
+
+
+def smoothed(weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The average over heads of each head's median of seven positions (whisper's median_filter).
+
+    Args:
+        weights: (heads, tokens, positions) float32; fewer than seven positions stay as they are.
+
+    Returns:
+        (tokens, positions) float32.
+    """
+    half = _MEDIAN_WIDTH // 2
+    if weights.shape[2] <= half:
+        average: npt.NDArray[np.float32] = weights.mean(axis=0)
+        return average
+    padded = np.pad(weights, ((0, 0), (0, 0), (half, half)), mode="reflect")
+    result = np.zeros(weights.shape[1:], np.float32)
+    _add_medians(np.ascontiguousarray(padded), result)
+    return result / np.float32(len(weights))
+
+
+@compiled
+def _add_medians(padded: Any, result: Any) -> None:
+    """Medians of seven by a sorting network, which LLVM vectorizes; a sort took eight times that.
+
+    The network is N. Devillard's opt_med7 (http://ndevilla.free.fr/median/median.pdf).
+    """
+    for i in prange(result.shape[0]):
+        for head in range(padded.shape[0]):
+            row = padded[head, i]
+            for j in range(result.shape[1]):
+                a, b, c, d = row[j], row[j + 1], row[j + 2], row[j + 3]
+                e, f, g = row[j + 4], row[j + 5], row[j + 6]
+                a, f = min(a, f), max(a, f)
+                a, d = min(a, d), max(a, d)
+                b, g = min(b, g), max(b, g)
+                c, e = min(c, e), max(c, e)
+                b = max(a, b)
+                d, f = min(d, f), max(d, f)
+                c, g = min(c, g), max(c, g)
+                d = max(c, d)
+                d = min(d, g)
+                e = min(e, f)
+                b, e = min(b, e), max(b, e)
+                d = max(b, d)
+                result[i, j] += min(d, e)
 
 
 def _shorten(timings: list[WordTiming]) -> None:

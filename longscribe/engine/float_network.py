@@ -169,7 +169,7 @@ class FloatNetwork:
         return heard, First(logits[:, 0].contiguous(), logits[:, 1].contiguous())
 
     def attention(
-        self, window: int, tokens: Sequence[int], heads: Heads
+        self, window: int, tokens: Sequence[int], heads: Heads, *, all_logits: bool = True
     ) -> tuple[Attention, Tensor]:
         """Cross-attention while a window is given a text; see `Network.attention`."""
         x = self.embed(torch.tensor([list(tokens)], device=self.device), 0)
@@ -187,7 +187,7 @@ class FloatNetwork:
                     taken[place] = scores.cpu().numpy()
             attended = functional.scaled_dot_product_attention(query, keys, values)
             x = block.mlp(x + block.joined(attended, "cross_attn.out"))
-        return taken, self.logits(x)[0].cpu()
+        return taken, self.logits(x if all_logits else x[:, -1:])[0].cpu()
 
     def embed(self, tokens: Tensor, position: int) -> Tensor:
         """Tokens (n, length) from a position on, as (n, length, d)."""

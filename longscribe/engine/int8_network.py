@@ -133,7 +133,7 @@ class Int8Network:
         return Int8Session(self, windows, prompt, start_at, rows_per_window)
 
     def attention(
-        self, window: int, tokens: Sequence[int], heads: Heads
+        self, window: int, tokens: Sequence[int], heads: Heads, *, all_logits: bool = True
     ) -> tuple[Attention, Tensor]:
         """Cross-attention while a window is given a text; see `Network.attention`."""
         caches = SelfCaches(self.dims, 1, len(tokens))
@@ -145,7 +145,7 @@ class Int8Network:
             slots=np.zeros(count, np.int64),
             positions=np.arange(count),
             windows=np.full(count, window),
-            wanted=np.arange(count),
+            wanted=np.arange(0 if all_logits else count - 1, count),
             watched=(heads, taken),
         )
         return taken, logits

@@ -65,10 +65,11 @@ class Network(Protocol):
         """
 
     def attention(
-        self, window: int, tokens: Sequence[int], heads: Heads
+        self, window: int, tokens: Sequence[int], heads: Heads, *, all_logits: bool = True
     ) -> tuple[Attention, Tensor]:
         """Cross-attention of some heads while a window is given a text.
 
         Returns:
-            scores before the softmax, (heads, tokens, 1500) float32; logits, (tokens, vocabulary).
+            scores before the softmax, (heads, tokens, 1500) float32; logits, (tokens, vocabulary),
+            or of the last token alone, (1, vocabulary).
         """

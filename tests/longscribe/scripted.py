@@ -82,6 +82,7 @@ class Run:
                 ]
 
         monkeypatch.setattr(batched, "Search", Search)
+        monkeypatch.setattr(batched, "time_words", lambda *_, **__: [])
         self.network = Deaf(demo.dims)
         end_s = stretches[-1][1] + 1.0
         self.result: Batched = transcribe_batched(
