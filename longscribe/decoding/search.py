@@ -16,6 +16,7 @@ from torch import Tensor
 from whisper.tokenizer import Tokenizer
 
 from longscribe.decoding.logits_processors import LogitsProcessors
+from longscribe.decoding.tokenizer import as_text
 from longscribe.engine.network import Network, Session
 from longscribe.options import DecodingOptions
 
@@ -37,7 +38,7 @@ class Prompt(NamedTuple):
         """The start sequence, after the prompt's last tokens (whisper/decoding.py)."""
         before: list[int] = []
         if initial_prompt:
-            words = tokenizer.encode(" " + initial_prompt.strip())
+            words = tokenizer.encode(" " + as_text(initial_prompt.strip(), tokenizer))
             before = [tokenizer.sot_prev, *words[-(longest // 2 - 1) :]]
         return cls((*before, *tokenizer.sot_sequence), len(before))
 

@@ -17,7 +17,7 @@ from whisper.model import Whisper
 
 from longscribe.audio.recording import Samples
 from longscribe.audio.voice_activity import Spans, merge_spans
-from longscribe.decoding.tokenizer import upstream_uses
+from longscribe.decoding.tokenizer import as_text, tokenizer_of, upstream_uses
 from longscribe.engine.mapped_weights import mapped, unfilled
 from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions
@@ -89,7 +89,10 @@ def transcribe_sequentially(
     model = load(spec, device)
     torch.manual_seed(seed)
     clips = speech_clips(sound, len(samples))
-    with upstream_uses(spec.dims, [token.text for token in spec.added_tokens]):
+    added = tuple(token.text for token in spec.added_tokens)
+    prompt = as_text(options.initial_prompt, tokenizer_of(spec.dims, added))
+    options = options.model_copy(update={"initial_prompt": prompt})
+    with upstream_uses(spec.dims, added):
         return _transcribe(model, device, samples, clips, options)
 
 

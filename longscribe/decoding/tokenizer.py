@@ -58,6 +58,20 @@ def tokenizer_of(
     )
 
 
+def as_text(prompt: str, tokenizer: Tokenizer) -> str:
+    """A prompt in which the names of special tokens are text, as a user means them.
+
+    tiktoken refuses a text with `<|endoftext|>` in it, and openai-whisper encodes prompts so.
+    Tokens that a fine-tune was given stay what they are.
+    """
+    encoding = tokenizer.encoding
+    added = encoding.added if isinstance(encoding, _Extended) else frozenset[str]()
+    if "<|" in prompt:
+        for name in tokenizer.special_tokens.keys() - added:
+            prompt = prompt.replace(name, f"< {name[1:]}")
+    return prompt
+
+
 @lru_cache(maxsize=4)
 def _extended(encoding: tiktoken.Encoding, texts: int, added: tuple[str, ...]) -> _Extended:
     # As tiktoken's README extends encodings: https://github.com/openai/tiktoken#extending-tiktoken

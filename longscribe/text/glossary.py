@@ -17,6 +17,16 @@ from longscribe.wording.system_errors import told
 
 _ARROW = "=>"
 
+_APOSTROPHES = "'\u2018\u2019\u02bc\u02b9\u00b4`\uff07"
+_HYPHENS = "-\u2010\u2011\u2012\u2013\u00ad"
+# Scripts written without spaces, where nothing tells a word's end: Thai to Lao, Burmese, Khmer,
+# kana, Han.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+)
+_BETWEEN_LETTERS = rf"[\s{re.escape(_HYPHENS)}]?"
+_NO_WORD_BEFORE, _NO_WORD_AFTER = r"(?<!\w)", r"(?![\w\u0300-\u036f])"
+
 
 class Spelling(BaseModel):
     """One entry: the pattern that finds it in a text, and what to write instead."""
@@ -28,9 +38,15 @@ class Spelling(BaseModel):
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        """Matches the letters of `heard` as whole words, whatever the case, spaces or hyphens."""
-        letters = [re.escape(letter) for letter in self.heard if not _separates(letter)]
-        return re.compile(r"(?<!\w)" + r"[\s\-]?".join(letters) + r"(?!\w)", re.IGNORECASE)
+        """Matches the letters of `heard` as whole words, whatever the case, spaces or hyphens.
+
+        Apostrophes of all kinds are one, and an accent may be a character of its own.
+        """
+        letters = [letter for letter in self.heard if not _separates(letter)]
+        before = "" if _UNSPACED.match(letters[0]) else _NO_WORD_BEFORE
+        after = "" if _UNSPACED.match(letters[-1]) else _NO_WORD_AFTER
+        spelled = _BETWEEN_LETTERS.join(map(_either_form, letters))
+        return re.compile(before + spelled + after, re.IGNORECASE)
 
 
 def read_glossary(entries: Iterable[str]) -> tuple[Spelling, ...]:
@@ -85,4 +101,11 @@ def _spelling(entry: str, source: str) -> Spelling:
 
 
 def _separates(letter: str) -> bool:
-    return letter.isspace() or letter == "-"
+    return letter.isspace() or letter in _HYPHENS
+
+
+def _either_form(letter: str) -> str:
+    if letter in _APOSTROPHES:
+        return f"[{_APOSTROPHES}]"
+    apart = unicodedata.normalize("NFD", letter)
+    return re.escape(letter) if apart == letter else f"(?:{re.escape(letter)}|{apart})"

@@ -203,3 +203,13 @@ def test_the_prompt_is_upstream_s(upstream: Whisper, prompt: str, task: str) -> 
     theirs = whisper.decoding.DecodingTask(upstream, asked)
     assert script.prompts == [(theirs.initial_tokens, theirs.sot_index)]
     assert getattr(tokenizer, task) in script.prompts[0][0]
+
+
+@pytest.mark.parametrize("prompt", ["<|endoftext|>", "Notes <|startoftranscript|><|0.00|> by Ann"])
+def test_a_special_token_in_a_prompt_is_text(tokenizer: Tokenizer, prompt: str) -> None:
+    script = saying(tokenizer, [1029])
+    search(script, tokenizer, initial_prompt=prompt).decode([0], 0.0, [0])
+    [(tokens, start_at)] = script.prompts
+    before = tokens[1:start_at]
+    assert all(token < tokenizer.eot for token in before)
+    assert tokenizer.decode(list(before)).replace("< |", "<|").strip() == prompt

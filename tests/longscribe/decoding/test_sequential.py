@@ -57,6 +57,12 @@ def test_a_chunk_gets_upstream_s_segments_for_its_clips(demo: ModelSpec, upstrea
         assert found == their
 
 
+def test_a_prompt_with_a_special_token_s_name_is_heard_as_text(demo: ModelSpec) -> None:
+    part = beginning()[: 10 * RATE_HZ]
+    options = DecodingOptions(decoding="sequential", initial_prompt="Notes <|endoftext|>")
+    assert transcribe_sequentially(demo, "cpu", part, sound_in(part), options, 1).segments
+
+
 def test_portuguese_is_heard(model: Whisper) -> None:
     part = beginning(SYNTHETIC_PT, 37.0)
     language, probability = sequential.detect_language(

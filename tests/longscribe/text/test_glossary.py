@@ -29,6 +29,30 @@ def test_accents_and_punctuation() -> None:
     assert applied("C++", "we write c++ here") == "we write C++ here"
 
 
+@pytest.mark.parametrize(
+    ("entry", "text", "becomes"),
+    [
+        ("O'Brien", "Ask o\u2019brien or O\u02bcBrien.", "Ask O'Brien or O'Brien."),
+        ("D\u2019Artagnan", "d'artagnan", "D\u2019Artagnan"),
+        ("we're", "were", "were"),
+        ("Saint-Denis", "saint\u2011denis, saint\u2013denis", "Saint-Denis, Saint-Denis"),
+        ("Saint\u2011Denis", "saint-denis saintdenis", "Saint\u2011Denis Saint\u2011Denis"),
+        ("Jos\u00e9", "jose\u0301 y jos\u00e9", "Jos\u00e9 y Jos\u00e9"),
+        ("Jose\u0301", "JOS\u00c9", "Jos\u00e9"),
+        ("Jose", "jos\u00e9 jose\u0301", "jos\u00e9 jose\u0301"),  # another name
+        ("林木", "我是林木。", "我是林木。"),
+        ("鈴木 => 須々木", "私は鈴木です", "私は須々木です"),
+        ("กรุง => X", "ที่กรุงเทพ", "ที่Xเทพ"),
+        ("Иван", "иван иванов", "Иван иванов"),
+        ("דוד => D", "דוד דודי", "D דודי"),
+    ],
+)  # fmt: skip
+def test_every_script_apostrophe_hyphen_and_form_of_an_accent(
+    entry: str, text: str, becomes: str
+) -> None:
+    assert applied(entry, text) == becomes
+
+
 def test_files_with_comments(tmp_path: Path) -> None:
     path = tmp_path / "names.txt"
     path.write_text("\ufeff# people\nAna\n\nbe a triz => Beatriz\n", encoding="utf-8")
