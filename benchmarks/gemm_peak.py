@@ -59,7 +59,7 @@ def dynamic_linear(shape: Shape, engine: str) -> Product:
     torch.backends.quantized.engine = engine
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torch will move these tensors elsewhere
-        layer = Linear(shape.inputs, shape.outputs)  # type: ignore[no-untyped-call]
+        layer = Linear(shape.inputs, shape.outputs)
         quantized = torch.quantize_per_channel(matrix, scales, zeros, 0, torch.qint8)
     layer.set_weight_bias(quantized, torch.zeros(shape.outputs))
 

@@ -58,7 +58,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
         self.average = {k: v.clone() for k, v in self.learner.state_dict().items()}
         self.step, self.elapsed_s = 0, 0.0
-        self.progress = torch.zeros(1).share_memory_()  # type: ignore[no-untyped-call]
+        self.progress = torch.zeros(1).share_memory_()
 
     def resume(self) -> None:
         """Load the state of an earlier, interrupted run."""
@@ -100,7 +100,7 @@ class Trainer:
         if with_text:
             total = total + losses["text"] + fade * 0.5 * losses["guide"]
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def update(self, elapsed_s: float) -> None:

@@ -14,9 +14,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from benchmarks.recordings import SYNTHETIC, repeated_sample
 from benchmarks.widen import widened
@@ -35,9 +35,9 @@ _SERVICE: Final = {
     "LONGSCRIBE_INBOX": "/srv/longscribe/media/inbox",
     "LONGSCRIBE_TRANSCRIPTS": "/srv/longscribe/transcripts",
 }
-_WIDE: Final = {"width": 1280, "height": 860}
+_WIDE: Final[ViewportSize] = {"width": 1280, "height": 860}
 _ROOMY: Final = 1760
-_PHONE: Final = {"width": 390, "height": 844}
+_PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 _AT_S: Final = 38.4  # of the sample: what the page is at
 _RUN_WITHIN_S: Final = 600.0
 _DRAWN_S: Final = 3.0  # the UI's canvas has no event that tells when it is drawn
@@ -111,15 +111,16 @@ def _form(ui: UI, pictures: Path) -> None:
 
 
 def _page(browser: Browser, file: Path, pictures: Path) -> None:
-    for name, scheme, viewport in (
+    looks: tuple[tuple[str, Literal["light", "dark"], ViewportSize], ...] = (
         ("page-desktop.png", "light", _WIDE),
         ("page-dark.png", "dark", _WIDE),
         ("page-phone.png", "light", _PHONE),
-    ):
+    )
+    for name, scheme, viewport in looks:
         phone = viewport == _PHONE
         context = browser.new_context(
-            viewport=viewport,  # type: ignore[arg-type]
-            color_scheme=scheme,  # type: ignore[arg-type]
+            viewport=viewport,
+            color_scheme=scheme,
             device_scale_factor=2 if phone else 1,
         )
         page = context.new_page()

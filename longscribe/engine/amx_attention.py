@@ -52,9 +52,7 @@ class _Tiles:
 
     def call(self, name: str, *arguments: Any) -> None:
         kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
-        function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-            self._builder.module, kind, f"llvm.x86.{name}"
-        )
+        function = cgutils.get_or_insert_function(self._builder.module, kind, f"llvm.x86.{name}")
         self._builder.call(function, arguments)
 
     def at(self, array: int, offset: int | None = None, more_bytes: int = 0) -> Any:

@@ -202,7 +202,7 @@ class GpuSession:
 @cache
 def _recording_stream() -> torch.cuda.Stream:
     """Of the process: cuBLAS keeps 32 MB for every stream that it has ever worked on."""
-    return torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch does not say
+    return torch.cuda.Stream()
 
 
 def _zeros(network: "FloatNetwork", *shape: int) -> Caches:

@@ -58,7 +58,7 @@ def can_pack() -> bool:
     It is tried out in a process of its own, once for each version of torch and instruction set:
     where it ends that process, it would end a worker too.
     """
-    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    onednn = torch.backends.mkldnn.is_available()
     if platform.machine() not in ("x86_64", "AMD64") or not onednn:
         return False
     record = cache_folder() / "kernels" / f"onednn-{torch.__version__}-{instructions()}.passed"

@@ -30,9 +30,7 @@ class Vectors:
     def call(self, name: str, result: Any, *arguments: Any) -> Any:
         """Call one of LLVM's intrinsics."""
         kind = ir.FunctionType(result, [argument.type for argument in arguments])
-        function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-            self.builder.module, kind, f"llvm.{name}"
-        )
+        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}")
         return self.builder.call(function, arguments)
 
     def at(self, array: int, *offsets_bytes: Any) -> Any:
@@ -58,9 +56,7 @@ class Vectors:
         """Fetch a cache line ahead of its use; past the end of the memory it does nothing."""
         byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
-        function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-            self.builder.module, kind, "llvm.prefetch.p0"
-        )
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
         read, keep_in_l2, data = number(0), number(2), number(1)
         self.builder.call(function, [address, read, keep_in_l2, data])
 
@@ -75,7 +71,7 @@ class Vectors:
 
     def variable(self, value: Any) -> Any:
         """A vector that a loop changes; LLVM keeps it in a register."""
-        place = cgutils.alloca_once(self.builder, value.type)  # type: ignore[no-untyped-call]
+        place = cgutils.alloca_once(self.builder, value.type)
         self.builder.store(value, place)
         return place
 

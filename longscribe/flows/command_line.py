@@ -211,7 +211,7 @@ def _run(options: RunOptions, show: bool) -> int:
         sys.stdout.flush()
         # Prefect's exit handlers would wait for the server to take the last lines of the log;
         # those of multiprocessing remove its semaphores and sockets.
-        util._run_finalizers()  # type: ignore[attr-defined]
+        util._run_finalizers()  # type: ignore[attr-defined]  # private
         os._exit(STOPPED if isinstance(stopped.stop, KeyboardInterrupt) else TERMINATED)
     except InputError as error:
         return _complain(str(error))

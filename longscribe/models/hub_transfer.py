@@ -28,7 +28,7 @@ def fetch_blob(repo_id: str, commit: str, name: str, report: Callable[[int], Non
     The name for what is not whole yet, and the lock, are those of the library.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
+    from huggingface_hub.utils import WeakFileLock
 
     url = hf_hub_url(repo_id, name, revision=commit, endpoint=endpoint())
     etag = get_hf_file_metadata(url, timeout=TIMEOUT_S, endpoint=endpoint()).etag
@@ -62,10 +62,7 @@ def _fetch_checked(what: str, url: str, part: Path, report: Callable[[int], None
 
 def _fetch(url: str, part: Path, report: Callable[[int], None]) -> None:
     from huggingface_hub import get_session
-    from huggingface_hub.utils import (  # type: ignore[attr-defined]
-        build_hf_headers,
-        hf_raise_for_status,
-    )
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
     def stream(headers: Mapping[str, str]) -> AbstractContextManager[Any]:
         return get_session().stream(

@@ -84,9 +84,9 @@ def write_transcript(
     folder: Path,
     name: str,
     formats: Sequence[Format],
-    rules: SubtitleRules = SubtitleRules(),  # noqa: B008  frozen
+    rules: SubtitleRules = SubtitleRules(),
     sound: Sound | None = None,
-    record: RunRecord = RunRecord(),  # noqa: B008  frozen
+    record: RunRecord = RunRecord(),
 ) -> list[Path]:
     """Write the formats as `folder/name.<suffix>`; either all of them are replaced or none.
 
@@ -148,7 +148,7 @@ def write_transcript(
 def render(
     transcript: Transcript,
     format_: Format,
-    rules: SubtitleRules = SubtitleRules(),  # noqa: B008  frozen
+    rules: SubtitleRules = SubtitleRules(),
 ) -> Iterator[str]:
     """The content of a text format, piece by piece; lost audio is marked for people to see."""
     if format_ == "json":

@@ -54,7 +54,7 @@ def start_fork_server(preload: Sequence[str]) -> None:
 
 def fork_server_pid() -> int | None:
     """Of the one that this process started last."""
-    pid: int | None = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    pid: int | None = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]  # private
     return pid
 
 

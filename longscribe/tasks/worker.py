@@ -46,5 +46,5 @@ def _set_numba_threads(threads: int) -> None:
     from numba.core import config
     from numba.np.ufunc import parallel
 
-    config.NUMBA_NUM_THREADS = threads  # type: ignore[attr-defined]
+    config.NUMBA_NUM_THREADS = threads  # type: ignore[attr-defined]  # made at run time
     parallel.NUM_THREADS = threads

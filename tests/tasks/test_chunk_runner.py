@@ -1,7 +1,6 @@
 """Workers of a run keep to their threads."""
 
 import os
-from pathlib import Path
 
 import pytest
 from prefect import flow, task
@@ -11,19 +10,7 @@ from longscribe.models.weights import resolve_model
 from longscribe.options import DecodingOptions
 from longscribe.runtime.machine import Sizing
 from longscribe.tasks.chunk_runner import chunk_runner
-
-CHUNK = Chunk(
-    index=0,
-    count=1,
-    pcm_path=Path("none.pcm"),
-    start_sample=0,
-    stop_sample=16_000,
-    original_start_s=0.0,
-    original_end_s=1.0,
-    sha256="ab" * 32,
-    cut_in_pause=True,
-    sound=((0.0, 1.0),),
-)
+from tests.chunks import chunk
 
 
 def sizing(workers: int, threads: int) -> Sizing:
@@ -48,7 +35,7 @@ def test_torch_numba_and_every_other_thread_pool_are_capped(threads: int) -> Non
     @flow(persist_result=False)
     def ask() -> tuple[int, int, int, list[int]]:
         with chunk_runner(sizing(1, threads), resolve_model("demo"), DecodingOptions()):
-            return threads_in_use.submit(CHUNK).result()
+            return threads_in_use.submit(chunk()).result()
 
     before = os.environ.get("OMP_NUM_THREADS")
     torch_threads, interop_threads, numba_threads, others = ask()

@@ -19,25 +19,17 @@ from longscribe.tasks.collect import Transcribed, collect
 from longscribe.tasks.kept_results import keeping
 from longscribe.tasks.report import Report
 from longscribe.tasks.transcribe_chunk import transcribe_chunk
+from tests.chunks import chunk
 from tests.eventually import eventually
 from tests.sounds import bursts, write_pcm
 
 SIZING = Sizing(workers=2, threads_per_worker=1, memory_per_worker_bytes=1, batch_size=8)
 
 
-def chunk(index: int, pcm: Path, sound: tuple[tuple[float, float], ...]) -> Chunk:
-    return Chunk(
-        index=index,
-        count=3,
-        pcm_path=pcm,
-        start_sample=0,
-        stop_sample=16_000,
-        original_start_s=1.2 * index,
-        original_end_s=1.2 * index + 1.2,
-        sha256="ab" * 32,
-        cut_in_pause=True,
-        sound=sound,
-    )
+def one_of_three(index: int, pcm: Path, sound: tuple[tuple[float, float], ...]) -> Chunk:
+    start_s = 1.2 * index
+    times = {"original_start_s": start_s, "original_end_s": start_s + 1.2}
+    return chunk(index, count=3, pcm_path=pcm, sound=sound, **times)
 
 
 class Kept(NamedTuple):
@@ -70,9 +62,9 @@ def test_one_chunk_fails_after_its_retries_and_the_others_do_not(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     chunks = [
-        chunk(0, tmp_path / "none.pcm", ()),
-        chunk(1, tmp_path / "missing.pcm", ((0.0, 1.0),)),
-        chunk(2, tmp_path / "none.pcm", ()),
+        one_of_three(0, tmp_path / "none.pcm", ()),
+        one_of_three(1, tmp_path / "missing.pcm", ((0.0, 1.0),)),
+        one_of_three(2, tmp_path / "none.pcm", ()),
     ]
     outcome: Transcribed = transcribe_all(chunks, resolve_model("demo"))
     assert sorted(json.loads(result)["index"] for result in outcome.results) == [0, 2]
@@ -101,7 +93,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_without_retries(
     broken = tmp_path / "model.pt"
     torch.save({"dims": spec.dims.model_dump(), "model_state_dict": {}}, broken)
     pcm = write_pcm(tmp_path / "a.pcm", bursts([(0.0, 1.0)], 1.0))
-    chunks = [chunk(0, pcm, ((0.0, 1.0),))]
+    chunks = [one_of_three(0, pcm, ((0.0, 1.0),))]
     damaged_since = spec.model_copy(update={"path": broken, "sha256": "0" * 64})
     with pytest.raises(ModelError, match="cannot be loaded"):
         transcribe_all(chunks, damaged_since, decoding)
@@ -110,7 +102,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_without_retries(
 def test_results_that_cannot_be_kept_are_said_once_and_used_all_the_same(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    chunks = [chunk(index, tmp_path / "none.pcm", ()) for index in range(3)]
+    chunks = [one_of_three(index, tmp_path / "none.pcm", ()) for index in range(3)]
     spec = resolve_model("demo")
     (tmp_path / "kept").mkdir(exist_ok=True)
     (tmp_path / "kept" / "results").write_text("a file where the folder should be")
@@ -122,7 +114,7 @@ def test_results_that_cannot_be_kept_are_said_once_and_used_all_the_same(
 
 
 def test_the_same_sound_elsewhere_is_taken_from_what_was_kept(tmp_path: Path) -> None:
-    chunks = [chunk(index, tmp_path / "none.pcm", ()) for index in range(2)]
+    chunks = [one_of_three(index, tmp_path / "none.pcm", ()) for index in range(2)]
     first: Transcribed = transcribe_all(chunks[:1], resolve_model("demo"))
     keys = {0: "ab" * 32, 1: "ab" * 32}
     with pytest.MonkeyPatch.context() as patched:
@@ -155,7 +147,7 @@ def test_a_worker_leaves_when_its_gpu_can_do_nothing_more(
     @flow
     def one_chunk() -> None:
         transcribe_chunk.with_options(retries=0, persist_result=False)(
-            *(chunk(0, tmp_path / "a.pcm", ()), resolve_model("demo"), DecodingOptions(), 8),
+            *(one_of_three(0, tmp_path / "a.pcm", ()), resolve_model("demo"), DecodingOptions(), 8),
             "ab" * 32,
         )
 

@@ -170,4 +170,4 @@ def test_everything_it_offers_is_there() -> None:
     for name in longscribe.__all__:
         assert getattr(longscribe, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute"):
-        _ = longscribe.transcribed  # type: ignore[attr-defined]
+        _ = longscribe.transcribed

@@ -23,6 +23,7 @@ from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions
 from longscribe.runtime.worker_slot import set_worker_slot
 from longscribe.transcript import Transcript
+from tests.chunks import chunk
 from tests.recordings import beginning, sound_in, word_error_rate
 from tests.sounds import RATE_HZ, write_pcm, write_sound
 
@@ -121,16 +122,10 @@ def test_word_times_lie_within_their_segment(short: Path, way: str) -> None:
 
 
 def chunk_of(tmp_path: Path, samples: np.ndarray, sound: Sequence[tuple[float, float]]) -> Chunk:
-    return Chunk(
-        index=0,
-        count=1,
+    return chunk(
         pcm_path=write_pcm(tmp_path / "a.pcm", samples),
-        start_sample=0,
         stop_sample=len(samples),
-        original_start_s=0.0,
         original_end_s=len(samples) / RATE_HZ,
-        sha256="ab" * 32,
-        cut_in_pause=True,
         sound=tuple(sound),
     )
 

@@ -10,17 +10,15 @@ from longscribe.decoding import chunk_key as module
 from longscribe.decoding.chunk_key import chunk_key, decoding_digest, expected_precision
 from longscribe.models.weights import ModelSpec, resolve_model
 from longscribe.options import DecodingOptions
+from tests.chunks import chunk
 
-CHUNK = Chunk(
-    index=3,
+CHUNK = chunk(
+    3,
     count=7,
-    pcm_path=Path("a.pcm"),
     start_sample=100,
     stop_sample=16_100,
     original_start_s=1.0,
     original_end_s=2.0,
-    sha256="ab" * 32,
-    cut_in_pause=True,
     sound=((0.1, 0.9),),
 )
 OTHER_VALUES: dict[str, Any] = {

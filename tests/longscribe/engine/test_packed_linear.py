@@ -48,7 +48,8 @@ def test_whatever_fails_in_the_trial_leaves_float32(
 @needs_int8
 def test_the_trial_compares(monkeypatch: pytest.MonkeyPatch) -> None:
     packed_linear.try_out()
-    wrong = lambda self, codes: 0.0 * codes[:, :64]  # noqa: E731
-    monkeypatch.setattr(packed_linear.PackedLinear, "product", wrong)
+    monkeypatch.setattr(
+        packed_linear.PackedLinear, "product", lambda self, codes: 0.0 * codes[:, :64]
+    )
     with pytest.raises(AssertionError):
         packed_linear.try_out()

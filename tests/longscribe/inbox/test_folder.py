@@ -147,7 +147,7 @@ def test_a_bucket_is_an_inbox_as_well(ledger: Ledger, afterwards: str) -> None:
     ((recording,), _) = settled(inbox, ledger, 0.0)
     assert inbox.place(recording) == "memory://drop/in/team/a.wav"
     assert recording.digest == hashlib.sha256(b"sound").hexdigest()
-    inbox.put_away(recording, afterwards, "done\n", failed=False)  # type: ignore[arg-type]
+    inbox.put_away(recording, afterwards, "done\n", failed=False)
     assert inbox.recordings() == []
     kept = [path for path in memory.find("/drop") if memory.cat_file(path) == b"sound"]
     moved = {"move": "/drop/in/done/team/a.wav", "mark": "/drop/in/team/a.wav"}

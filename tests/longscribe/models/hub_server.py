@@ -40,7 +40,7 @@ class Hub:
     def add(self, repo_id: str, *names: str, **kinds: object) -> Repo:
         """A repository with these files, each with content of its own."""
         files = {name: json.dumps({"file": name}).encode() for name in names}
-        repo = self.repos[repo_id] = Repo(files, **kinds)  # type: ignore[arg-type]
+        repo = self.repos[repo_id] = Repo(files, **kinds)
         return repo
 
     def asked_for(self, name: str, method: str = "GET") -> list[str]:

@@ -1,25 +1,21 @@
-from pathlib import Path
-
 import pytest
 
 from longscribe.audio.chunks import Chunk
 from longscribe.monitoring.resources import ProcessSample, ResourceSample
 from longscribe.monitoring.run_record import AtWork, RunRecorder
 from longscribe.transcript import ChunkTranscript
+from tests.chunks import chunk
 from tests.segments import segment
 
 
-def chunk(index: int, count: int = 4, sound_s: float = 98.0) -> Chunk:
-    return Chunk(
-        index=index,
+def two_minutes(index: int, count: int = 4, sound_s: float = 98.0) -> Chunk:
+    return chunk(
+        index,
         count=count,
-        pcm_path=Path("none.pcm"),
         start_sample=index * 1_600_000,
         stop_sample=(index + 1) * 1_600_000,
         original_start_s=120.0 * index,
         original_end_s=120.0 * (index + 1),
-        sha256="ab" * 32,
-        cut_in_pause=True,
         sound=((0.0, sound_s),),
     )
 
@@ -50,7 +46,7 @@ def sample(at_s: float, *pids: int) -> ResourceSample:
 
 
 def test_a_run_chunk_by_chunk() -> None:
-    chunks = [chunk(index) for index in range(4)]
+    chunks = [two_minutes(index) for index in range(4)]
     recorder = RunRecorder(chunks, workers=2, cores=2, began_s=1000.0)
     recorder.kept(chunks[0], result(0, 5.0, pid=99))
     recorder.begin()
@@ -91,12 +87,12 @@ def test_a_run_chunk_by_chunk() -> None:
 
 
 def test_a_chunk_that_lost_its_worker_was_tried_twice() -> None:
-    recorder = RunRecorder([chunk(0, 1)], workers=1, cores=2, began_s=0.0)
+    recorder = RunRecorder([two_minutes(0, 1)], workers=1, cores=2, began_s=0.0)
     recorder.begin()
     recorder.seen([AtWork(7, 0, 1.0)], None, 2.0)
     recorder.seen([AtWork(7, 0, 1.0)], None, 9.0)
     recorder.seen([AtWork(8, 0, 20.0)], None, 21.0)
-    recorder.finished(chunk(0, 1), result(0, 20.0, pid=8), 30.0)
+    recorder.finished(two_minutes(0, 1), result(0, 20.0, pid=8), 30.0)
     record = recorder.record(31.0)
     assert [(a.pid, a.start_s, a.end_s, a.finished) for a in record.attempts] == [
         (7, 1.0, 9.0, False),
@@ -107,7 +103,7 @@ def test_a_chunk_that_lost_its_worker_was_tried_twice() -> None:
 
 def test_the_time_between_chunks_is_learnt() -> None:
     """Twenty short chunks whose worker needs half a second more for each than the chunk took."""
-    chunks = [chunk(index, 20) for index in range(20)]
+    chunks = [two_minutes(index, 20) for index in range(20)]
     recorder = RunRecorder(chunks, workers=1, cores=1, began_s=0.0)
     recorder.begin()
     now_s = 0.0
@@ -121,7 +117,7 @@ def test_the_time_between_chunks_is_learnt() -> None:
 
 
 def test_loading_the_model_teaches_nothing_about_speed() -> None:
-    chunks = [chunk(index, 2) for index in range(2)]
+    chunks = [two_minutes(index, 2) for index in range(2)]
     recorder = RunRecorder(chunks, workers=1, cores=1, began_s=0.0)
     recorder.begin()
     recorder.finished(chunks[0], result(0, 60.0, seconds=70.0, load_s=60.0), 70.0)
@@ -129,7 +125,7 @@ def test_loading_the_model_teaches_nothing_about_speed() -> None:
 
 
 def test_loading_is_no_progress_of_a_worker_s_first_chunk() -> None:
-    chunks = [chunk(index, 4) for index in range(4)]
+    chunks = [two_minutes(index, 4) for index in range(4)]
     recorder = RunRecorder(chunks, workers=2, cores=2, began_s=0.0)
     recorder.begin()
     recorder.finished(chunks[0], result(0, 4.0, seconds=14.0, load_s=4.0), 14.0)

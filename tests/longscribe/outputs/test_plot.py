@@ -101,7 +101,7 @@ def test_hostile_names_are_inert() -> None:
 
 @pytest.mark.parametrize("format_", ["report", "report-png"])
 def test_it_is_written_with_the_other_files(tmp_path: Path, format_: str) -> None:
-    [file] = write_transcript(said(), tmp_path, "talk", [format_], record=ran())  # type: ignore[list-item]
+    [file] = write_transcript(said(), tmp_path, "talk", [format_], record=ran())
     assert file.name == {"report": "talk.report.svg", "report-png": "talk.report.png"}[format_]
     assert file.stat().st_size > 2000
 

@@ -1,7 +1,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from longscribe.transcript import (
     Transcript,
     Word,
 )
+from tests.chunks import chunk
 from tests.segments import segment
 
 RATE_HZ = 16_000
@@ -27,22 +27,19 @@ TIMELINE = Timeline(original_samples=250 * RATE_HZ, accelerated_samples=200 * RA
 SOUND = np.array([[0.0, 200.0]])
 
 
-def chunk(index: int, start_s: float, stop_s: float, count: int = 2) -> Chunk:
-    return Chunk(
-        index=index,
+def between(index: int, start_s: float, stop_s: float, count: int = 2) -> Chunk:
+    return chunk(
+        index,
         count=count,
-        pcm_path=Path("a.pcm"),
         start_sample=round(start_s * RATE_HZ),
         stop_sample=round(stop_s * RATE_HZ),
         original_start_s=start_s * SPEED,
         original_end_s=stop_s * SPEED,
-        sha256="0" * 64,
-        cut_in_pause=True,
         sound=((0.0, stop_s - start_s),),
     )
 
 
-CHUNKS = [chunk(0, 0.0, 120.0), chunk(1, 120.0, 200.0)]
+CHUNKS = [between(0, 0.0, 120.0), between(1, 120.0, 200.0)]
 
 
 def done(index: int, *segments: Segment, language: str = "en") -> ChunkTranscript:
