@@ -7,7 +7,7 @@ APT_GET := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
 
 MINUTES ?= 30
 
-.PHONY: demo test test-service test-many test-forms test-docker serve lint docs demo-model catalogs options-table benchmark chaos pictures clean
+.PHONY: demo test coverage test-service test-many test-forms test-docker serve lint docs demo-model catalogs options-table benchmark chaos pictures clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m demo
@@ -15,6 +15,12 @@ demo: $(VENV)/installed
 # Some files wait for servers more than they compute: one process more than two cores pays.
 test: $(VENV)/installed
 	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder
+
+# Which lines of longscribe no test runs, in htmlcov as well; half as long again as the tests. Of some:
+# `make coverage TESTS=tests/longscribe/text`.
+coverage: $(VENV)/installed
+	$(BIN)/python -m pytest --cov --cov-report term --cov-report html \
+	  --numprocesses $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # The whole service on this machine, some ten minutes: server, workers, API, form, messages, buckets.
 test-service: $(VENV)/installed

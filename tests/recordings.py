@@ -12,7 +12,7 @@ from whisper.normalizers import BasicTextNormalizer
 
 from longscribe.audio import recording as audio
 from longscribe.audio.voice_activity import Spans, levels_db, sound_spans
-from tests.sounds import RATE_HZ, write_pcm
+from tests.sounds import RATE_HZ, write_pcm, write_sound
 
 SYNTHETIC = Path(__file__).resolve().parent.parent / "demo" / "synthetic.opus"
 SYNTHETIC_PT = SYNTHETIC.with_name("synthetic-pt.opus")
@@ -25,6 +25,11 @@ def beginning(recording: Path = SYNTHETIC, duration_s: float = PART_S) -> audio.
     with tempfile.TemporaryDirectory() as folder:
         whole = audio.accelerate(audio.probe(recording), 1.0, Path(folder) / "samples.pcm")
         return audio.to_float(audio.read_samples(whole.pcm_path, 0, round(duration_s * RATE_HZ)))
+
+
+def write_beginning(folder: Path, recording: Path = SYNTHETIC, duration_s: float = PART_S) -> Path:
+    """A recording's first seconds as a file of its name."""
+    return write_sound(folder / f"{recording.stem}.wav", beginning(recording, duration_s))
 
 
 def sound_in(samples: np.ndarray) -> Spans:

@@ -14,6 +14,7 @@ from prefect.states import Cancelling, Completed, Running
 
 from longscribe.deployments.worker import take_up
 from longscribe.flows.work_pool import WORK_POOL, prepare_work_pool
+from tests.eventually import eventually
 
 
 @flow
@@ -87,7 +88,7 @@ def test_process_that_outlived_its_worker_is_ended(left_behind) -> None:
     )
     try:
         take_up("six")
-        assert orphan.wait(timeout=10) != 0
+        assert orphan.wait(timeout=60) != 0
     finally:
         orphan.kill()
         orphan.wait()
@@ -104,10 +105,10 @@ def test_same_name_twice_is_refused(tmp_path: Path) -> None:
     lock = tmp_path / "worker-here.lock"
     first = subprocess.Popen(command, env=environment)
     try:
-        while not lock.exists():
-            assert first.poll() is None
+        eventually(lock.exists, lambda is_there: is_there or first.poll() is not None, 120.0)
+        assert lock.exists()
         second = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=60
+            command, env=environment, capture_output=True, text=True, check=False, timeout=200
         )
         assert second.returncode == 1
         assert "a worker named 'here' runs here" in second.stderr

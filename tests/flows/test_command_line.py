@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import httpx
 import huggingface_hub
@@ -13,38 +12,14 @@ import pytest
 import torch
 
 from longscribe.flows import command_line
-from longscribe.flows.command_line import main
 from longscribe.models import names
 from longscribe.models.weights import DEMO_CHECKPOINT
+from tests.flows.conftest import Ran
 from tests.longscribe.models.hub_server import hub_server, use_hub
 from tests.longscribe.models.writers import write_hugging_face
 from tests.sounds import bursts, write_sound
 
 SILENCE = np.zeros(5 * 16_000, np.float32)
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def longscribe(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Ran]:
-    """Runs the command in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Ran:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main(arguments)
-        out, err = capfd.readouterr()
-        assert isinstance(caught.value.code, int)
-        return Ran(caught.value.code, out, err)
-
-    return run
 
 
 def refused(ran: Ran, *says: str) -> None:
@@ -264,9 +239,13 @@ def test_options_out_of_range(
     refused(longscribe(sound("a.wav"), "--model", "demo", *arguments), says)
 
 
-def test_a_configured_server_that_does_not_answer(longscribe: Callable[..., Ran]) -> None:
+def test_a_configured_server_that_does_not_answer(
+    longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which only Prefect knows of, so another has been started before it is asked."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
+    monkeypatch.delenv("PREFECT_API_URL")
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         ran = longscribe(sound("a.wav"), "--model", "demo")
     refused(ran, "the Prefect server at http://127.0.0.1:9/api does not answer")

@@ -1,11 +1,11 @@
 """When the command may start a server of its own before it has asked Prefect."""
 
-import time
 from pathlib import Path
 
 import pytest
 
 from longscribe.flows.embedded_server import EmbeddedServer, surely_needed
+from tests.eventually import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -62,8 +62,6 @@ def test_a_server_that_dies_is_started_again_but_not_for_ever(
     monkeypatch.setattr("longscribe.flows.embedded_server._RESTART_AFTER_S", 0.01)
     monkeypatch.setattr("sys.executable", "false")
     server = EmbeddedServer()
-    give_up_s = time.monotonic() + 10
-    while server.may_start and time.monotonic() < give_up_s:
-        time.sleep(0.01)
+    may_start = eventually(lambda: server.may_start, lambda may: not may, within_s=60.0)
     server.stop()
-    assert not server.may_start
+    assert not may_start

@@ -43,7 +43,7 @@ for number in range(3):
     ) as run:
         os.close(write)
         os.close(read)
-        _, errors = run.communicate("go on\n", timeout=60)
+        _, errors = run.communicate("go on\n", timeout=200)
     assert run.returncode == 0
     assert [line.split()[1:] for line in errors.splitlines()] == [
         ["error", "0"],

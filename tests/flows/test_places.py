@@ -1,9 +1,7 @@
 """Recordings that come from elsewhere and transcripts that go there, through the whole flow."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +10,17 @@ import pytest
 
 from longscribe.errors import OptionError
 from longscribe.flows.transcribe import transcribe
-from tests.flows.conftest import PROJECT
+from tests.flows.conftest import Ran
 from tests.longscribe.file_servers import s3_server, sftp_server
 from tests.longscribe.servers import content, serving
-
-SYNTHETIC = PROJECT / "demo" / "synthetic.opus"
+from tests.recordings import SYNTHETIC, write_beginning
 
 
 def test_from_the_web_into_a_bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LONGSCRIBE_PRIVATE_HOSTS", "127.0.0.1")
     # Named as the run's own file in its scratch folder.
-    with serving({"/talks/samples.pcm": content(SYNTHETIC.read_bytes())}) as (url, _):
+    spoken = write_beginning(tmp_path, duration_s=24.0).read_bytes()
+    with serving({"/talks/samples.pcm": content(spoken)}) as (url, _):
         summary: Any = transcribe(
             recording=f"{url}/talks/samples.pcm?signature=1",
             model="demo",
@@ -74,26 +72,13 @@ def test_from_a_bucket_to_another_machine(monkeypatch: pytest.MonkeyPatch, tmp_p
     ],
 )
 def test_bad_places_are_refused_with_one_sentence(
-    tmp_path: Path, arguments: list[str], words: str
+    longscribe: Callable[..., Ran], arguments: list[str], words: str
 ) -> None:
-    from prefect.settings import PREFECT_API_URL
-
-    ran = subprocess.run(
-        [sys.executable, "-m", "longscribe.flows.command_line", *arguments, "--model", "demo"],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "PREFECT_API_URL": str(PREFECT_API_URL.value()),
-            "PYTHONPATH": str(PROJECT),
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert ran.returncode == 2
-    assert words in ran.stderr
-    assert ran.stderr.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
+    ran = longscribe(*arguments, "--model", "demo")
+    assert ran.code == 2
+    assert words in ran.err
+    assert ran.err.count("\n") == 1
+    assert not list(Path().iterdir())
 
 
 def test_a_worker_without_media_roots_runs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,32 +16,29 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
 from longscribe.cache.folder import results_folder
+from tests.caches import own_cache
 from tests.eventually import eventually
+from tests.flows.conftest import PROJECT
+from tests.recordings import write_beginning
 
-SYNTHETIC = Path(__file__).resolve().parents[2] / "demo" / "synthetic.opus"
+TO_A_PAUSE_S = 151.0
 
 
 @pytest.fixture(autouse=True)
 def own_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Results of this test alone, beside the converted weights of all."""
-    shared = Path(os.environ["LONGSCRIBE_CACHE"])
-    own = tmp_path / "kept"
-    own.mkdir()
-    for folder in ("weights", "kernels"):
-        (shared / folder).mkdir(exist_ok=True)
-        (own / folder).symlink_to(shared / folder)
-    monkeypatch.setenv("LONGSCRIBE_CACHE", str(own))
+    """Results of this test alone."""
+    monkeypatch.setenv("LONGSCRIBE_CACHE", str(own_cache(tmp_path / "kept")))
 
 
-def started(folder: Path, *options: str) -> subprocess.Popen[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "longscribe.flows.command_line",
-        str(SYNTHETIC),
-        "--model",
-        "demo",
-    ]
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five chunks."""
+    return write_beginning(tmp_path_factory.mktemp("recording"), duration_s=TO_A_PAUSE_S)
+
+
+def started(recording: Path, folder: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "longscribe.flows.command_line", str(recording)]
+    command += ["--model", "demo"]
     command += ["--workers", "1", "--chunk-minutes", "0.5", "--batch-size", "1", *options]
     return subprocess.Popen(
         command,
@@ -49,7 +46,7 @@ def started(folder: Path, *options: str) -> subprocess.Popen[str]:
         env={
             **os.environ,
             "PREFECT_API_URL": str(PREFECT_API_URL.value()),
-            "PYTHONPATH": str(SYNTHETIC.parents[1]),
+            "PYTHONPATH": str(PROJECT),
         },
         text=True,
         stdout=subprocess.PIPE,
@@ -83,7 +80,7 @@ def until_chunks_are_done(run: subprocess.Popen[str], count: int) -> int:
 
 def run_states() -> list[tuple[str, str]]:
     with get_client(sync_client=True) as client:
-        flows = [run for run in client.read_flow_runs() if run.name == SYNTHETIC.stem]
+        flows = [run for run in client.read_flow_runs() if run.name == "synthetic"]
         ours = {run.id for run in flows}
         tasks = [run for run in client.read_task_runs(limit=200) if run.flow_run_id in ours]
     return [(run.name, str(run.state_name)) for run in [*flows, *tasks]]
@@ -97,21 +94,23 @@ def written(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "transcripts/synthetic/synthetic.json").read_text(encoding="utf-8"))
 
 
-def test_a_killed_run_is_gone_at_once_and_the_next_does_the_rest(tmp_path: Path) -> None:
-    run = started(tmp_path)
+def test_a_killed_run_is_gone_at_once_and_the_next_does_the_rest(
+    recording: Path, tmp_path: Path
+) -> None:
+    run = started(recording, tmp_path)
     try:
         chunks = until_chunks_are_done(run, 2)
         workers = psutil.Process(run.pid).children(recursive=True)
         workers[-1].suspend()  # not even a stopped worker outlives it
         run.kill()
-        _, alive = psutil.wait_procs(workers, timeout=5)
+        _, alive = psutil.wait_procs(workers, timeout=60)
         assert not alive
     finally:
         run.kill()
     finish(run, -signal.SIGKILL)
     assert list(tmp_path.glob("longscribe-*/samples.pcm"))
 
-    said = finish(started(tmp_path))
+    said = finish(started(recording, tmp_path))
     done, kept = done_and_kept(said)
     assert (done + kept, kept >= 2) == (chunks, True)
     assert not list(tmp_path.glob("longscribe-*"))
@@ -121,7 +120,7 @@ def test_a_killed_run_is_gone_at_once_and_the_next_does_the_rest(tmp_path: Path)
     whole = written(tmp_path)
 
     # Another format, another number of workers: nothing to do, and so no worker.
-    said = finish(started(tmp_path, "-f", "json,txt"))
+    said = finish(started(recording, tmp_path, "-f", "json,txt"))
     assert done_and_kept(said) == (0, chunks)
     assert "started: " not in said
     assert written(tmp_path)["segments"] == whole["segments"]
@@ -133,9 +132,9 @@ def test_a_killed_run_is_gone_at_once_and_the_next_does_the_rest(tmp_path: Path)
 
 
 def test_a_terminated_run_keeps_its_chunks_and_a_damaged_one_is_done_again(
-    tmp_path: Path,
+    recording: Path, tmp_path: Path
 ) -> None:
-    run = started(tmp_path)
+    run = started(recording, tmp_path)
     chunks = until_chunks_are_done(run, 1)
     run.send_signal(signal.SIGTERM)
     said = finish(run, 143)
@@ -144,12 +143,12 @@ def test_a_terminated_run_keeps_its_chunks_and_a_damaged_one_is_done_again(
     assert results
     results[0].write_bytes(results[0].read_bytes()[:500])
 
-    said = finish(started(tmp_path))
+    said = finish(started(recording, tmp_path))
     assert "is damaged: it is done again" in said
     done, kept = done_and_kept(said)
     assert (done, kept) == (chunks - len(results) + 1, len(results) - 1)
     states = eventually(run_states, nothing_runs)
     assert nothing_runs(states), states
 
-    said = finish(started(tmp_path, "--fresh"))
+    said = finish(started(recording, tmp_path, "--fresh"))
     assert done_and_kept(said) == (chunks, 0)

@@ -4,7 +4,7 @@ import io
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import combinations
 from pathlib import Path
@@ -45,12 +45,15 @@ class Running(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(
+    tmp_path_factory: pytest.TempPathFactory, prefect_home: Callable[[Path], Path]
+) -> Iterator[Running]:
     """Two workers of one thread each, in the slow way of decoding, with two chunks behind them."""
     folder = tmp_path_factory.mktemp("running")
     recording = write_sound(
         folder / "Town hall.flac", np.tile(beginning(SYNTHETIC, 240.0), _REPEATS), "flac"
     )
+    prefect_home(folder / "home")
     with prefect_ui(folder) as ui:
         command = subprocess.Popen(
             [

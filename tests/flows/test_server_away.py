@@ -1,9 +1,8 @@
 """Stopped while the Prefect server is away, a run ends at once; the next sets its rows right."""
 
-import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -11,24 +10,32 @@ import psutil
 import pytest
 
 from benchmarks.sandbox import Run, Sandbox, Server
-from tests.flows.conftest import PROJECT
+from tests.caches import own_cache
+from tests.eventually import eventually
+from tests.recordings import write_beginning
 
-SYNTHETIC = PROJECT / "demo" / "synthetic.opus"
 OPTIONS = ("--workers", "1", "--chunk-minutes", "0.5", "--batch-size", "1")
-GONE_WITHIN_S = 5.0
+GONE_WITHIN_S = 20.0  # Prefect would wait for minutes
+TO_A_PAUSE_S = 151.0
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """Results of these tests alone, beside the converted weights of all."""
+def sandbox(
+    tmp_path_factory: pytest.TempPathFactory, prefect_home: Callable[[Path], Path]
+) -> Iterator[Sandbox]:
+    """Results of these tests alone."""
     sandbox = Sandbox(tmp_path_factory.mktemp("sandbox"), OPTIONS)
-    for name in ("weights", "kernels"):
-        shared = Path(os.environ["LONGSCRIBE_CACHE"]) / name
-        shared.mkdir(exist_ok=True)
-        (sandbox.folder / "cache" / name).symlink_to(shared)
+    own_cache(sandbox.folder / "cache")
+    prefect_home(sandbox.folder / "prefect")
     yield sandbox
     for process in sandbox.strays():
         process.kill()
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five chunks."""
+    return write_beginning(tmp_path_factory.mktemp("recording"), duration_s=TO_A_PAUSE_S)
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +53,11 @@ def names_of_states(server: Server) -> list[str]:
 
 
 def wait_for(run: Run, pattern: str) -> None:
-    give_up_s = time.monotonic() + 120.0
-    while run.at(pattern) is None:
-        assert run.is_alive
-        assert time.monotonic() < give_up_s
-        time.sleep(0.05)
+    eventually(
+        lambda: run.at(pattern), lambda at: at is not None or not run.is_alive, within_s=200.0
+    )
+    assert run.at(pattern) is not None
+    assert run.is_alive
 
 
 def ended_at_once(run: Run, processes: list[psutil.Process]) -> int:
@@ -71,10 +78,15 @@ def ended_at_once(run: Run, processes: list[psutil.Process]) -> int:
     ],
 )
 def test_it_ends_at_once_and_the_next_run_marks_its_rows(
-    sandbox: Sandbox, away: Server, how: signal.Signals, code: int, server_hangs: bool
+    sandbox: Sandbox,
+    recording: Path,
+    away: Server,
+    how: signal.Signals,
+    code: int,
+    server_hangs: bool,
 ) -> None:
     sandbox.forget_results()
-    run = sandbox.start(SYNTHETIC, server_url=away.url)
+    run = sandbox.start(recording, server_url=away.url)
     wait_for(run, r"progress \d+ % \(1/")
     if server_hangs:
         away.suspend()
@@ -85,7 +97,7 @@ def test_it_ends_at_once_and_the_next_run_marks_its_rows(
     assert ended_at_once(run, processes) == code
     said = [one.text for one in run.lines]
     assert [text for text in said if text.startswith("longscribe: ")] == [
-        f"longscribe: '{SYNTHETIC}': stopped; the Prefect server does not answer, so the run stays "
+        f"longscribe: '{recording}': stopped; the Prefect server does not answer, so the run stays "
         "Running there until the next one on this machine."
     ]
     assert not any("Traceback" in text for text in said)
@@ -96,7 +108,7 @@ def test_it_ends_at_once_and_the_next_run_marks_its_rows(
     else:
         away.start()
     assert names_of_states(away)[0] == "Running"
-    following = sandbox.start(SYNTHETIC, server_url=away.url)
+    following = sandbox.start(recording, server_url=away.url)
     assert following.wait(200.0) == 0
     assert following.kept()
     assert names_of_states(away)[:2] == ["Completed", "Crashed"]
@@ -105,9 +117,9 @@ def test_it_ends_at_once_and_the_next_run_marks_its_rows(
 
 
 def test_one_that_waits_for_the_server_at_its_end_can_be_stopped(
-    sandbox: Sandbox, away: Server
+    sandbox: Sandbox, recording: Path, away: Server
 ) -> None:
-    run = sandbox.start(SYNTHETIC, server_url=away.url)
+    run = sandbox.start(recording, server_url=away.url)
     wait_for(run, "Merged ")
     away.suspend()
     time.sleep(2.0)
@@ -115,5 +127,5 @@ def test_one_that_waits_for_the_server_at_its_end_can_be_stopped(
     run.process.terminate()
     assert ended_at_once(run, processes) == 143
     away.resume()
-    assert sandbox.start(SYNTHETIC, server_url=away.url).wait(200.0) == 0
+    assert sandbox.start(recording, server_url=away.url).wait(200.0) == 0
     assert sandbox.unfinished_rows(away.url) == 0

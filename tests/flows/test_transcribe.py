@@ -9,30 +9,22 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import jiwer
 import psutil
 import pytest
 from prefect.settings import PREFECT_API_URL
-from whisper.normalizers import BasicTextNormalizer
 
 from longscribe.errors import RecordingError
 from longscribe.flows.transcribe import transcribe
 from longscribe.options import DEFAULT_FORMATS
 from longscribe.tasks.merge import merge
 from longscribe.tasks.summary import RunSummary
+from tests.flows.conftest import PROJECT
+from tests.recordings import SYNTHETIC, SYNTHETIC_PT, word_error_rate, write_beginning
 
-DEMO = Path(__file__).resolve().parents[2] / "demo"
-SYNTHETIC, SYNTHETIC_PT = DEMO / "synthetic.opus", DEMO / "synthetic-pt.opus"
 
-
-def word_error_rate(summary: RunSummary, recording: Path) -> float:
-    normalize = BasicTextNormalizer()
-    reference = json.loads(recording.with_suffix(".json").read_text(encoding="utf-8"))
+def text_of(summary: RunSummary) -> str:
     written = next(file for file in summary.files if file.suffix == ".txt")
-    return jiwer.wer(
-        normalize(" ".join(item["text"] for item in reference)),
-        normalize(written.read_text(encoding="utf-8").replace("\n", " ")),
-    )
+    return written.read_text(encoding="utf-8").replace("\n", " ")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +43,7 @@ def english(
 
 def test_the_sample_is_understood(english: tuple[RunSummary, dict[str, Any]]) -> None:
     summary, _ = english
-    assert word_error_rate(summary, SYNTHETIC) <= 0.10
+    assert word_error_rate([text_of(summary)], end_s=summary.duration_s) <= 0.10
     assert summary.language == "en"
     suffixes = [*DEFAULT_FORMATS[:-1], "report.svg"]
     assert [file.name for file in summary.files] == [f"synthetic.{suffix}" for suffix in suffixes]
@@ -81,8 +73,9 @@ def test_every_second_is_accounted_for(english: tuple[RunSummary, dict[str, Any]
 
 
 def test_upstream_s_loop_detects_and_understands_portuguese(tmp_path: Path) -> None:
+    to_a_pause_s = 124.7
     summary: Any = transcribe(
-        recording=str(SYNTHETIC_PT),
+        recording=str(write_beginning(tmp_path, SYNTHETIC_PT, to_a_pause_s)),
         model="demo",
         decoding="sequential",
         speed=1.0,
@@ -90,7 +83,7 @@ def test_upstream_s_loop_detects_and_understands_portuguese(tmp_path: Path) -> N
         workers=1,
     )
     assert summary.language == "pt"
-    assert word_error_rate(summary, SYNTHETIC_PT) <= 0.15
+    assert word_error_rate([text_of(summary)], SYNTHETIC_PT, to_a_pause_s) <= 0.15
 
 
 def test_bad_input_fails_the_run_with_its_sentence() -> None:
@@ -109,7 +102,7 @@ def command(folder: Path, *arguments: str) -> dict[str, Any]:
         "env": {
             **os.environ,
             "PREFECT_API_URL": str(PREFECT_API_URL.value()),
-            "PYTHONPATH": str(DEMO.parent),
+            "PYTHONPATH": str(PROJECT),
         },
         "text": True,
     }
@@ -118,7 +111,7 @@ def command(folder: Path, *arguments: str) -> dict[str, Any]:
 def test_a_good_run_says_what_was_promised_and_nothing_on_stderr(tmp_path: Path) -> None:
     ran = subprocess.run(
         **command(
-            *(tmp_path, str(SYNTHETIC), "--model", "demo", "--workers", "1"),
+            *(tmp_path, str(write_beginning(tmp_path)), "--model", "demo", "--workers", "1"),
             *("--formats", "txt", "--print", "--fresh"),
         ),
         capture_output=True,
@@ -180,16 +173,16 @@ def test_a_fresh_run_that_is_retried_goes_on_with_its_own_chunks(
 
     monkeypatch.setattr("longscribe.flows.transcribe.merge", merge_at_last)
     options = {
-        "recording": str(SYNTHETIC),
+        "recording": str(write_beginning(tmp_path)),
         "model": "demo",
         "output_dir": str(tmp_path / "out"),
         "formats": ["txt"],
-        "chunk_minutes": 1.0,
+        "chunk_minutes": 0.5,
         "fresh": True,
     }
     # As a state: in the same process, Prefect 3.8 raises the error of the first start all the same.
     state: Any = transcribe.with_options(retries=1)(**options, return_state=True)
     summary = state.result()
-    assert summary.kept_chunks == summary.chunks
+    assert summary.kept_chunks == summary.chunks >= 2
     again: Any = transcribe(**options)
     assert again.kept_chunks == 0

@@ -6,7 +6,7 @@ Its name and its glossary try to run a script in whoever shows them.
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,9 +29,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def seen(folder: Path) -> Iterator[UI]:
+def seen(folder: Path, prefect_home: Callable[[Path], Path]) -> Iterator[UI]:
     recording = folder / f"{NAME}.opus"
     recording.write_bytes(SYNTHETIC.read_bytes())
+    prefect_home(folder / "home")
     with prefect_ui(folder) as ui:
         subprocess.run(
             [
@@ -89,7 +90,7 @@ def test_the_artifacts_show_chunks_figures_text_and_the_picture(seen: UI) -> Non
         path("summary"), f"{NAME}.opus", "x real time", "cores busy", "improved segments", "gaps"
     )
     seen.text(path("transcript"), f"We will paint the heavy {WORD}report", ".report.svg")
-    page = seen.browser.new_page()
+    page = seen.context.new_page()
     page.goto(f"{seen.url}{path('report')}", wait_until="domcontentloaded")
     page.wait_for_selector("img[src^='data:image/svg']", timeout=WITHIN_S * 1000)
     size = "document.querySelector(\"img[src^='data:image/svg']\").naturalWidth"
@@ -110,9 +111,9 @@ def test_nothing_in_a_name_or_a_text_runs_in_the_ui(seen: UI) -> None:
         word = WORD if one["key"].startswith("transcript-") else NAME
         shown[f"/v2/artifacts/artifact/{one['id']}"] = word
     assert len(shown) == 7
-    for path, words in shown.items():
-        page = seen.open(path, words)
-        page.wait_for_timeout(1000)
+    pages = [seen.open(path, words) for path, words in shown.items()]
+    pages[-1].wait_for_timeout(1000)
+    for page in pages:
         stays_quiet(page)
 
 
@@ -121,7 +122,7 @@ def test_nothing_in_a_name_or_a_text_runs_in_any_file(seen: UI, folder: Path) ->
     assert len(files) == len(FORMATS)
     shown = set()
     for file in files:
-        page = seen.browser.new_page()
+        page = seen.context.new_page()
         with suppress(Error):  # what the browser does not show it saves
             page.goto(file.as_uri())
             shown.add(file.suffix)

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from longscribe.flows.embedded_server import EmbeddedServer
 from tests.longscribe.browser import chromium
+from tests.made_once import wait_for_server
 from tests.recordings import SYNTHETIC
 
 WITHIN_S = 120.0
@@ -23,6 +24,7 @@ class UI(NamedTuple):
 
     url: str
     browser: Browser
+    context: BrowserContext  # one for all pages: each would fetch and compile the UI's scripts anew
 
     @property
     def environment(self) -> dict[str, str]:
@@ -43,7 +45,7 @@ class UI(NamedTuple):
 
     def open(self, path: str, *wanted: str) -> Page:
         """A page of the UI as soon as its text holds all that is wanted."""
-        page: Page = self.browser.new_page(viewport={"width": 1280, "height": 1000})
+        page: Page = self.context.new_page()
         page.goto(f"{self.url}{path}", wait_until="domcontentloaded")
 
         def missing() -> list[str]:
@@ -82,15 +84,9 @@ def prefect_ui(folder: Path) -> Iterator[UI]:
         environment.delenv("PREFECT_API_URL", raising=False)
         server = EmbeddedServer()
         try:
-            wait_for(lambda: _answers(server.url), "the server")
+            wait_for_server(server.url)
             with chromium() as browser:
-                yield UI(server.url, browser)
+                context = browser.new_context(viewport={"width": 1280, "height": 1000})
+                yield UI(server.url, browser, context)
         finally:
             server.stop()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/api/health", timeout=5.0).is_success
-    except httpx.TransportError:
-        return False

@@ -17,6 +17,7 @@ from longscribe.tasks import artifacts
 from longscribe.tasks.artifacts import RunArtifacts, slug
 from longscribe.tasks.show_outcome import show_outcome
 from longscribe.transcript import Stretch
+from tests.eventually import eventually
 from tests.segments import segment, transcript
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:alert(2)) *b*"
@@ -49,6 +50,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine's server takes its time."""
     monkeypatch.setattr(artifacts, "_LAST_WITHIN_S", 60.0)
     monkeypatch.setattr(artifacts, "_ANSWER_WITHIN_S", 30.0)
+    monkeypatch.setattr(artifacts, "_SEND_EVERY_S", 0.1)
 
 
 @flow
@@ -62,7 +64,7 @@ def shown(name: str, files: list[Path], recording: str = "Town hall.wav") -> str
     with RunArtifacts(name, flow_run.id) as shows:
         shows.show_progress(STATUS)
         shows.show_chunks(ROWS)
-        time.sleep(artifacts._SEND_EVERY_S + 1.0)
+        assert eventually(lambda: "chunks" in shows._ids or shows._failed, bool, within_s=60.0)
         shows.show_progress(STATUS._replace(done=7, left_s=0.0))
         show_outcome(shows, said, RunRecord(chunks=ROWS, workers=2, cores=2), files, files, 10.0)
     return str(flow_run.id)

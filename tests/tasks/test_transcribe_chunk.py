@@ -19,6 +19,7 @@ from longscribe.tasks.collect import Transcribed, collect
 from longscribe.tasks.kept_results import keeping
 from longscribe.tasks.report import Report
 from longscribe.tasks.transcribe_chunk import transcribe_chunk
+from tests.caches import own_cache
 from tests.chunks import chunk
 from tests.eventually import eventually
 from tests.sounds import bursts, write_pcm
@@ -55,7 +56,7 @@ def transcribe_all(chunks: list[Chunk], spec: ModelSpec, decoding: Decoding = "b
 
 @pytest.fixture(autouse=True)
 def own_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LONGSCRIBE_CACHE", str(tmp_path / "kept"))
+    monkeypatch.setenv("LONGSCRIBE_CACHE", str(own_cache(tmp_path / "kept")))
 
 
 def test_one_chunk_fails_after_its_retries_and_the_others_do_not(
@@ -104,7 +105,6 @@ def test_results_that_cannot_be_kept_are_said_once_and_used_all_the_same(
 ) -> None:
     chunks = [one_of_three(index, tmp_path / "none.pcm", ()) for index in range(3)]
     spec = resolve_model("demo")
-    (tmp_path / "kept").mkdir(exist_ok=True)
     (tmp_path / "kept" / "results").write_text("a file where the folder should be")
     outcome: Transcribed = transcribe_all(chunks, spec)
     assert len(outcome.results) == 3

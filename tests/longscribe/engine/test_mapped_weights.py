@@ -111,8 +111,9 @@ def test_int8_products_are_fast_with_any_instructions(instruction_set: str) -> N
         "import time, torch; from longscribe.engine.packed_linear import packed, unpacked;"
         "layer = unpacked(packed(torch.randn(512, 512), torch.zeros(512)));"
         "codes = torch.ones(64, 512, dtype=torch.uint8); layer.product(codes);"
-        "started_s = time.perf_counter(); layer.product(codes);"
-        "print(time.perf_counter() - started_s)"
+        # Of this process alone: a clock also shows what else the machine is at.
+        "started_s = time.process_time(); layer.product(codes);"
+        "print(time.process_time() - started_s)"
     )
     environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": instruction_set or "DEFAULT"}
     command = [sys.executable, "-c", code]
@@ -206,7 +207,7 @@ def test_two_processes_at_once_make_one_file(demo: ModelSpec, cache: Path, store
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    said = sorted(process.communicate(timeout=60)[0].split() for process in processes)
+    said = sorted(process.communicate(timeout=200)[0].split() for process in processes)
     assert [process.returncode for process in processes] == [0, 0]
     tensors = str(len(mapped(demo, stored)))
     assert said == [[tensors], ["converted", tensors]]

@@ -14,6 +14,7 @@ from prefect.logging import get_run_logger
 from longscribe.task_runner import GPU_LOST, SurvivingTaskRunner, halvings, leave_pool
 
 COUNT = 4
+HANGS_S = 120.0  # for whom nobody waits
 
 
 class Traits:
@@ -63,7 +64,7 @@ def pretend(index: int, folder: Path, deeds: Mapping[int, list[str]]) -> int:
             time.sleep(0.1)
     elif deed == "hang":
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-        time.sleep(120)
+        time.sleep(HANGS_S)
     elif deed == "lose gpu":
         get_run_logger().warning("Piece %d lost its GPU", index)
         leave_pool(GPU_LOST)
@@ -72,6 +73,11 @@ def pretend(index: int, folder: Path, deeds: Mapping[int, list[str]]) -> int:
     elif deed == "leave":  # what Prefect makes of an error outside a task's body
         raise SystemExit(3)
     return halvings()
+
+
+def a_runner(workers: int, **options: Any) -> SurvivingTaskRunner:
+    """One whose workers need not import Prefect, which would take each of them three seconds."""
+    return SurvivingTaskRunner(workers, preload=[__name__], **options)
 
 
 def run_pieces(
@@ -87,7 +93,7 @@ def run_pieces(
     @flow(persist_result=False)
     def run() -> Any:
         ran = Ran({}, {}, 0)
-        with SurvivingTaskRunner(workers, traits=Traits(limit_s), **options) as runner:
+        with a_runner(workers, traits=Traits(limit_s), **options) as runner:
             futures = pretend.map(list(range(COUNT)), unmapped(folder), unmapped(deeds))
             index = {future: number for number, future in enumerate(futures)}
             for future in as_completed(list(futures)):

@@ -53,7 +53,7 @@ def test_a_fork_server_in_its_imports_does_not_outlive_the_run(
         if stopped:
             server.suspend()
         run.kill()
-        _, alive = psutil.wait_procs(children, timeout=5)
+        _, alive = psutil.wait_procs(children, timeout=60)
         for process in alive:
             process.kill()
     assert not alive
@@ -66,6 +66,6 @@ def test_whose_parent_is_gone_already_ends(offset: int, said: str) -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
     assert ran.stdout == said

@@ -11,7 +11,8 @@ from longscribe.flows.command_line import main
 from longscribe.flows.translated_command import ui_language_of
 from longscribe.options import DEFAULT_FORMATS, FORMATS, check_options
 from longscribe.wording.catalog import UI_LANGUAGE_VARIABLE, translated
-from tests.flows.test_transcribe import SYNTHETIC, command
+from tests.flows.test_transcribe import command
+from tests.recordings import write_beginning
 
 
 @pytest.fixture
@@ -120,9 +121,10 @@ def test_progress_is_the_mission_s_line(portuguese: None) -> None:
 
 
 def test_a_run_says_what_was_promised_in_portuguese(prefect_server: None, tmp_path: Path) -> None:
+    recording = write_beginning(tmp_path)
     done = subprocess.run(
         **command(
-            *(tmp_path, str(SYNTHETIC), "--model", "demo", "--workers", "1", "--fresh"),
+            *(tmp_path, str(recording), "--model", "demo", "--workers", "1", "--fresh"),
             *("--formats", "txt,html,report", "--ui-language", "pt_BR"),
         ),
         capture_output=True,
@@ -131,7 +133,7 @@ def test_a_run_says_what_was_promised_in_portuguese(prefect_server: None, tmp_pa
     assert (done.returncode, done.stderr) == (0, "")
     order = [
         *("Carregando modelo demo...", "Modelo demo carregado: ", "worker(s) x "),
-        *("Acelerando 'synthetic.opus' 1.2x", "Duração original: ", "duração acelerada: "),
+        *("Acelerando 'synthetic.wav' 1.2x", "Duração original: ", "duração acelerada: "),
         *("Duração do chunk: 600 s, total: ", "1 chunk(s)", "Progresso: 0.0% (0/1)"),
         *("Chunk 1 de 1 iniciado", "Chunk 1 de 1 concluído", " segmentos, "),
         *("Chunk 1 de 1 terminado: ", "Progresso: 100.0% (1/1)", "segmentos unidos"),
