@@ -13,8 +13,8 @@ import psutil
 SCRIPT = """
 import os, time
 from prefect.settings import get_current_settings
-from longscribe.flows.server import connected
-with connected(None):
+from longscribe.flows.server import connected, started_server
+with connected(started_server()):
     print("heartbeat", get_current_settings().flows.heartbeat_frequency, flush=True)
     print(os.environ["PREFECT_API_URL"], flush=True)
     time.sleep(300)
