@@ -20,6 +20,7 @@ import psutil
 
 from benchmarks.command import command_line, written_transcript
 from benchmarks.process_tree import is_fork_server, is_worker
+from longscribe.flows.server_process import SHOWN_AS
 
 _STARTED = re.compile(r"\bChunk (\d+) of \d+ started: .* pid (\d+)$")
 _FINISHED = re.compile(r"\bFinished chunk (\d+) of (\d+), \d+ segments")
@@ -80,9 +81,7 @@ class Run:
 
     def servers(self) -> list[psutil.Process]:
         """Its embedded Prefect server."""
-        return [
-            one for one in self.processes() if "longscribe.flows.server_process" in _command(one)
-        ]
+        return [one for one in self.processes() if _name(one) == SHOWN_AS]
 
     def at(self, pattern: str, times: int = 1) -> float | None:
         """When it said something for so many times."""
@@ -254,8 +253,8 @@ def same_segments(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> boo
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
-def _command(process: psutil.Process) -> str:
+def _name(process: psutil.Process) -> str:
     try:
-        return " ".join(process.cmdline())
+        return str(process.name())
     except psutil.Error:
         return ""

@@ -29,7 +29,7 @@ class Plan(BaseModel):
     chunk_keys: tuple[str, ...]
 
 
-def plan_path(recording: Path, speed: float, chunk_minutes: float, decoding: str) -> Path:
+def plan_path(recording: Path, speed: float | str, chunk_minutes: float, decoding: str) -> Path:
     """The file of a recording's plan; its name holds what the plan was made for.
 
     The recording is told by its length and both its ends, not by its path. Were it another one
@@ -37,7 +37,7 @@ def plan_path(recording: Path, speed: float, chunk_minutes: float, decoding: str
 
     Args:
         recording: its path.
-        speed: tempo before recognition.
+        speed: as asked for: a tempo before recognition, or `auto`.
         chunk_minutes: as asked for.
         decoding: from `decoding_digest`.
 

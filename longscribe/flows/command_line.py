@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,17 +22,20 @@ from longscribe.audio.recording import probe
 from longscribe.errors import InputError, LongscribeError, OptionError, RecordingError
 from longscribe.flows.cache_command import cache_command
 from longscribe.flows.command_options import all_options
-from longscribe.flows.embedded_server import EmbeddedServer, surely_needed
 from longscribe.flows.output import say
+from longscribe.flows.prefect_home import check_prefect_home
 from longscribe.flows.translated_command import TranslatedCommand, ui_language_of
-from longscribe.models.weights import check_model, check_task
+from longscribe.models.weights import check_model, check_task, find_model, resolve_model
 from longscribe.options import RunOptions, check_options
 from longscribe.outputs.formats import output_name
+from longscribe.runtime.fork_server import start_fork_server
 from longscribe.runtime.importing import without_collections
 from longscribe.runtime.scratch import keeping_names
 from longscribe.storage.access import Access
 from longscribe.storage.uploads import check_destination
 from longscribe.storage.uris import is_url, name_of
+from longscribe.tasks.kept_chunks import kept_chunks
+from longscribe.tasks.preload import PRELOAD
 from longscribe.text.glossary import read_glossary
 from longscribe.wording.catalog import (
     libraries_speak_it,
@@ -102,16 +106,17 @@ def command(
         return _summed_up(codes)
     for name, value in _PREFECT_DEFAULTS.items():
         os.environ.setdefault(name, value)
-    server = EmbeddedServer() if surely_needed() else None
-    # Only now: importing Prefect takes seconds, which --help, bad options and the server need not
-    # wait for. And with all that the run will need, while the server is on its way up.
+    check_prefect_home()
+    if not all(map(_is_done, runs)):
+        start_fork_server(PRELOAD)  # it is ready when the server is
+    # Only now: importing Prefect takes seconds, which --help, bad options and the fork server need
+    # not wait for. And with all that the run will need, while the server is on its way up.
     with without_collections():
-        import longscribe.flows.transcribe  # noqa: F401
-        from longscribe.flows.server import connected
-        from longscribe.task_runner.fork_server import start_fork_server
-        from longscribe.tasks.chunk_runner import PRELOAD
+        from longscribe.flows.server import connected, started_server
 
-    start_fork_server(PRELOAD)  # it is ready when the server is
+        server = started_server()
+        import longscribe.flows.transcribe  # noqa: F401
+
     with connected(server):
         codes |= {options.recording: _run(options, show or verbose) for options in runs}
         return _summed_up(codes)
@@ -134,6 +139,18 @@ def _refusal(options: RunOptions) -> InputError | None:
     except InputError as error:
         return error
     return None
+
+
+def _is_done(options: RunOptions) -> bool:
+    """Whether no chunk seems to be left for workers to transcribe, as `EarlierWork` tells."""
+    if options.fresh or is_url(options.recording):
+        return False
+    if find_model(options.model, options.model_dir) is None:
+        return False
+    spec = resolve_model(options.model, options.model_dir)
+    with suppress(OSError):
+        return kept_chunks(options.recording_path, spec, options).are_all
+    return False
 
 
 def _is_utf8(name: str) -> bool:

@@ -1,26 +1,24 @@
-"""The Prefect server of one command: started before Prefect itself is imported, gone with it.
+"""The Prefect server of one command: gone with it, back when it dies.
 
-Server and command both need seconds to import Prefect. Side by side they need them once.
+Server and command both need Prefect, whose import takes over a second. Forked off the command when
+that has imported it, and nothing else yet, the server has it for nothing.
 """
 
 import atexit
+import multiprocessing
 import os
 import socket
-import subprocess
-import sys
 import threading
-from functools import partial
-from pathlib import Path
+from multiprocessing.context import ForkContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from typing import Literal
 
-from longscribe.runtime.lifetime import end_with_parent
+from longscribe.flows.prefect_home import prefect_home
+from longscribe.flows.server_process import serve
 
 _RESTART_AFTER_S = 1.0
 _RESTARTS_AT_START = 3
-
-# Where a server's address can be set (https://docs.prefect.io/v3/concepts/settings-and-profiles):
-# files of the current folder, and the profiles.
-_LOCAL_FILES = (".env", "prefect.toml", "pyproject.toml")
-_ADDRESS = "prefect_api_url"
+_END_WITHIN_S = 10.0
 
 
 class EmbeddedServer:
@@ -30,23 +28,28 @@ class EmbeddedServer:
         url: of its UI; its API is below `/api`.
     """
 
-    def __init__(self) -> None:
-        """Start it; it answers some seconds later."""
+    def __init__(self, method: Literal["fork", "spawn"] = "spawn") -> None:
+        """Start it; it answers some seconds later. It ends with the thread that calls this.
+
+        Args:
+            method: of multiprocessing. "fork" only while this process has no other threads, whose
+                locks the server would find taken for ever.
+        """
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        module = "longscribe.flows.server_process"
-        self._command = [sys.executable, "-P", "-m", module, "127.0.0.1", str(port)]
+            self._port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
         # Its UI otherwise looks for the API at port 4200, and finds no run.
-        self._environment = {**os.environ, "PREFECT_SERVER_UI_API_URL": f"{self.url}/api"}
+        ui = {"PREFECT_SERVER_UI_API_URL": f"{self.url}/api"}
+        # SQLite's own temporary files would be beside the run's samples, on a disk that may be
+        # full: then no line of the log was stored, and the command waited for that for ever.
+        sqlite = {"SQLITE_TMPDIR": str(prefect_home())}
+        self._environment = {**sqlite, **os.environ, **ui}
         self._starts = 0
         self._stopping = threading.Event()
-        self._started = threading.Event()
-        # The thread that starts the process is the one whose end ends it (PR_SET_PDEATHSIG).
-        threading.Thread(target=self._keep_running, daemon=True).start()
-        self._started.wait()
+        self._process = self._started(method)
         atexit.register(self.stop)
+        threading.Thread(target=self._keep_running, daemon=True).start()
 
     @property
     def may_start(self) -> bool:
@@ -57,52 +60,25 @@ class EmbeddedServer:
         """End it; it has the last states and lines of the log to write."""
         self._stopping.set()
         self._process.terminate()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.join(_END_WITHIN_S)
+        self._process.kill()
+        self._process.join()
+
+    def _started(self, method: Literal["fork", "spawn"]) -> BaseProcess:
+        self._starts += 1
+        given = ("127.0.0.1", self._port, self._environment, os.getpid())
+        context: ForkContext | SpawnContext = (
+            multiprocessing.get_context("fork")
+            if method == "fork"
+            else multiprocessing.get_context("spawn")
+        )
+        process = context.Process(target=serve, args=given)
+        process.start()
+        return process
 
     def _keep_running(self) -> None:
-        while not self._stopping.is_set():
-            self._process = subprocess.Popen(
-                self._command,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                # Ctrl-C reaches the whole process group; the run still has its end to report.
-                start_new_session=True,
-                # A SIGKILL of the command would leave it behind for ever.
-                preexec_fn=partial(end_with_parent, os.getpid()),
-            )
-            self._starts += 1
-            self._started.set()
-            self._process.wait()
-            self._stopping.wait(_RESTART_AFTER_S)
-
-
-def surely_needed() -> bool:
-    """Whether nothing that Prefect reads names a server; told without importing Prefect.
-
-    In doubt it says no: then Prefect is asked, and the server starts later.
-    """
-    if any(name.startswith("PREFECT_PROFILE") or name == "PREFECT_API_URL" for name in os.environ):
-        return False
-    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect").expanduser()
-    files = (home / "profiles.toml", *map(Path, _LOCAL_FILES))
-    return not any(_may_name_a_server(file) for file in files)
-
-
-def _may_name_a_server(file: Path) -> bool:
-    try:
-        text = file.read_text(encoding="utf-8", errors="replace").lower()
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    if file.name == "pyproject.toml":  # says much of APIs and URLs, and seldom to Prefect
-        _, table, rest = text.partition("[tool.prefect")
-        text = table + rest
-    # In TOML tables the prefix is left out: [api] url = "..."
-    return _ADDRESS in text or ("api" in text and "url" in text and "prefect" in f"{file} {text}")
+        while True:
+            self._process.join()
+            if self._stopping.wait(_RESTART_AFTER_S):
+                return
+            self._process = self._started("spawn")  # by now there are threads

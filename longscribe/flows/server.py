@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import httpx
+import prefect.main  # noqa: F401  # so that what is forked off has all that it shares
 from prefect.client.orchestration import get_client
 from prefect.context import refresh_global_settings_context
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
@@ -19,8 +20,16 @@ _START_WITHIN_S = 120.0  # the first start also makes the database
 _ASK_EVERY_S = 0.02
 
 
+def started_server() -> EmbeddedServer | None:
+    """An embedded server on its way up, where none is configured.
+
+    It is forked off this process, which must not have other threads yet.
+    """
+    return None if PREFECT_API_URL.value() else EmbeddedServer("fork")
+
+
 @contextmanager
-def connected(started: EmbeddedServer | None) -> Iterator[None]:
+def connected(server: EmbeddedServer | None) -> Iterator[None]:
     """Make this process, its threads and its workers talk to one Prefect server.
 
     Left to itself Prefect starts a temporary server in every process that finds none configured:
@@ -28,14 +37,12 @@ def connected(started: EmbeddedServer | None) -> Iterator[None]:
     stopped when this process exits, after the last lines of the log were delivered.
 
     Args:
-        started: an embedded server that is on its way up already.
+        server: from `started_server`; None for the one that is configured.
 
     Raises:
         ServerError: the server does not answer.
     """
-    if PREFECT_API_URL.value():
-        if started is not None:
-            started.stop()
+    if server is None:
         with get_client(sync_client=True) as client:
             failure = client.api_healthcheck()
         if failure is not None:
@@ -47,7 +54,6 @@ def connected(started: EmbeddedServer | None) -> Iterator[None]:
             )
         yield
         return
-    server = started or EmbeddedServer()
     _wait_until_it_answers(server)
     say(
         translated(

@@ -1,4 +1,4 @@
-"""A process that the kernel ends with the one that started it, however that ends."""
+"""What a process asks of the kernel: to end with the one that started it, and its name."""
 
 import ctypes
 import os
@@ -6,6 +6,7 @@ import signal
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+_PR_SET_NAME: Final = 15
 
 
 def end_with_parent(parent_pid: int) -> None:
@@ -19,3 +20,8 @@ def end_with_parent(parent_pid: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
         os._exit(1)
+
+
+def show_as(name: str) -> None:
+    """Give this process a name for `ps` and `top`, of 15 characters at most."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())

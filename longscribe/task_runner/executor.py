@@ -19,12 +19,12 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 from uuid import UUID
 
-from longscribe.runtime.machine import out_of_memory_kills, this_machine
-from longscribe.task_runner.fork_server import (
+from longscribe.runtime.fork_server import (
     FORK_SERVER_DIED,
     fork_server_pid,
     kill_fork_server,
 )
+from longscribe.runtime.machine import out_of_memory_kills, this_machine
 from longscribe.task_runner.inside import Outcome
 from longscribe.task_runner.job import Job, Order, TaskTraits, UnderWay
 from longscribe.task_runner.observations import Observations

@@ -15,8 +15,8 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from longscribe.runtime.fork_server import start_fork_server
 from longscribe.task_runner.executor import SurvivingExecutor
-from longscribe.task_runner.fork_server import start_fork_server
 from longscribe.task_runner.job import Order, TaskTraits, UnderWay
 from longscribe.task_runner.prefect_parts import PoolWithParts
 from longscribe.task_runner.worker import Setup
@@ -110,7 +110,6 @@ class SurvivingTaskRunner(PoolWithParts):
         unused = self.executor  # Prefect's; it has not started any process yet
         if unused is not None:
             unused.shutdown(wait=False)
-        start_fork_server(self._preload)
         context = FlowRunContext.get()
         setup = Setup(*self._of_worker, self._preload, self.forward)
         self._surviving = SurvivingExecutor(
@@ -137,6 +136,8 @@ class SurvivingTaskRunner(PoolWithParts):
     def warm_up(self) -> None:
         """Start all workers now, before there is a task."""
         assert self._surviving
+        # By this thread, which outlasts the runner: the next one finds it running.
+        start_fork_server(self._preload)
         self._surviving.warm_up()
 
     @property

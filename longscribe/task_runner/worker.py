@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import psutil
 
-from longscribe.task_runner.fork_server import (
+from longscribe.runtime.fork_server import (
     FORK_SERVER_DIED,
     fork_server_pid,
     kill_fork_server,

@@ -3,7 +3,7 @@
 import signal
 from typing import Final
 
-from longscribe.task_runner.fork_server import FORK_SERVER_DIED
+from longscribe.runtime.fork_server import FORK_SERVER_DIED
 from longscribe.wording.catalog import translated
 
 GPU_LOST: Final = 75  # exit code of a worker whose GPU failed (EX_TEMPFAIL of sysexits.h)

@@ -10,12 +10,11 @@ from longscribe.monitoring.deadlines import Deadlines
 from longscribe.options import DecodingOptions
 from longscribe.runtime.machine import Sizing
 from longscribe.task_runner import SurvivingTaskRunner
+from longscribe.tasks.preload import PRELOAD
 from longscribe.tasks.worker import start_worker
 from longscribe.wording.catalog import translated
 
 CHUNK_LOGGER = "chunk"  # the name under a task run's logger that marks a chunk's own lines
-
-PRELOAD = ("longscribe.tasks.fork_server_modules",)  # what the fork server imports
 
 
 def chunk_runner(

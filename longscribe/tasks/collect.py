@@ -8,10 +8,10 @@ from prefect.logging import get_run_logger
 
 from longscribe.audio.chunks import Chunk
 from longscribe.cache.folder import results_folder
+from longscribe.cache.results import result_path
 from longscribe.errors import InputError
 from longscribe.monitoring.run_record import RunRecord
 from longscribe.task_runner import LostTask
-from longscribe.tasks.kept_results import result_path
 from longscribe.tasks.report import Report
 from longscribe.tasks.resume import EarlierWork
 from longscribe.transcript import ChunkTranscript

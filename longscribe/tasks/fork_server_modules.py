@@ -5,8 +5,8 @@ and nowhere else.
 """
 
 # ruff: noqa: E402, F401
+from longscribe.runtime.fork_server import process_that_started_it
 from longscribe.runtime.lifetime import end_with_parent
-from longscribe.task_runner.fork_server import process_that_started_it
 
 # It sees by a pipe that the flow's process is gone, but not while it imports or is stopped.
 end_with_parent(process_that_started_it())

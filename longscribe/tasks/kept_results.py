@@ -1,7 +1,6 @@
 """Results of chunks that survive the run: kept by Prefect, under keys of the engine."""
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task
@@ -12,6 +11,7 @@ from prefect.results import ResultStore
 from longscribe.audio.chunks import Chunk
 from longscribe.cache.atomic_file import replace_file
 from longscribe.cache.folder import mark_used, results_folder
+from longscribe.cache.results import is_kept, result_name, result_path
 from longscribe.transcript import ChunkTranscript
 
 P = ParamSpec("P")
@@ -55,24 +55,7 @@ def _folder() -> ResultFolder:
 
 def storage_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     """Prefect's cache key of a task run with a `key`: the file's name below the folder."""
-    return _name(parameters["key"])
-
-
-def result_path(key: str) -> Path:
-    """The file of a chunk's result."""
-    return results_folder() / _name(key)
-
-
-def _name(key: str) -> str:
-    return f"{key[:2]}/{key[2:]}.json"
-
-
-def is_kept(key: str, not_before_s: float = 0.0) -> bool:
-    """Whether there is a result under a key, kept since then, in seconds since 1970."""
-    try:
-        return result_path(key).stat().st_mtime >= not_before_s
-    except OSError:
-        return False
+    return result_name(parameters["key"])
 
 
 def keep_usable(chunk: Chunk, key: str, precision: str, not_before_s: float = 0.0) -> bool:
@@ -93,7 +76,7 @@ def keep_usable(chunk: Chunk, key: str, precision: str, not_before_s: float = 0.
     counts = is_kept(key, not_before_s)
     try:
         if counts:
-            record = ResultStore(result_storage=_folder()).read(_name(key))
+            record = ResultStore(result_storage=_folder()).read(result_name(key))
             found = ChunkTranscript.model_validate_json(record.result).precision
             counts = found == precision or not chunk.sound
     except Exception as error:  # whatever Prefect's, pydantic's and json's readers make of it

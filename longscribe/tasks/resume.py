@@ -8,14 +8,15 @@ from prefect.logging import get_run_logger
 
 from longscribe.audio.chunks import Chunk
 from longscribe.audio.recording import Recording
-from longscribe.cache.cut_plan import Plan, keep_plan, plan_path, read_plan
+from longscribe.cache.cut_plan import Plan, keep_plan
 from longscribe.cache.folder import clean_cache
-from longscribe.decoding.chunk_key import chunk_key, decoding_digest, expected_precision
+from longscribe.cache.results import result_path
+from longscribe.decoding.chunk_key import chunk_key
 from longscribe.models.weights import ModelSpec
-from longscribe.options import RunOptions, parse_bytes
-from longscribe.runtime.machine import this_machine
+from longscribe.options import Precision, RunOptions, parse_bytes
 from longscribe.tasks.current_run import current_run
-from longscribe.tasks.kept_results import is_kept, keep_usable, result_path
+from longscribe.tasks.kept_chunks import kept_chunks
+from longscribe.tasks.kept_results import keep_usable
 from longscribe.tasks.split import SplitAudio
 from longscribe.wording.catalog import translated
 
@@ -30,12 +31,6 @@ class Sorted(NamedTuple):
 class EarlierWork:
     """The chunks of a recording under their keys, and which of them are there already.
 
-    Attributes:
-        plan: how the recording was cut when it was last transcribed with these options; None when
-            nothing of that is left.
-        not_before_s: results kept before do not count, in seconds since 1970.
-        precision: that this run will compute in.
-
     Args:
         source: the recording.
         spec: of the model.
@@ -43,26 +38,26 @@ class EarlierWork:
     """
 
     def __init__(self, source: Recording, spec: ModelSpec, options: RunOptions) -> None:
-        self.precision = expected_precision(options, this_machine().gpus)
         self._options = options
-        self._decoding = decoding_digest(spec, options.for_chunks, self.precision)
-        self._plan_path = plan_path(
-            source.path, options.tempo, options.chunk_minutes, self._decoding
-        )
         self._keys: dict[int, str] = {}
         # A fresh run that is started again, by a retry or another worker, goes on with its own.
-        self.not_before_s = _created_s() if options.fresh else 0.0
-        plan = read_plan(self._plan_path)
-        found = plan is not None and any(self._is_kept(key) for key in plan.chunk_keys)
-        self.plan = plan if found else None
+        not_before_s = _created_s() if options.fresh else 0.0
+        self._kept = kept_chunks(source.path, spec, options, not_before_s)
+
+    @property
+    def plan(self) -> Plan | None:
+        """How the recording was cut when it was last transcribed with these options."""
+        return self._kept.plan
+
+    @property
+    def precision(self) -> Precision:
+        """What this run will compute in."""
+        return self._kept.precision
 
     @property
     def is_complete(self) -> bool:
         """Whether all chunks seem to be there: told before the samples are, and so not for sure."""
-        return self.plan is not None and all(self._is_kept(key) for key in self.plan.chunk_keys)
-
-    def _is_kept(self, key: str) -> bool:
-        return is_kept(key, self.not_before_s)
+        return self._kept.are_all
 
     def key(self, chunk: Chunk) -> str:
         """What a chunk's result is kept under."""
@@ -70,10 +65,11 @@ class EarlierWork:
 
     def sort(self, pieces: SplitAudio) -> Sorted:
         """What is there already; the cuts are kept for the next run, and old results cleaned."""
-        self._keys = {chunk.index: chunk_key(chunk, self._decoding) for chunk in pieces.chunks}
+        self._keys = {chunk.index: chunk_key(chunk, self._kept.decoding) for chunk in pieces.chunks}
         samples = pieces.chunks[-1].stop_sample
         keys = tuple(self._keys.values())
-        keep_plan(self._plan_path, Plan(samples=samples, cuts=tuple(pieces.cuts), chunk_keys=keys))
+        plan = Plan(samples=samples, cuts=tuple(pieces.cuts), chunk_keys=keys)
+        keep_plan(self._kept.plan_path, plan)
         self._clean(pieces.chunks)
         sorted_out = Sorted([], [])
         for chunk in pieces.chunks:
@@ -82,7 +78,7 @@ class EarlierWork:
 
     def _is_usable(self, chunk: Chunk) -> bool:
         try:
-            return keep_usable(chunk, self.key(chunk), self.precision, self.not_before_s)
+            return keep_usable(chunk, self.key(chunk), self.precision, self._kept.not_before_s)
         except ValueError:
             get_run_logger().warning(
                 translated("The kept result of chunk %s is damaged: it is done again"),
@@ -92,7 +88,7 @@ class EarlierWork:
 
     def _clean(self, chunks: Sequence[Chunk]) -> None:
         # Whatever the clock says, which may have jumped: not what this run is about to use.
-        spare = [self._plan_path, *(result_path(self.key(chunk)) for chunk in chunks)]
+        spare = [self._kept.plan_path, *(result_path(self.key(chunk)) for chunk in chunks)]
         removed = clean_cache(
             self._options.keep_days, parse_bytes(self._options.keep_size), spare=spare
         )

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions
-from longscribe.task_runner.fork_server import thread_variables
+from longscribe.runtime.fork_server import thread_variables
 
 
 def start_worker(threads: int, model: tuple[ModelSpec, DecodingOptions] | None = None) -> None:

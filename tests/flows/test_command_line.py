@@ -109,7 +109,7 @@ def test_bad_input_is_told_before_a_server(
     arguments: tuple[str, ...],
     says: str,
 ) -> None:
-    monkeypatch.setattr(command_line, "EmbeddedServer", None)
+    monkeypatch.setattr(command_line, "start_fork_server", None)
     Path("text.txt").write_text("no recording")
     refused(longscribe(*arguments, "--model", "demo"), says)
 
@@ -117,7 +117,7 @@ def test_bad_input_is_told_before_a_server(
 def test_each_of_several_bad_recordings_is_named(
     longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command_line, "EmbeddedServer", None)
+    monkeypatch.setattr(command_line, "start_fork_server", None)
     ran = longscribe("one.wav", "other.wav", "--model", "demo")
     assert ran.code == 2
     assert ran.err.count("does not exist") == ran.err.count("\n") == 2
@@ -127,7 +127,7 @@ def test_each_of_several_bad_recordings_is_named(
 def test_a_name_that_is_not_utf_8_is_refused(
     longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command_line, "EmbeddedServer", None)
+    monkeypatch.setattr(command_line, "start_fork_server", None)
     Path("caf\udce9.wav").write_bytes(b"RIFF")
     refused(longscribe("caf\udce9.wav", "--model", "demo"), "'caf\\udce9.wav'", "not UTF-8")
     ran = longscribe("a.wav", "--model", "demo", "--output-dir", "caf\udce9")
@@ -138,7 +138,7 @@ def test_a_name_that_is_not_utf_8_is_refused(
 def test_a_model_that_cannot_translate_is_refused(
     longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
-    monkeypatch.setattr(command_line, "EmbeddedServer", None)
+    monkeypatch.setattr(command_line, "start_fork_server", None)
     ran = longscribe(sound("a.wav"), "--model", model, "--task", "translate")
     refused(ran, "--task", repr(model), "large-v3.")
 
@@ -162,7 +162,7 @@ def test_a_model_s_folder_that_is_not_whole_is_refused_before_a_server(
     spoil: Callable[[Path], object],
     says: str,
 ) -> None:
-    monkeypatch.setattr(command_line, "EmbeddedServer", None)
+    monkeypatch.setattr(command_line, "start_fork_server", None)
     checkpoint = torch.load(DEMO_CHECKPOINT, weights_only=True)
     spoil(write_hugging_face(checkpoint, Path("model"), shards=2))
     refused(longscribe(sound("a.wav"), "--model", "model"), "model", says)
@@ -171,7 +171,7 @@ def test_a_model_s_folder_that_is_not_whole_is_refused_before_a_server(
 def test_a_repository_that_is_gated_is_refused_before_a_server(
     longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command_line, "EmbeddedServer", None)
+    monkeypatch.setattr(command_line, "start_fork_server", None)
     with hub_server() as hub:
         use_hub(hub.url, Path.cwd() / "home", monkeypatch)
         hub.add("someone/secret", "config.json", "model.safetensors").gated = True

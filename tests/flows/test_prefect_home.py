@@ -28,6 +28,23 @@ def test_it_is_made_and_left_clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert list((tmp_path / "a" / "b").iterdir()) == []
 
 
+@pytest.fixture(autouse=True)
+def no_server_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["PREFECT_API_URL", "PREFECT_PROFILE"])
+def test_where_a_server_may_be_named_it_does_not_matter(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv(name, "http://127.0.0.1:4200/api")
+    check_prefect_home()
+
+
 @pytest.mark.parametrize("name", ["file", "file/inside"])
 def test_one_that_cannot_be_made(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str

@@ -15,8 +15,8 @@ from tests.eventually import eventually
 SCRIPT = """
 import os, time
 from prefect.settings import get_current_settings
-from longscribe.flows.server import connected
-with connected(None):
+from longscribe.flows.server import connected, started_server
+with connected(started_server()):
     print("heartbeat", get_current_settings().flows.heartbeat_frequency, flush=True)
     print(os.environ["PREFECT_API_URL"], flush=True)
     time.sleep(300)

@@ -57,7 +57,7 @@ def test_a_mistake_is_told_in_portuguese(
     says: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command_line, "EmbeddedServer", None)
+    monkeypatch.setattr(command_line, "start_fork_server", None)
     told = ran(capfd, *arguments, "--model", "demo", "--ui-language", "pt_BR")
     assert told == (2, "", f"{says}\n")
 

@@ -16,8 +16,8 @@ time.sleep(600)
 
 SCRIPT = """
 import time
-from longscribe.task_runner.fork_server import start_fork_server
-from longscribe.tasks.chunk_runner import PRELOAD
+from longscribe.runtime.fork_server import start_fork_server
+from longscribe.tasks.preload import PRELOAD
 
 start_fork_server(PRELOAD)
 time.sleep(600)
