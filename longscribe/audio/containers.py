@@ -17,6 +17,11 @@ from longscribe.wording.system_errors import told
 # Files that name other files: whoever sends one could have any file of this machine read.
 _PLAYLISTS = ("concat", "dash", "hls", "imf")
 
+# A title or name that is not UTF-8 keeps no file closed. From version 19 on (Python 3.12 and later)
+# PyAV has no such argument, and lets undecodable bytes pass.
+_TAGS: Final[dict[str, Any]] = (
+    {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
 _MATROSKA_TIME = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 # Holes in time stamps of a file without a duration are believed up to this length.
 _LONGEST_HOLE_S: Final = 6 * 3600.0
@@ -60,9 +65,7 @@ def open_container(path: Path) -> InputContainer:
         # "file:" keeps FFmpeg from reading a colon in a name as a protocol.
         data = wave_data(path)
         options = {"ignore_length": "1"} if data and data.is_undeclared else {}
-        container = av.open(
-            f"file:{path.absolute()}", mode="r", options=options, metadata_errors="replace"
-        )
+        container = av.open(f"file:{path.absolute()}", mode="r", options=options, **_TAGS)
     except FileNotFoundError:
         raise RecordingError(
             translated("{path} does not exist; check the path.").format(path=shown(path))
@@ -108,7 +111,7 @@ def open_links(path: Path) -> Iterator[InputContainer]:
     for start_bytes, end_bytes in links:
         with FilePart(path, start_bytes, end_bytes) as part:
             try:
-                link = av.open(part, mode="r", format="ogg", metadata_errors="replace")
+                link = av.open(part, mode="r", format="ogg", **_TAGS)
             except av.error.FFmpegError:
                 continue  # cut off within its headers
             with link:
