@@ -65,7 +65,9 @@ def open_container(path: Path) -> InputContainer:
         # "file:" keeps FFmpeg from reading a colon in a name as a protocol.
         data = wave_data(path)
         options = {"ignore_length": "1"} if data and data.is_undeclared else {}
-        container = av.open(f"file:{path.absolute()}", mode="r", options=options, **_TAGS)
+        container: InputContainer = av.open(
+            f"file:{path.absolute()}", mode="r", options=options, **_TAGS
+        )
     except FileNotFoundError:
         raise RecordingError(
             translated("{path} does not exist; check the path.").format(path=shown(path))
