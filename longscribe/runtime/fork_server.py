@@ -89,13 +89,17 @@ def thread_variables(threads: int) -> dict[str, str]:
 
 @contextmanager
 def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    """What a process inherits that is started in the block.
+
+    Not through os.environ: another thread may be walking through it, as Prefect's settings do.
+    """
+    for name, value in wanted.items():
+        os.putenv(name, value)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
+        for name in wanted:
+            if name in os.environ:
+                os.putenv(name, os.environ[name])
             else:
-                os.environ[name] = value
+                os.unsetenv(name)

@@ -69,3 +69,35 @@ def test_whose_parent_is_gone_already_ends(offset: int, said: str) -> None:
         timeout=200,
     )
     assert ran.stdout == said
+
+
+INHERITED = """
+import os, threading
+from longscribe.runtime.fork_server import fork_server_pid, start_fork_server
+
+changed, over = [], threading.Event()
+
+def look():
+    while not over.is_set():
+        try:
+            changed.extend(name for name, _ in os.environ.items() if name == "OMP_NUM_THREADS")
+        except (KeyError, RuntimeError) as error:
+            changed.append(repr(error))
+
+threading.Thread(target=look).start()
+start_fork_server([])
+over.set()
+given = open(f"/proc/{fork_server_pid()}/environ").read().split(chr(0))
+print(changed[:3], *(f"{name}=1" in given for name in ("OMP_NUM_THREADS", "PYTHONSAFEPATH")))
+"""
+
+
+def test_what_it_inherits_is_not_seen_in_this_process(tmp_path: Path) -> None:
+    """A thread that walks through os.environ meanwhile would fail: Prefect's settings did."""
+    script = tmp_path / "inherited.py"
+    script.write_text(INHERITED)
+    clean = {name: value for name, value in environment().items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=clean, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "[] True True\n", done.stderr
