@@ -35,6 +35,11 @@ def compiled(kernel: Kernel) -> Kernel:
     return njit(parallel=True, fastmath=True, error_model="numpy", cache=True)(kernel)
 
 
+def compiled_in_order(kernel: Kernel) -> Kernel:
+    """A kernel whose steps follow from each other, so that it has one thread; infinities count."""
+    return njit(error_model="numpy", cache=True)(kernel)
+
+
 def inlined(function: Kernel) -> Kernel:
     """A piece of kernels, compiled into each of them."""
     return njit(fastmath=True, error_model="numpy", inline="always")(function)
