@@ -72,7 +72,7 @@ def test_whose_parent_is_gone_already_ends(offset: int, said: str) -> None:
 
 
 INHERITED = """
-import os, threading
+import os, threading, time
 from longscribe.runtime.fork_server import fork_server_pid, start_fork_server
 
 changed, over = [], threading.Event()
@@ -87,7 +87,9 @@ def look():
 threading.Thread(target=look).start()
 start_fork_server([])
 over.set()
-given = open(f"/proc/{fork_server_pid()}/environ").read().split(chr(0))
+given, give_up_s = [], time.monotonic() + 30
+while "PYTHONSAFEPATH=1" not in given and time.monotonic() < give_up_s:  # until it is executed
+    given = open(f"/proc/{fork_server_pid()}/environ").read().split(chr(0))
 print(changed[:3], *(f"{name}=1" in given for name in ("OMP_NUM_THREADS", "PYTHONSAFEPATH")))
 """
 
