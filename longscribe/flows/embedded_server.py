@@ -47,9 +47,11 @@ class EmbeddedServer:
         self._environment = {**sqlite, **os.environ, **ui}
         self._starts = 0
         self._stopping = threading.Event()
+        self._replacing = threading.Lock()
         self._process = self._started(method)
         atexit.register(self.stop)
-        threading.Thread(target=self._keep_running, daemon=True).start()
+        self._keeper = threading.Thread(target=self._keep_running, daemon=True)
+        self._keeper.start()
 
     @property
     def may_start(self) -> bool:
@@ -58,11 +60,13 @@ class EmbeddedServer:
 
     def stop(self) -> None:
         """End it; it has the last states and lines of the log to write."""
-        self._stopping.set()
+        with self._replacing:
+            self._stopping.set()
         self._process.terminate()
-        self._process.join(_END_WITHIN_S)
+        # Only its keeper waits for the process: of two threads that do, one is told nothing.
+        self._keeper.join(_END_WITHIN_S)
         self._process.kill()
-        self._process.join()
+        self._keeper.join()
 
     def _started(self, method: Literal["fork", "spawn"]) -> BaseProcess:
         self._starts += 1
@@ -79,6 +83,8 @@ class EmbeddedServer:
     def _keep_running(self) -> None:
         while True:
             self._process.join()
-            if self._stopping.wait(_RESTART_AFTER_S):
-                return
-            self._process = self._started("spawn")  # by now there are threads
+            self._stopping.wait(_RESTART_AFTER_S)
+            with self._replacing:
+                if self._stopping.is_set():
+                    return
+                self._process = self._started("spawn")  # by now there are threads
