@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 _DONE = re.compile(r"\bDone in ([\d.]+) s\b")
 _READY = re.compile(r"\bWorkers and model were ready after ([\d.]+) s")
-_SIZED = re.compile(r"\b(\d+) worker\(s\) x .* batches of (\d+) windows")
-_CHUNK_DONE = re.compile(r"\bChunk \d+ of \d+ done: .* (\d+) windows, (\d+) fell back")
+_SIZED = re.compile(r"\b(\d+) worker\(s\) x .*; batches of (\d+) windows")
+_CHUNK_WINDOWS = re.compile(r"\bChunk \d+ of \d+: .* (\d+) windows, (\d+) fell back")
 _CHUNK_STARTED = re.compile(r"\bChunk \d+ of \d+ started: \S+ ([\d.]+) s")
 _ANY_CHUNK_DONE = re.compile(r"\bChunk \d+ of \d+ done: ")
 _CHUNK_WORK = re.compile(r"\bChunk \d+ of \d+ done: .* segments, ([\d.]+) s, .*\bCPU (\d+) %")
@@ -126,7 +126,7 @@ def sized(log: str) -> Sized:
 
 def windows_and_fallbacks(log: str) -> tuple[int, int]:
     """Windows decoded in all chunks of a run in batches, and those whose first text failed."""
-    found = _CHUNK_DONE.findall(log)
+    found = _CHUNK_WINDOWS.findall(log)
     return sum(int(windows) for windows, _ in found), sum(int(fell) for _, fell in found)
 
 

@@ -184,8 +184,8 @@ class Sandbox:
 
     def leftovers(self) -> list[Path]:
         """Temporary files that nobody will remove."""
-        drafts = [*self.folder.rglob(".*.tmp"), *self.folder.rglob("*.part")]
-        return [*drafts, *(self.folder / "scratch").glob("*longscribe-*")]
+        temporary_files = [*self.folder.rglob(".*.tmp"), *self.folder.rglob("*.part")]
+        return [*temporary_files, *(self.folder / "scratch").glob("*longscribe-*")]
 
     def unfinished_rows(self, server_url: str) -> int:
         """Flow and task runs that Prefect goes on believing to be under way."""

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and the drafts that a killed process leaves behind."""
+"""Files that are there whole or not at all; temporary ones that a killed process left go."""
 
 import fcntl
 import os
@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import IO, Any
 
 
-def draft_path(target: Path) -> Path:
+def temporary_path(target: Path) -> Path:
     """Where this process writes a file before it takes its place."""
     return target.with_name(f".{target.name}.{os.getpid()}.tmp")
 
 
-def open_draft(target: Path) -> IO[bytes]:
-    """A draft of a file, to be put in place with `draft_path(target).replace(target)`.
+def open_temporary(target: Path) -> IO[bytes]:
+    """A temporary file, to be put in place with `temporary_path(target).replace(target)`.
 
     It is locked for as long as it is open, which tells it from one whose process was killed.
     """
-    file = draft_path(target).open("wb")
+    file = temporary_path(target).open("wb")
     _lock(file)
     return file
 
@@ -28,7 +28,7 @@ def replace_file(target: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written; the old one is still there.
     """
-    path = draft_path(target)
+    path = temporary_path(target)
     try:
         with path.open("wb") as file:
             _lock(file)
@@ -41,8 +41,8 @@ def replace_file(target: Path, content: bytes) -> None:
             path.unlink(missing_ok=True)
 
 
-def remove_abandoned_drafts(folder: Path) -> int:
-    """Remove the drafts in a folder whose processes are gone; how many there were."""
+def remove_abandoned_files(folder: Path) -> int:
+    """Remove the temporary files in a folder whose processes are gone; how many there were."""
     removed = 0
     for path in folder.glob(".*.tmp"):
         with suppress(OSError), path.open("rb") as file:
@@ -53,6 +53,6 @@ def remove_abandoned_drafts(folder: Path) -> int:
 
 
 def _lock(file: IO[Any]) -> None:
-    # Some network file systems have no locks: then a draft in use cannot be told, as before.
+    # Some network file systems have no locks: then one in use cannot be told, as before.
     with suppress(OSError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from longscribe.cache.atomic_file import remove_abandoned_drafts
+from longscribe.cache.atomic_file import remove_abandoned_files
 
 CACHE_VARIABLE: Final = "LONGSCRIBE_CACHE"
 
@@ -79,11 +79,11 @@ def clean_cache(
         spare: files that stay however old the clock says they are.
 
     Returns:
-        what was removed, abandoned drafts left out.
+        what was removed, abandoned temporary files left out.
     """
     ours = {results_folder(), plans_folder(), digests_folder()}
     for folder in {entry.path.parent for entry in _entries()} | ours:
-        remove_abandoned_drafts(folder)
+        remove_abandoned_files(folder)
     now_s = time.time()
     removed = [
         entry

@@ -57,9 +57,13 @@ def connected(server: EmbeddedServer | None) -> Iterator[None]:
     _wait_until_it_answers(server)
     say(
         translated(
-            "No Prefect server is configured: an embedded one runs at {url} until this command "
-            "ends; `prefect server start` shows its runs later ({home})"
-        ).format(url=server.url, home=PREFECT_HOME.value())
+            "No Prefect server is configured: an embedded one runs at {url} for this command"
+        ).format(url=server.url)
+    )
+    say(
+        translated("Later, `prefect server start` shows its runs, from {home}").format(
+            home=PREFECT_HOME.value()
+        )
     )
     # Not temporary_settings: those hold in one thread, and the pool's threads would start a server.
     os.environ["PREFECT_API_URL"] = f"{server.url}/api"

@@ -130,7 +130,8 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
 
 def _say_where_to_look() -> None:
     url = url_for("flow-run", obj_id=flow_run.id, url_type="ui")
-    get_run_logger().info(translated("Run %s in the Prefect UI: %s"), flow_run.name, url)
+    get_run_logger().info(translated("Transcribing %s; in the Prefect UI:"), flow_run.name)
+    get_run_logger().info("%s", url)
 
 
 def _say_what_takes_long_once(options: RunOptions) -> None:

@@ -18,7 +18,7 @@ from longscribe.transcript import ChunkTranscript
 Outcome = Literal["done", "kept", "failed", "running", "waiting"]
 
 _MOST_BETWEEN_S: Final = 2.0  # from one chunk of a worker to its next, when it has work
-_SAME_START_S: Final = 5.0  # two sightings of one attempt
+_SAME_START_S: Final = 5.0  # one attempt, seen twice
 
 
 class Attempt(NamedTuple):

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from longscribe.cache.atomic_file import draft_path, open_draft, remove_abandoned_drafts
+from longscribe.cache.atomic_file import open_temporary, remove_abandoned_files, temporary_path
 from longscribe.errors import OutputError, RecordingError, ResourceError
 from longscribe.monitoring.run_record import RunRecord
 from longscribe.options import Format, SubtitleRules
@@ -111,15 +111,15 @@ def write_transcript(
     paged = sound if "html" in formats else None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        remove_abandoned_drafts(folder)
-        with ExitStack() as drafts:
+        remove_abandoned_files(folder)
+        with ExitStack() as temporary_files:
             if paged is not None and paged.way != "link":
-                drafts.callback(draft_path(copy).unlink, missing_ok=True)
-                drafts.enter_context(open_draft(copy))
-                paged = _copied(paged, draft_path(copy))
+                temporary_files.callback(temporary_path(copy).unlink, missing_ok=True)
+                temporary_files.enter_context(open_temporary(copy))
+                paged = _copied(paged, temporary_path(copy))
             for format_, target in zip(formats, targets, strict=True):
-                drafts.callback(draft_path(target).unlink, missing_ok=True)
-                file = drafts.enter_context(open_draft(target))
+                temporary_files.callback(temporary_path(target).unlink, missing_ok=True)
+                file = temporary_files.enter_context(open_temporary(target))
                 if format_ == "docx":
                     docx(transcript, file)
                 elif format_ == "html":
@@ -137,7 +137,7 @@ def write_transcript(
             if paged is not None and paged.way == "copy":
                 targets.append(copy)
             for target in targets:
-                draft_path(target).replace(target)
+                temporary_path(target).replace(target)
     except OSError as error:
         with suppress(OSError):
             folder.rmdir()  # only if this run made it: a folder with files stays
@@ -183,20 +183,20 @@ def printable_lines(transcript: Transcript) -> list[str]:
     ]
 
 
-def _copied(sound: Sound, draft: Path) -> Sound:
+def _copied(sound: Sound, copy: Path) -> Sound:
     """The sound with its copy made, or linked to where the recording has gone since it was read.
 
     The page then asks for the file: hours of work are not lost for its sake.
     """
     try:
-        encode_copy(sound.recording, draft)
+        encode_copy(sound.recording, copy)
     except RecordingError:
         return sound._replace(audio="link")
     return sound
 
 
 def _page_audio(sound: Sound | None, folder: Path, copy: Path) -> PageSound | None:
-    """The sound as the page gets it; `copy` is still a draft then."""
+    """The sound as the page gets it; `copy` is still a temporary file then."""
     if sound is None:
         return None
     href = {"link": link_to(sound.recording.path, folder), "copy": f"./{quote(copy.name)}"}
@@ -204,7 +204,7 @@ def _page_audio(sound: Sound | None, folder: Path, copy: Path) -> PageSound | No
         levels=sound.levels,
         levels_s=sound.levels_s,
         href=href.get(sound.way),
-        embedded=draft_path(copy) if sound.way == "embed" else None,
+        embedded=temporary_path(copy) if sound.way == "embed" else None,
     )
 
 

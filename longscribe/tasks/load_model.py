@@ -31,10 +31,10 @@ def load_model(model: str, model_dir: str) -> ModelSpec:
 
     spec = resolve_model(model, model_dir, on_progress)
     logger.info(
-        translated("Model %s loaded: %.0f M weights, sha256 %s, %s"),
+        translated("Model %s loaded: %.0f M weights, sha256 %s, from"),
         model,
         spec.dims.parameters / 1e6,
         spec.sha256[:12],
-        spec.path,
     )
+    logger.info("%s", spec.path)  # a line of its own: it may be long
     return spec

@@ -49,17 +49,17 @@ def sizing_of_run(declared_s: float | None, spec: ModelSpec, options: RunOptions
     for note in sizing.notes:
         logger.warning(note)
     logger.info(
-        translated(
-            "%d worker(s) x %d thread(s) on %d core(s), %.2f GB each and %.2f GB of weights once, "
-            "of %.1f GB free; batches of %d windows"
-        ),
+        translated("%d worker(s) x %d thread(s) on %d core(s); batches of %d windows"),
         sizing.workers,
         sizing.threads_per_worker,
         machine.cores,
+        sizing.batch_size,
+    )
+    logger.info(
+        translated("Memory: %.2f GB for each worker, %.2f GB of weights once, of %.1f GB free"),
         sizing.memory_per_worker_bytes / 1e9,
         demand.shared_bytes / 1e9,
         machine.available_bytes / 1e9,
-        sizing.batch_size,
     )
     return sizing
 

@@ -81,21 +81,21 @@ def transcribe_chunk(
         raise
     result = result.model_copy(update={"attempts": task_run.run_count or 1})
     logger.info(
-        translated(
-            "Chunk %s done: %s, %d segments, %.1f s, %.1f x real time, %s, %d windows, "
-            "%d fell back, %d heard again, CPU %.0f %%, peak memory %.2f GB, pid %d"
-        ),
+        translated("Chunk %s done: %s, %d segments, %.1f s, %.1f x real time, CPU %.0f %%"),
         chunk.number,
         chunk.span,
         len(result.segments),
         result.seconds,
         (chunk.original_end_s - chunk.original_start_s) / max(result.seconds, 1e-6),
+        result.cpu_percent,
+    )
+    logger.info(
+        translated("Chunk %s: %s, %d windows, %d fell back, %d heard again, %.2f GB at most"),
+        chunk.number,
         result.precision,
         result.windows,
         result.fallbacks,
         result.windows_again,
-        result.cpu_percent,
         result.peak_memory_bytes / 1e9,
-        result.pid,
     )
     return result.model_dump_json()

@@ -179,7 +179,7 @@ REFUSED_BY_THE_SERVER = [
     Request("a file of the server's machine", 404, "", method="GET", path=_PASSWD),
 ]
 
-STOPPED_AT_THE_DOOR = [
+STOPPED_BY_THE_FILTER = [
     Request("a web page of another site", 403, "web pages of other sites", _of(), EVIL),
     Request(
         "the same without a type, which browsers send unasked",

@@ -12,7 +12,7 @@ from tests.deployments.hostile import (
     REFUSED_BY_THE_SERVER,
     REFUSED_BY_THE_WORKER,
     START,
-    STOPPED_AT_THE_DOOR,
+    STOPPED_BY_THE_FILTER,
     WITHOUT_THE_PASSWORD,
     Request,
     Run,
@@ -35,8 +35,8 @@ _END = """
 - **The password opens everything.** Prefect's server knows no users with fewer rights than others.
   Whoever has the password, or an account on the machine where none is asked for, may change the
   work pool and the deployments, and with a deployment of their own run any command as the worker's
-  user. The lists above bind those who may start `transcribe`; [nginx.conf](nginx.conf) has a door
-  for callers who may no more than that, see their own runs and read transcripts.
+  user. The lists above bind those who may start `transcribe`; [nginx.conf](nginx.conf) has an
+  address for callers who may no more than that, see their own runs and read transcripts.
 - A run may be started in a queue that nobody serves; it waits for ever.
 - Names and tags of runs may be long; they take room in the database.
 """
@@ -59,7 +59,7 @@ def _groups() -> Iterator[tuple[str, list[tuple[str, str]]]]:
         "Refused by the server: no run is made",
         [*map(_request, REFUSED_BY_THE_SERVER)],
     )
-    yield "Stopped at the door in front of it", [*map(_request, STOPPED_AT_THE_DOOR)]
+    yield "Stopped by the request filter", [*map(_request, STOPPED_BY_THE_FILTER)]
     yield "Without the password, where one is asked for", [*map(_request, WITHOUT_THE_PASSWORD)]
     yield (
         "From a caller with a password of their own, through [nginx.conf](nginx.conf)",

@@ -18,7 +18,7 @@ from tests.deployments.hostile import (
     EVIL,
     REFUSED_BY_THE_SERVER,
     REFUSED_BY_THE_WORKER,
-    STOPPED_AT_THE_DOOR,
+    STOPPED_BY_THE_FILTER,
     WITHOUT_THE_PASSWORD,
     Request,
 )
@@ -60,7 +60,7 @@ def count(served: Served) -> int:
 @pytest.mark.service
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    "request_", [*REFUSED_BY_THE_SERVER, *STOPPED_AT_THE_DOOR], ids=lambda request: request.what
+    "request_", [*REFUSED_BY_THE_SERVER, *STOPPED_BY_THE_FILTER], ids=lambda request: request.what
 )
 def test_refused_before_there_is_a_run(served: Served, request_: Request) -> None:
     before = count(served)

@@ -122,7 +122,7 @@ def test_a_finished_chunk_has_its_own_log_with_its_timing(running: Running) -> N
     [chunk, *_] = running.chunks("COMPLETED")
     number = int(chunk["name"].split()[1])
     text = running.ui.text(
-        f"/v2/runs/task-run/{chunk['id']}", f"Chunk {number} of ", " done", "peak memory"
+        f"/v2/runs/task-run/{chunk['id']}", f"Chunk {number} of ", " done", " at most"
     )
     assert re.search(
         rf"Chunk {number} of \d+ done: .*\d segments, [\d.]+ s, [\d.]+ x real time", text

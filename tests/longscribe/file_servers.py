@@ -39,14 +39,14 @@ def sftp_server(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[str]:
     stopped = threading.Event()
     connections = []
 
-    class Door(asyncssh.SSHServer):
+    class AnyoneMayEnter(asyncssh.SSHServer):
         def connection_made(self, connection) -> None:
             connections.append(connection)
 
     async def serve() -> None:
         listener = await asyncssh.listen(
             *("127.0.0.1", 0),
-            server_factory=Door,
+            server_factory=AnyoneMayEnter,
             server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
             authorized_client_keys=str(keys / "id_ed25519.pub"),
             sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=bytes(served)),

@@ -7,23 +7,23 @@ from pathlib import Path
 import pytest
 
 from longscribe.cache.atomic_file import (
-    draft_path,
-    open_draft,
-    remove_abandoned_drafts,
+    open_temporary,
+    remove_abandoned_files,
     replace_file,
+    temporary_path,
 )
 
 WRITER = """
 import sys, time
 from pathlib import Path
-from longscribe.cache.atomic_file import open_draft
-file = open_draft(Path(sys.argv[1]))
+from longscribe.cache.atomic_file import open_temporary
+file = open_temporary(Path(sys.argv[1]))
 print("open", flush=True)
 time.sleep(60)
 """
 
 
-def test_a_killed_writer_s_draft_goes_and_one_at_work_stays(tmp_path: Path) -> None:
+def test_a_killed_writer_s_file_goes_and_one_at_work_stays(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(target)],
@@ -32,12 +32,12 @@ def test_a_killed_writer_s_draft_goes_and_one_at_work_stays(tmp_path: Path) -> N
     ) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"open\n"
-        with open_draft(tmp_path / "b.txt"):
-            assert remove_abandoned_drafts(tmp_path) == 0
-        draft_path(tmp_path / "b.txt").unlink()
+        with open_temporary(tmp_path / "b.txt"):
+            assert remove_abandoned_files(tmp_path) == 0
+        temporary_path(tmp_path / "b.txt").unlink()
         writer.send_signal(signal.SIGKILL)
         writer.wait()
-    assert remove_abandoned_drafts(tmp_path) == 1
+    assert remove_abandoned_files(tmp_path) == 1
     assert not list(tmp_path.iterdir())
 
 

@@ -126,7 +126,7 @@ def test_what_a_folder_holds_already_is_told_by_its_duration(tmp_path: Path) -> 
     assert written_duration_s(tmp_path, "talk") is None
 
 
-def test_a_full_disk_leaves_the_old_files_and_no_drafts(
+def test_a_full_disk_leaves_the_old_files_and_no_temporary_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_transcript(SAID, tmp_path, "talk", ["txt"])
