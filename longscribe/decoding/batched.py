@@ -19,7 +19,7 @@ from longscribe.audio.recording import Samples
 from longscribe.audio.voice_activity import Spans
 from longscribe.decoding.search import Hypothesis, Search
 from longscribe.decoding.segments import STEP_S, has_inner_pause, ratio_of, segments_of
-from longscribe.decoding.spoken_languages import Listener
+from longscribe.decoding.spoken_languages import Listener, network_listener
 from longscribe.decoding.tokenizer import tokenizer_of
 from longscribe.decoding.windows import Window, in_batches, pack, pack_whole
 from longscribe.decoding.word_timestamps import AlignmentHeads, TimedWord, time_words
@@ -159,7 +159,9 @@ class _Chunk:
     ) -> tuple[str, list[Segment]]:
         """Windows in the language that most of them are in, and those that are not in their own."""
         among = self._options.possible_languages
-        listener = Listener(self._network, self._encode, self._sound, self._batch_size, among)
+        listener = network_listener(
+            self._network, self._encode, self._sound, self._batch_size, among
+        )
         if known:
             presumed: int | None = listener.codes.index(known)
         else:

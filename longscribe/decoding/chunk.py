@@ -222,10 +222,6 @@ def transcribe_chunk(
             segments, language, probability = transcribe_sequentially(
                 spec, chosen.device, samples, sound, options, seed
             )
-            segments = tuple(
-                replace(segment, language=language, language_probability=probability)
-                for segment in segments
-            )
     ended_s = time.perf_counter()
     return ChunkTranscript(
         index=chunk.index,

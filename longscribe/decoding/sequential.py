@@ -5,19 +5,24 @@ hallucinated over, and every window starts where speech starts.
 """
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import whisper
-from whisper.audio import HOP_LENGTH, N_FRAMES, SAMPLE_RATE
+from whisper.audio import HOP_LENGTH, SAMPLE_RATE
 from whisper.model import Whisper
+from whisper.tokenizer import get_tokenizer
 
 from longscribe.audio.recording import Samples
 from longscribe.audio.voice_activity import Spans, merge_spans
+from longscribe.decoding.spoken_languages import Listener, Votes
 from longscribe.decoding.tokenizer import as_text, tokenizer_of, upstream_uses
+from longscribe.decoding.windows import Window, pack
 from longscribe.engine.mapped_weights import mapped, unfilled
 from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions
@@ -28,16 +33,27 @@ from longscribe.transcript import Segment, Word
 _SKIPPED_SILENCE_S = 5.0
 _CLIP_PAD_S = 0.2
 
-_LANGUAGE_WINDOWS = 3  # windows listened to, at most, when the first leaves doubt
-_SURE_OF_LANGUAGE = 0.8
-
 
 class Sequential(NamedTuple):
-    """What a chunk was decoded to, in seconds from its start."""
+    """What a chunk was decoded to, in seconds from its start.
+
+    Attributes:
+        segments: in order, each with its language.
+        language: that most is spoken in.
+        language_probability: of it, on the average; None where it was told.
+    """
 
     segments: tuple[Segment, ...]
     language: str
     language_probability: float | None
+
+
+class _Part(NamedTuple):
+    """What is given to upstream's loop at once: its clips, shape (n, 2), all in one language."""
+
+    clips: Spans
+    language: str
+    probability: float | None
 
 
 @lru_cache(maxsize=1)
@@ -88,30 +104,77 @@ def transcribe_sequentially(
     """
     model = load(spec, device)
     torch.manual_seed(seed)
-    clips = speech_clips(sound, len(samples))
     added = tuple(token.text for token in spec.added_tokens)
     prompt = as_text(options.initial_prompt, tokenizer_of(spec.dims, added))
     options = options.model_copy(update={"initial_prompt": prompt})
     with upstream_uses(spec.dims, added):
-        return _transcribe(model, device, samples, clips, options)
+        return _transcribe(model, device, samples, sound, options)
 
 
 def _transcribe(
-    model: Whisper, device: str, samples: Samples, clips: Spans, options: DecodingOptions
+    model: Whisper, device: str, samples: Samples, sound: Spans, options: DecodingOptions
 ) -> Sequential:
-    language, probability = options.told_language or "", None
-    if not model.is_multilingual:
-        language = "en"
-    elif not language:
-        among = options.possible_languages
-        language, probability = detect_language(model, samples, clips, among)
-    with warnings.catch_warnings():
-        # The CPU was chosen on purpose, also on a machine with a GPU.
-        warnings.filterwarnings("ignore", message="Performing inference on CPU when CUDA")
-        result = whisper.transcribe(
-            model, samples, **_upstream_options(options, language, clips, device), verbose=None
-        )
-    return Sequential(tuple(_segments(result["segments"])), language, probability)
+    told = options.told_language if model.is_multilingual else "en"
+    if told:
+        parts = [_Part(speech_clips(sound, len(samples)), told, None)]
+    else:
+        parts = _parts_by_language(model, samples, sound, options.possible_languages)
+    segments: list[Segment] = []
+    spoken_s: dict[str, float] = {}
+    for part in parts:
+        seconds = float(np.sum(part.clips[:, 1] - part.clips[:, 0]))
+        spoken_s[part.language] = spoken_s.get(part.language, 0.0) + seconds
+        given = _upstream_options(options, part.language, part.clips, device)
+        with warnings.catch_warnings():
+            # The CPU was chosen on purpose, also on a machine with a GPU.
+            warnings.filterwarnings("ignore", message="Performing inference on CPU when CUDA")
+            result = whisper.transcribe(model, samples, **given, verbose=None)
+        segments += [
+            replace(one, language=part.language, language_probability=part.probability)
+            for one in _segments(result["segments"])
+        ]
+    language = max(spoken_s, key=spoken_s.__getitem__, default="")
+    sure = [part.probability for part in parts if part.language == language]
+    known = [probability for probability in sure if probability is not None]
+    mean = sum(known) / len(known) if known else None
+    return Sequential(tuple(segments), language, mean)
+
+
+def _parts_by_language(
+    model: Whisper, samples: Samples, sound: Spans, among: Collection[str]
+) -> list[_Part]:
+    """The chunk's sound, cut where the language changes.
+
+    Upstream listens to the first 30 s, be they silent, and takes all to be in that language.
+    """
+    windows = pack(sound, samples)
+    if not windows:
+        return []
+    spoken = _listener(model, samples, sound, among).spoken(windows)
+    found = []
+    for language, run in groupby(spoken, key=lambda one: one.language):
+        together = list(run)
+        pieces = np.asarray([piece for one in together for piece in one.window.pieces])
+        probability = float(np.mean([one.probability for one in together]))
+        found.append(_Part(_clips(pieces, 0.0, len(samples)), language, probability))
+    return found
+
+
+def _listener(model: Whisper, samples: Samples, sound: Spans, among: Collection[str]) -> Listener:
+    tokenizer = get_tokenizer(True, num_languages=model.num_languages)
+    codes = [code for code in tokenizer.all_language_codes if not among or code in among]
+
+    def votes(windows: Sequence[Window]) -> Votes:
+        found = []
+        for window in windows:
+            heard = whisper.pad_or_trim(window.samples(samples))
+            mel = whisper.log_mel_spectrogram(heard, model.dims.n_mels).to(model.device)
+            _, probabilities = model.detect_language(mel)
+            known = np.asarray([probabilities[code] for code in codes], np.float32)
+            found.append(known / known.sum())
+        return np.stack(found)
+
+    return Listener(codes, votes, sound)
 
 
 def speech_clips(sound: Spans, samples: int) -> Spans:
@@ -120,44 +183,13 @@ def speech_clips(sound: Spans, samples: int) -> Spans:
     The last clip ends at least one mel frame within the samples: one frame past them and upstream's
     loop never ends (https://github.com/openai/whisper/issues/2005).
     """
+    return _clips(sound, _CLIP_PAD_S, samples)
+
+
+def _clips(spans: Spans, pad_s: float, samples: int) -> Spans:
     end_s = (samples // HOP_LENGTH) * HOP_LENGTH / SAMPLE_RATE
-    clips = merge_spans(sound, pad_s=_CLIP_PAD_S, join_s=_SKIPPED_SILENCE_S, end_s=end_s)
+    clips = merge_spans(spans, pad_s=pad_s, join_s=_SKIPPED_SILENCE_S, end_s=end_s)
     return clips[np.round(clips[:, 1] * 100) > np.round(clips[:, 0] * 100)]
-
-
-def detect_language(
-    model: Whisper, samples: Samples, clips: Spans, among: Collection[str] = ()
-) -> tuple[str, float]:
-    """The chunk's language and its probability, heard where there is sound.
-
-    Upstream listens to the first 30 s, be they silent; here the first window starts at the first
-    sound, and while the answer is in doubt, further windows are heard and their votes added.
-    """
-    votes: dict[str, float] = {}
-    for count, start_s in enumerate(_window_starts(clips), start=1):
-        start = round(start_s * SAMPLE_RATE)
-        window = whisper.pad_or_trim(samples[start : start + N_FRAMES * HOP_LENGTH])
-        mel = whisper.log_mel_spectrogram(window, model.dims.n_mels).to(model.device)
-        _, probabilities = model.detect_language(mel)
-        known = {code: p for code, p in probabilities.items() if not among or code in among}
-        for language, probability in known.items():
-            votes[language] = votes.get(language, 0.0) + probability / sum(known.values())
-        best = max(votes, key=votes.__getitem__)
-        if votes[best] / count >= _SURE_OF_LANGUAGE or count == _LANGUAGE_WINDOWS:
-            break
-    return best, votes[best] / count
-
-
-def _window_starts(clips: Spans) -> list[float]:
-    window_s = N_FRAMES * HOP_LENGTH / SAMPLE_RATE
-    starts_s = [
-        float(start_s)
-        for clip_start_s, clip_end_s in clips
-        for start_s in np.arange(clip_start_s, clip_end_s, window_s)
-    ]
-    # The first, then from the middle and the last third of what there is.
-    picks = dict.fromkeys((0, len(starts_s) // 2, 5 * len(starts_s) // 6))
-    return [starts_s[pick] for pick in picks]
 
 
 def _upstream_options(

@@ -40,43 +40,27 @@ class Spoken(NamedTuple):
 class Listener:
     """Asks the model for the languages of windows.
 
-    Args:
-        network: the model.
-        encode: lets it hear windows.
-        sound: the chunk's stretches of sound in seconds, shape (n, 2).
-        batch_size: windows heard side by side.
-        among: codes of the languages that there may be; empty for all.
+    Attributes:
+        codes: of the languages that there may be.
+        votes: what the model says of each window by itself.
     """
 
     def __init__(
         self,
-        network: Network,
-        encode: Callable[[Sequence[Window]], None],
+        codes: Sequence[str],
+        votes: Callable[[Sequence[Window]], Votes],
         sound: Spans,
-        batch_size: int,
-        among: Collection[str] = (),
     ) -> None:
-        self._network = network
-        self._encode = encode
-        self._sound = sound
-        self._batch_size = batch_size
-        tokenizer = tokenizer_of(network.dims, network.added_texts)
-        self._start = tokenizer.sot
-        known = zip(tokenizer.all_language_codes, tokenizer.all_language_tokens, strict=True)
-        chosen = [(code, token) for code, token in known if not among or code in among]
-        self.codes: Sequence[str] = [code for code, _ in chosen]
-        self._tokens = [token for _, token in chosen]
+        """A listener.
 
-    def votes(self, windows: Sequence[Window]) -> Votes:
-        """What the model says of each window by itself."""
-        found = []
-        for batch in in_batches(windows, self._batch_size):
-            self._encode(batch)
-            places = list(range(len(batch)))
-            at_start = self._network.start(places, [self._start], 0, 1).first.at_start
-            of_languages = at_start[:, self._tokens].float()
-            found.append(torch.softmax(of_languages, dim=-1).numpy())
-        return np.concatenate(found)
+        Args:
+            codes: of the languages that there may be.
+            votes: probabilities of those in windows.
+            sound: the chunk's stretches of sound in seconds, shape (n, 2).
+        """
+        self.codes = codes
+        self.votes = votes
+        self._sound = sound
 
     def presumed(self, votes: Votes) -> int | None:
         """The language that all windows seem to be in; None where they do not agree."""
@@ -90,6 +74,20 @@ class Listener:
         best = int(vote.argmax())
         sure = vote[best] >= _FOREIGN and vote[presumed] < _NOT_PRESUMED
         return best != presumed and bool(sure)
+
+    def spoken(self, windows: Sequence[Window]) -> list[Spoken]:
+        """All windows of a chunk, those cut in which the language changes, in order."""
+        votes = self.votes(windows)
+        presumed = self.presumed(votes)
+        if presumed is None:
+            return self.listen(windows)
+        found: list[Spoken] = []
+        for window, vote in zip(windows, votes, strict=True):
+            if self.is_foreign(vote, presumed):
+                found += self.listen([window], presumed)
+            else:
+                found.append(Spoken(window, self.codes[presumed], float(vote[presumed])))
+        return found
 
     def listen(self, windows: Sequence[Window], around: int | None = None) -> list[Spoken]:
         """The windows anew, each in one language.
@@ -110,6 +108,39 @@ class Listener:
                 for window in pack_whole([units[place] for place in places])
             ]
         return spoken
+
+
+def network_listener(
+    network: Network,
+    encode: Callable[[Sequence[Window]], None],
+    sound: Spans,
+    batch_size: int,
+    among: Collection[str] = (),
+) -> Listener:
+    """A listener that asks one of the engine's networks.
+
+    Args:
+        network: the model.
+        encode: lets it hear windows.
+        sound: the chunk's stretches of sound in seconds, shape (n, 2).
+        batch_size: windows heard side by side.
+        among: codes of the languages that there may be; empty for all.
+    """
+    tokenizer = tokenizer_of(network.dims, network.added_texts)
+    known = zip(tokenizer.all_language_codes, tokenizer.all_language_tokens, strict=True)
+    chosen = [(code, token) for code, token in known if not among or code in among]
+    tokens = [token for _, token in chosen]
+
+    def votes(windows: Sequence[Window]) -> Votes:
+        found = []
+        for batch in in_batches(windows, batch_size):
+            encode(batch)
+            places = list(range(len(batch)))
+            at_start = network.start(places, [tokenizer.sot], 0, 1).first.at_start
+            found.append(torch.softmax(at_start[:, tokens].float(), dim=-1).numpy())
+        return np.concatenate(found)
+
+    return Listener([code for code, _ in chosen], votes, sound)
 
 
 def units_of(window: Window, sound: Spans) -> list[Window]:

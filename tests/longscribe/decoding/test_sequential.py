@@ -1,7 +1,6 @@
 """openai-whisper's own loop over our mapped weights: its own result."""
 
 from dataclasses import asdict
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,26 +62,24 @@ def test_a_prompt_with_a_special_token_s_name_is_heard_as_text(demo: ModelSpec) 
     assert transcribe_sequentially(demo, "cpu", part, sound_in(part), options, 1).segments
 
 
-def test_portuguese_is_heard(model: Whisper) -> None:
-    part = beginning(SYNTHETIC_PT, 37.0)
-    language, probability = sequential.detect_language(
-        model, part, speech_clips(sound_in(part), len(part))
-    )
-    assert language == "pt"
-    assert probability > 0.8
+def test_each_part_is_heard_in_its_language(demo: ModelSpec) -> None:
+    english, portuguese = beginning(duration_s=30.0), beginning(SYNTHETIC_PT, 37.0)
+    both = np.concatenate([english, np.zeros(2 * RATE_HZ, np.float32), portuguese])
+    options = DecodingOptions(decoding="sequential")
+    found = transcribe_sequentially(demo, "cpu", both, sound_in(both), options, 1)
+    change_s = len(english) / RATE_HZ + 1.0
+    assert {one.language for one in found.segments if one.end < change_s} == {"en"}
+    assert {one.language for one in found.segments if one.start > change_s} == {"pt"}
+    assert found.language == "pt"
+    probabilities = [one.language_probability or 0.0 for one in found.segments]
+    assert min(*probabilities, found.language_probability or 0.0) > 0.8
 
 
-def test_a_doubtful_beginning_is_outvoted() -> None:
-    """Windows of two minutes: the first, from the middle and from the last third."""
-    votes = iter([{"en": 0.55, "pt": 0.45}, {"en": 0.1, "pt": 0.9}, {"en": 0.2, "pt": 0.8}])
-    model = SimpleNamespace(
-        dims=SimpleNamespace(n_mels=80),
-        device=torch.device("cpu"),
-        detect_language=lambda _: (None, next(votes)),
-    )
-    samples = np.zeros(120 * RATE_HZ, np.float32)
-    found = sequential.detect_language(model, samples, np.array([[0.0, 120.0]]))
-    assert found == ("pt", pytest.approx((0.45 + 0.9 + 0.8) / 3))
+def test_only_the_languages_that_there_may_be_are_heard(demo: ModelSpec) -> None:
+    part = beginning(SYNTHETIC_PT, 20.0)
+    options = DecodingOptions(decoding="sequential", language="en,fr")
+    found = transcribe_sequentially(demo, "cpu", part, sound_in(part), options, 1)
+    assert {one.language for one in found.segments} <= {"en", "fr"}
 
 
 def test_long_silences_are_left_out_and_short_ones_kept() -> None:

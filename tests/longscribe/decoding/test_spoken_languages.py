@@ -8,7 +8,7 @@ import pytest
 import torch
 from whisper.tokenizer import Tokenizer
 
-from longscribe.decoding.spoken_languages import Listener, likeliest, units_of
+from longscribe.decoding.spoken_languages import Listener, likeliest, network_listener, units_of
 from longscribe.decoding.windows import Piece, Window
 from longscribe.engine.network import First
 from longscribe.models.weights import ModelSpec
@@ -48,7 +48,7 @@ def listener(
 ) -> Listener:
     network: Any = Polyglot(demo.dims, shares)
     sound = np.asarray([stretch for w in windows for stretch in w.pieces], dtype=np.float64)
-    return Listener(network, network.hear, sound.reshape(-1, 2), 20)
+    return network_listener(network, network.hear, sound.reshape(-1, 2), 20)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_only_the_languages_asked_for_are_heard(demo: ModelSpec, tokenizer: Toke
     en, pt, gl = (tokenizer.to_language_token(code) for code in ("en", "pt", "gl"))
     one = window((0.0, 28.0))
     network: Any = Polyglot(demo.dims, {0.0: {gl: 0.9, pt: 0.08, en: 0.02}})
-    listening = Listener(network, network.hear, np.asarray([(0.0, 28.0)]), 20, ("en", "pt"))
+    listening = network_listener(network, network.hear, np.asarray([(0.0, 28.0)]), 20, ("en", "pt"))
     [vote] = listening.votes([one])
     found = dict(zip(listening.codes, vote.tolist(), strict=True))
     assert found == {"en": pytest.approx(0.2), "pt": pytest.approx(0.8)}
