@@ -24,7 +24,7 @@ _REST_UNANNOUNCED_S = 3.0
 # A segment is cut at a pause, which `sound` has from 0.3 s on, less its edges of 0.2 s: at the end
 # of a clause, or at a longer one. The words' times may be off by so much.
 _CLAUSE_ENDS = tuple(".?!…,;:—。、，？！；：")
-_LONG_S = 0.25
+_LONG_S = 0.6
 _WORDS_OFF_S = 0.3
 _SHORTEST_PART_S = 1.0
 

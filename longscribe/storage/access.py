@@ -119,9 +119,12 @@ class Access(BaseModel):
         if roots and "\0" not in place:
             try:
                 path = (roots[0] / place).resolve()  # with every symbolic link followed
-            except (OSError, RuntimeError):  # a circle of links
+            except (OSError, RuntimeError):  # a circle of links, before Python 3.13
                 raise self._outside(place, option) from None
-            if any(path.is_relative_to(root) for root in roots):
+            # Later ones leave the links of a circle in the path
+            # (https://github.com/python/cpython/issues/109187).
+            in_circle = any(part.is_symlink() for part in (path, *path.parents))
+            if not in_circle and any(path.is_relative_to(root) for root in roots):
                 return str(path)
         raise self._outside(place, option)
 

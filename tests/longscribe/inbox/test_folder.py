@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -26,8 +27,9 @@ def inbox(folder: Path) -> Inbox:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "ledger", "inbox")
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "ledger", "inbox") as one:
+        yield one
 
 
 def names(found: tuple[list[Dropped], int]) -> list[str]:

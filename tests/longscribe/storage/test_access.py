@@ -19,6 +19,7 @@ HOSTILE_PATHS = [
     {"recording": "link.wav"},
     {"recording": "linked/secret.wav"},
     {"recording": "circle.wav"},
+    {"recording": "circle.wav/../linked/secret.wav"},
     {"recording": "{roots}-other/secret.wav"},
     {"recording": "a\0.wav"},
     {"recording": "/proc/self/environ"},
