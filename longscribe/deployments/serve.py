@@ -20,7 +20,7 @@ from prefect.settings import PREFECT_HOME
 from longscribe.flows.translated_command import TranslatedCommand
 from longscribe.wording.catalog import translatable, translated
 
-_WORKER_STOPS_WITHIN_S = 30.0
+_STOP_WITHIN_S = 30.0  # workers, and then the server
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _ENVIRONMENT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -101,9 +101,10 @@ class Service:
         for group in (processes[1:], processes[:1]):  # workers at once: each takes its time
             for process in group:
                 process.terminate()
+            give_up_s = time.monotonic() + _STOP_WITHIN_S
             for process in group:
                 try:
-                    process.wait(_WORKER_STOPS_WITHIN_S)
+                    process.wait(max(0.0, give_up_s - time.monotonic()))
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()

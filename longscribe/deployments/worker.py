@@ -7,6 +7,7 @@ same name, before it starts, schedules them again: the same runs, which find the
 
 import fcntl
 import os
+import signal
 import socket
 import sys
 from datetime import UTC, datetime
@@ -156,6 +157,9 @@ def main(name: str | None, queues: tuple[str, ...], limit: int, healthcheck: boo
     assert not lock.closed
     # What runs in the folder of recordings imports nothing from there.
     os.environ["PYTHONSAFEPATH"] = "1"
+    # Prefect answers SIGTERM with SIGINT to itself (prefect/utilities/processutils.py), which the
+    # background jobs of a shell script ignore: such a worker would not stop.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # exec: SIGTERM has to arrive at Prefect's own handler.
     os.execv(sys.executable, command)
 

@@ -1,6 +1,7 @@
 """What a worker's successor does with the runs it finds."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelling, Completed, Running
 
 from longscribe.deployments.worker import take_up
@@ -92,6 +94,32 @@ def test_process_that_outlived_its_worker_is_ended(left_behind) -> None:
     finally:
         orphan.kill()
         orphan.wait()
+
+
+def test_sigterm_ends_a_script_s_background_job(prefect_server: None, tmp_path: Path) -> None:
+    prepare_work_pool()
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "longscribe.deployments.worker", "--name", "in-background"],
+            env={
+                **os.environ,
+                "PREFECT_HOME": str(tmp_path),
+                "PREFECT_API_URL": str(PREFECT_API_URL.value()),
+            },
+            stdout=out,
+            stderr=out,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # as shells do
+        )
+    try:
+        eventually(lambda: "started!" in log.read_text() or worker.poll(), bool, 120.0)
+        assert "started!" in log.read_text()
+        worker.terminate()
+        worker.wait(timeout=60)
+    finally:
+        worker.kill()
+        worker.wait()
+    assert "stopped!" in log.read_text()
 
 
 def test_same_name_twice_is_refused(tmp_path: Path) -> None:
