@@ -1,40 +1,17 @@
 """How well a transcript of a real recording fits what was said, and when.
 
-Words are compared as Whisper's authors do it: by their normalizer for English, by the basic one for
-other languages. Chinese and Japanese, written without spaces, are compared by characters; where
-languages alternate, so are their characters, and words elsewhere (the mixed error rate of
-code-switching research), by the basic normalizer throughout.
+Words are compared as in longscribe/text/word_errors.py; where languages alternate, by the basic
+normalizer throughout.
 """
 
-import re
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import NamedTuple
 
-import jiwer
 import numpy as np
-from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
 
 from benchmarks.contestant import Segment
 from benchmarks.real_recordings import RealRecording, Utterance
-
-_BASIC = BasicTextNormalizer()
-# Of Chinese and Japanese: the syllabaries, and the ideographs in common use.
-_CHARACTER = re.compile("([々\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff])")
-
-
-class WordErrors(NamedTuple):
-    """Words of a reference, and what became of them; characters in Chinese and Japanese."""
-
-    words: int
-    substituted: int
-    lost: int
-    invented: int
-
-    @property
-    def rate(self) -> float:
-        """The word error rate, a share of the reference's words."""
-        return (self.substituted + self.lost + self.invented) / self.words
+from longscribe.text.word_errors import WordErrors, word_errors, words_of
 
 
 class BoundaryErrors(NamedTuple):
@@ -78,21 +55,6 @@ def score(recording: RealRecording, segments: Sequence[Segment], text: str) -> S
     )
 
 
-def words_of(text: str, language: str) -> list[str]:
-    """The words to compare, normalized for the language; each Chinese or Japanese character one."""
-    normalized = _english()(text) if language == "en" else _BASIC(text)
-    return _CHARACTER.sub(r" \1 ", normalized).split()
-
-
-def word_errors(reference: str, hypothesis: str, language: str) -> WordErrors:
-    """What became of the reference's words."""
-    said, heard = words_of(reference, language), words_of(hypothesis, language)
-    if not said or not heard:
-        return WordErrors(len(said), 0, len(said), len(heard))
-    found = jiwer.process_words(" ".join(said), " ".join(heard))
-    return WordErrors(len(said), found.substitutions, found.deletions, found.insertions)
-
-
 def words_outside(
     utterances: Iterable[Utterance], segments: Iterable[Segment], language: str
 ) -> int:
@@ -121,11 +83,6 @@ def boundary_errors(true_s: Sequence[float], found_s: Sequence[float]) -> Bounda
     distances_s = np.abs(np.subtract.outer(true_s, found_s)).min(axis=1)
     median_s, percentile_90_s = np.percentile(distances_s, [50, 90])
     return BoundaryErrors(float(median_s), float(percentile_90_s))
-
-
-@cache
-def _english() -> EnglishTextNormalizer:
-    return EnglishTextNormalizer()  # reads its list of spellings
 
 
 def _main_language(utterance: Utterance, segments: Iterable[Segment]) -> str:

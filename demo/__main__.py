@@ -56,19 +56,16 @@ def _longscribe(*arguments: str) -> int:
 def _understood(recording: Path) -> str:
     """How much of a recording's reference was understood, in one line."""
     # Seconds of imports: the command's first line comes before them.
-    import jiwer
-    from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
+    from longscribe.text.word_errors import word_errors
 
     folder = _TRANSCRIPTS / recording.stem
     said = json.loads(recording.with_suffix(".json").read_text(encoding="utf-8"))
     heard = json.loads((folder / f"{recording.stem}.json").read_text(encoding="utf-8"))
-    english = said[0]["language"] == "en"
-    normalize = EnglishTextNormalizer() if english else BasicTextNormalizer()
-    reference = normalize(" ".join(row["text"] for row in said))
-    errors = jiwer.wer(reference, normalize(" ".join(row["text"] for row in heard["segments"])))
+    reference, text = (" ".join(row["text"] for row in rows) for rows in (said, heard["segments"]))
+    errors = word_errors(reference, text, said[0]["language"])
     return (
-        f"{recording.as_posix()}: {100 * errors:.1f} % word errors against what was said "
-        f"({len(reference.split())} words), the transcript is in {folder.as_posix()}/"
+        f"{recording.as_posix()}: {100 * errors.rate:.1f} % word errors against what was said "
+        f"({errors.words} words), the transcript is in {folder.as_posix()}/"
     )
 
 

@@ -1,6 +1,7 @@
 """Long recordings to transcripts, on people's own machines.
 
-`longscribe.transcribe("meeting.m4a", model="turbo")` does it in this process. The flow in
+`longscribe.transcribe("meeting.m4a", model="turbo")` does it in this process, and
+`longscribe.tune("meeting.m4a")` says which options are worth their time on it. The flow in
 longscribe/flows/ does it as a Prefect workflow: on a pool of workers, resumed after any crash.
 """
 
@@ -8,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from longscribe.api.transcription import HeardSegment, Transcription, stream, transcribe
+    from longscribe.api.tuner import tune
+    from longscribe.api.tuning import Tuning, TuningRow
     from longscribe.errors import (
         InputError,
         LongscribeError,
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "longscribe.api.transcription": ("HeardSegment", "Transcription", "stream", "transcribe"),
+    "longscribe.api.tuner": ("tune",),
+    "longscribe.api.tuning": ("Tuning", "TuningRow"),
     "longscribe.errors": (
         *("InputError", "LongscribeError", "ModelError", "OptionError", "OutputError"),
         *("RecordingError", "ResourceError", "ServerError", "TranscriptionError"),
@@ -46,9 +51,12 @@ __all__ = [
     "Transcript",
     "Transcription",
     "TranscriptionError",
+    "Tuning",
+    "TuningRow",
     "Word",
     "stream",
     "transcribe",
+    "tune",
 ]
 
 

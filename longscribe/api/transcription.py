@@ -13,20 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ConfigDict, PrivateAttr
 
+from longscribe.api.chain import checked_options, hear, joined, prepare
 from longscribe.api.sources import Held
-from longscribe.audio.chunks import Chunk, make_chunks, plan_cuts
-from longscribe.audio.recording import SAMPLE_RATE_HZ, accelerate, decode
-from longscribe.audio.timeline import Timeline
-from longscribe.audio.voice_activity import find_speech, levels_db, sound_spans
-from longscribe.cache.kernels import kernels_folder
-from longscribe.errors import OptionError
+from longscribe.audio.recording import SAMPLE_RATE_HZ, decode
 from longscribe.models.weights import check_language, check_task, resolve_model
 from longscribe.options import DEFAULT_FORMATS, Format, RunOptions, check_options
 from longscribe.outputs.formats import output_name, write_transcript
 from longscribe.outputs.page.sound import Sound, loudness
 from longscribe.text.glossary import read_glossary
-from longscribe.text.merge import merge
-from longscribe.text.rules import improve
 from longscribe.transcript import ChunkTranscript, Segment, Transcript, format_time
 from longscribe.wording.catalog import translated
 
@@ -35,16 +29,7 @@ if TYPE_CHECKING:
 
 OnProgress = Callable[[float, float], None]  # seconds of the recording done, and in all
 
-_BATCH_SIZE: Final = 8
 _SHOWN_SEGMENTS: Final = 200
-# What only a run of the flow has: workers, kept results, a folder for outputs of its own.
-_OF_THE_FLOW: Final = frozenset(
-    {
-        *("recording", "workers", "threads_per_worker", "memory_per_worker", "output_dir"),
-        *("formats", "page_audio", "fresh", "chunk_timeout_minutes", "keep_days", "keep_size"),
-        *("max_line_chars", "max_lines", "max_chars_per_s", "min_gap_s", "ui_language"),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,62 +176,31 @@ class _Work:
     def __init__(
         self, source: Any, model: str, rate_hz: int | None, options: dict[str, Any]
     ) -> None:
-        self._options = _checked(model, options)
+        self._options = checked_options(model, options)
         self._glossary = read_glossary(self._options.glossary)
         self._spec = resolve_model(self._options.model, self._options.model_dir)
         check_language(self._spec, self._options.language)
         check_task(self._spec.name, self._options.task, self._spec.dims)
         self._held = Held(source, rate_hz, self._options.audio_track_number)
-        self._audio = accelerate(
-            self._held.recording,
-            self._options.tempo,
-            self._held.folder / "samples.pcm",
-            own_tempo_path=self._held.folder / "own_tempo.pcm"
-            if self._options.hears_again
-            else None,
-        )
-        levels = levels_db(self._audio.pcm_path, self._audio.samples)
-        duration_s = self._audio.duration_s
-        self._sound = sound_spans(levels, duration_s)
-        self._speech = find_speech(
-            *(self._audio.pcm_path, self._audio.samples, self._options.vad, self._sound, duration_s)
-        )
-        chunk_s = self._options.chunk_minutes * 60.0
-        cuts = plan_cuts(self._audio.samples, chunk_s, self._speech, levels)
-        self._chunks = make_chunks(self._audio, cuts, self._speech)
-        self._loudness = loudness(self._audio)
+        self._prepared = prepare(self._held.recording, self._options, self._held.folder)
+        audio = self._prepared.audio
+        self._loudness = loudness(audio)
         self._results: list[ChunkTranscript] = []
-        self.duration_s = self._audio.original_duration_s + self._audio.missing_s
+        self.duration_s = audio.original_duration_s + audio.missing_s
 
     def chunk_ends_s(self) -> Iterator[float]:
         """Do chunk after chunk; the seconds of the recording that are done after each."""
-        # Here: it imports torch, which a bad option, source or model need not wait for.
-        from longscribe.engine.processor import set_up_numba
-
-        set_up_numba(kernels_folder())  # before numba is imported
-        from longscribe.decoding.chunk import transcribe_chunk
-
-        size = self._options.batch_size
-        batch_size = _BATCH_SIZE if size == "auto" else size
-        for chunk in self._chunks:
-            self._results.append(
-                transcribe_chunk(chunk, self._spec, self._options.for_chunks, batch_size)
-            )
-            is_last = chunk is self._chunks[-1]
-            yield self.duration_s if is_last else chunk.original_end_s
-        for path in (self._audio.pcm_path, self._audio.own_tempo_path):
+        audio, chunks = self._prepared.audio, self._prepared.chunks
+        for chunk, result in zip(chunks, hear(chunks, self._spec, self._options), strict=True):
+            self._results.append(result)
+            yield self.duration_s if chunk is chunks[-1] else chunk.original_end_s
+        for path in (audio.pcm_path, audio.own_tempo_path):
             if path:
                 path.unlink(missing_ok=True)
 
     def transcription(self) -> Transcription:
         """What there is so far."""
-        done: list[Chunk] = self._chunks[: len(self._results)]
-        merged = merge(
-            self._held.name,
-            *(done, self._results, Timeline.of(self._audio), self._sound, self._audio.missing_s),
-        )
-        scale = self._audio.original_samples / self._audio.samples
-        improved = improve(merged, self._speech * scale, self._glossary)
+        improved = joined(self._held.name, self._prepared, self._results, self._glossary)
         values = {name: getattr(improved, name) for name in Transcript.model_fields}
         values |= {"model": self._options.model, "speed": self._options.tempo}
         values["segments"] = tuple(_with_sound(one, self._held) for one in improved.segments)
@@ -258,15 +212,3 @@ class _Work:
 def _with_sound(segment: Segment, held: Held) -> HeardSegment:
     values = {one.name: getattr(segment, one.name) for one in fields(Segment)}
     return HeardSegment(**values, held=held)
-
-
-def _checked(model: str, options: dict[str, Any]) -> RunOptions:
-    allowed = sorted(set(RunOptions.model_fields) - _OF_THE_FLOW - {"model"})
-    for name in options:
-        if name not in allowed:
-            raise OptionError(
-                translated("{name}: there is no such option; there are {names}.").format(
-                    name=name, names=", ".join(allowed)
-                )
-            )
-    return check_options(recording="here", model=model, **options)

@@ -1,6 +1,7 @@
 """`longscribe RECORDING...`: the same flow as in the Prefect UI, from a terminal.
 
-`longscribe cache` is a command of its own; a recording of that name is `./cache`.
+`longscribe cache` and `longscribe tune` are commands of their own; a recording of such a name is
+`./cache`.
 
 Exit codes: 0 done; 1 failed; 2 bad input or options, nothing was done; 3 done in part, with gaps;
 130 stopped by Ctrl-C, 143 by SIGTERM.
@@ -65,8 +66,7 @@ _PREFECT_DEFAULTS = {
 _EPILOG = translatable(
     "openai-whisper's spellings and decoding options work too, such as --output_dir, --beam_size; "
     "the docs have all. Exit codes: 0 done, 1 failed, 2 bad input, 3 done with gaps. "
-    "`longscribe cache` shows and cleans what is kept between runs, `longscribe serve` starts the "
-    "service."
+    "`longscribe tune` compares options, `cache` shows what is kept, `serve` starts the service."
 )
 
 
@@ -187,6 +187,11 @@ def _main(arguments: list[str]) -> int:
     try:
         if arguments[:1] == ["cache"]:
             chosen, name, arguments = cache_command, "longscribe cache", arguments[1:]
+        elif arguments[:1] == ["tune"]:
+            # Only here: it brings the Python API, which delays a run.
+            from longscribe.flows.tune_command import tune_command
+
+            chosen, name, arguments = tune_command, "longscribe tune", arguments[1:]
         else:
             chosen, name = command, "longscribe"
         code: int = chosen.main(args=arguments, prog_name=name, standalone_mode=False)

@@ -20,13 +20,14 @@ _OF_THE_COMMAND: Final = (
 
 def all_options(function: Callable[..., int]) -> Callable[..., int]:
     """Give a command's function all options."""
-    of_runs = [_click_option(option) for option in OPTIONS if not option.is_required]
+    of_runs = [click_option(option) for option in OPTIONS if not option.is_required]
     for decorate in reversed((*of_runs, *_OF_THE_COMMAND)):
         function = decorate(function)
     return function
 
 
-def _click_option(option: Option) -> Callable[[Any], Any]:
+def click_option(option: Option) -> Callable[[Any], Any]:
+    """An option of runs as a command has it."""
     line = option.command_line
     names = sorted((option.spelled, *line.names), key=lambda name: name.startswith("--"))
     value: dict[str, Any] = {"type": _type(option), "metavar": line.metavar or None}

@@ -14,15 +14,7 @@ from benchmarks.real_recordings import (
     available_recordings,
     read_utterances,
 )
-from benchmarks.real_scores import (
-    WordErrors,
-    boundary_errors,
-    language_errors,
-    score,
-    word_errors,
-    words_of,
-    words_outside,
-)
+from benchmarks.real_scores import boundary_errors, language_errors, score, words_outside
 from benchmarks.real_table import (
     Result,
     Trial,
@@ -34,6 +26,7 @@ from benchmarks.real_table import (
     still_to_run,
     whole_commands_table,
 )
+from longscribe.text.word_errors import WordErrors
 
 # whisper/normalizers/english.py leaves its list of spellings to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file .*english.json:ResourceWarning")
@@ -62,22 +55,6 @@ def result(
         Trial(recording, contestant, "base"),
         transcribe_s + 5.0, 2.0, transcribe_s, 30.0, 500_000_000, segments, text, "", "here", "1.0",
     )  # fmt: skip
-
-
-def test_words_are_compared_as_the_language_is_written() -> None:
-    assert words_of("It's twenty-one, Mr. Brown: colour!", "en") == words_of(
-        "it is 21 mister brown color", "en"
-    )
-    assert words_of("Então, é às 3.", "pt") == ["então", "é", "às", "3"]
-    assert words_of("東京タワーは333メートル。", "ja") == [*"東京タワーは", "333", *"メートル"]
-    assert words_of("Hello, 世界", AUTO) == ["hello", "世", "界"]
-
-
-def test_errors_by_their_kind() -> None:
-    assert word_errors("one good day", "good day", "fr") == WordErrors(3, 0, 1, 0)
-    assert word_errors("one good day", "One bad day, today.", "fr") == WordErrors(3, 1, 0, 1)
-    assert word_errors("one good day", "", "fr") == WordErrors(3, 0, 3, 0)
-    assert word_errors("今日は", "今日わ", "ja").rate == pytest.approx(1 / 3)
 
 
 def test_words_where_nobody_speaks() -> None:

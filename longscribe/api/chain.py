@@ -1,0 +1,145 @@
+"""The stages of the chain, one after the other in this process."""
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from longscribe.audio.chunks import Chunk, make_chunks, plan_cuts
+from longscribe.audio.recording import AcceleratedAudio, Recording, accelerate
+from longscribe.audio.timeline import Timeline
+from longscribe.audio.voice_activity import Spans, find_speech, levels_db, sound_spans
+from longscribe.cache.kernels import kernels_folder
+from longscribe.errors import OptionError
+from longscribe.models.weights import ModelSpec
+from longscribe.options import Precision, RunOptions, check_options
+from longscribe.text.glossary import Spelling
+from longscribe.text.merge import merge
+from longscribe.text.rules import improve
+from longscribe.transcript import ChunkTranscript, Transcript
+from longscribe.wording.catalog import translated
+
+_BATCH_SIZE: Final = 8
+# What only a run of the flow has: workers, kept results, a folder for outputs of its own.
+_OF_THE_FLOW: Final = frozenset(
+    {
+        *("recording", "workers", "threads_per_worker", "memory_per_worker", "output_dir"),
+        *("formats", "page_audio", "fresh", "chunk_timeout_minutes", "keep_days", "keep_size"),
+        *("max_line_chars", "max_lines", "max_chars_per_s", "min_gap_s", "ui_language"),
+    }
+)
+
+
+class Prepared(NamedTuple):
+    """A recording as the model will hear it.
+
+    Attributes:
+        audio: its samples, at the chosen tempo.
+        sound: stretches of sound in accelerated seconds, shape (n, 2).
+        speech: those in which somebody speaks.
+        chunks: all of it, cut at silences.
+    """
+
+    audio: AcceleratedAudio
+    sound: Spans
+    speech: Spans
+    chunks: list[Chunk]
+
+
+def checked_options(
+    model: str, options: dict[str, Any], without: Collection[str] = ()
+) -> RunOptions:
+    """The options of a run in this process.
+
+    Args:
+        model: as `--model`.
+        options: the others, by their names.
+        without: names that are not options here.
+
+    Raises:
+        OptionError: there is no such option here, or a value is out of its range.
+    """
+    allowed = sorted(set(RunOptions.model_fields) - _OF_THE_FLOW - {"model", *without})
+    for name in options:
+        if name not in allowed:
+            raise OptionError(
+                translated("{name}: there is no such option; there are {names}.").format(
+                    name=name, names=", ".join(allowed)
+                )
+            )
+    return check_options(recording="here", model=model, **options)
+
+
+def prepare(recording: Recording, options: RunOptions, folder: Path) -> Prepared:
+    """Decode a recording at the chosen tempo, find speech, and cut it into chunks.
+
+    Args:
+        recording: as probed.
+        options: of the run.
+        folder: for the samples: `samples.pcm`, and `own_tempo.pcm` where they are heard again.
+
+    Raises:
+        RecordingError: nothing in it can be decoded.
+        ResourceError, OutputError: the samples cannot be written.
+    """
+    audio = accelerate(
+        recording,
+        options.tempo,
+        folder / "samples.pcm",
+        own_tempo_path=folder / "own_tempo.pcm" if options.hears_again else None,
+    )
+    levels = levels_db(audio.pcm_path, audio.samples)
+    sound = sound_spans(levels, audio.duration_s)
+    speech = find_speech(audio.pcm_path, audio.samples, options.vad, sound, audio.duration_s)
+    cuts = plan_cuts(audio.samples, options.chunk_minutes * 60.0, speech, levels)
+    return Prepared(audio, sound, speech, make_chunks(audio, cuts, speech))
+
+
+def precision_here(options: RunOptions) -> Precision:
+    """What the options' precision is on this machine.
+
+    Raises:
+        OptionError: it is not to be had here.
+    """
+    _set_up()
+    from longscribe.decoding.chunk import arithmetic
+
+    return arithmetic(options.for_chunks).precision
+
+
+def hear(
+    chunks: Sequence[Chunk], spec: ModelSpec, options: RunOptions
+) -> Iterator[ChunkTranscript]:
+    """Transcribe chunk after chunk, with all cores."""
+    _set_up()
+    from longscribe.decoding.chunk import transcribe_chunk
+
+    batch_size = _BATCH_SIZE if options.batch_size == "auto" else options.batch_size
+    for chunk in chunks:
+        yield transcribe_chunk(chunk, spec, options.for_chunks, batch_size)
+
+
+def joined(
+    name: str, prepared: Prepared, results: Sequence[ChunkTranscript], glossary: Sequence[Spelling]
+) -> Transcript:
+    """The transcript of the chunks that are done: merged, and improved.
+
+    Args:
+        name: of the recording.
+        prepared: of it.
+        results: of the first chunks, in order.
+        glossary: the user's own spellings.
+    """
+    audio, done = prepared.audio, prepared.chunks[: len(results)]
+    merged = merge(name, done, results, Timeline.of(audio), prepared.sound, audio.missing_s)
+    scale = audio.original_samples / audio.samples
+    return improve(merged, prepared.speech * scale, glossary)
+
+
+def _set_up() -> None:
+    """Before numba is imported, by the decoding room.
+
+    Not when this module is: they bring torch, which a bad option or model need not wait for.
+    """
+    from longscribe.engine.processor import set_up_numba
+
+    set_up_numba(kernels_folder())
