@@ -246,7 +246,9 @@ class _Work:
             *(done, self._results, Timeline.of(self._audio), self._sound, self._audio.missing_s),
         )
         scale = self._audio.original_samples / self._audio.samples
-        improved = improve(merged, self._speech * scale, self._glossary)
+        improved = improve(
+            merged, self._speech * scale, self._glossary, self._options.chinese_scripts
+        )
         values = {name: getattr(improved, name) for name in Transcript.model_fields}
         values |= {"model": self._options.model, "speed": self._options.tempo}
         values["segments"] = tuple(_with_sound(one, self._held) for one in improved.segments)

@@ -5,11 +5,14 @@ Order matters: what should not be there goes first, then joins, then the letters
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from longscribe.audio.voice_activity import Spans, overlap_s
+from longscribe.languages import ChineseScript
+from longscribe.text.chinese import in_script, words_in_script
 from longscribe.text.glossary import Spelling
 from longscribe.transcript import Change, Segment, Transcript
 
@@ -35,6 +38,7 @@ class Context(NamedTuple):
     seams_s: tuple[float, ...]
     language: str
     glossary: tuple[Spelling, ...]
+    scripts: Mapping[str, ChineseScript]  # by language
 
 
 class Result(NamedTuple):
@@ -141,6 +145,21 @@ def sentences_capitalized(segments: list[Segment], context: Context) -> Result:
     return Result(result, changes)
 
 
+def chinese_script_converted(segments: list[Segment], context: Context) -> Result:
+    """Chinese as it was asked to be written; the model mixes both scripts."""
+    result: list[Segment] = []
+    changes: list[Change] = []
+    for segment in segments:
+        script = context.scripts.get(segment.language or context.language)
+        if script:
+            if segment.words:
+                segment = replace(segment, words=words_in_script(segment.words, script))
+            text = in_script(segment.text, script)
+            segment = _retold(segment, text, "chinese_script_converted", changes)
+        result.append(segment)
+    return Result(result, changes)
+
+
 def glossary_applied(segments: list[Segment], context: Context) -> Result:
     """The user's own spellings."""
     patterns = [(spelling.pattern, spelling.wanted) for spelling in context.glossary]
@@ -159,22 +178,29 @@ RULES: tuple[Rule, ...] = (
     seam_sentences_rejoined,
     spacing_tidied,
     sentences_capitalized,
+    chinese_script_converted,
     glossary_applied,
 )
 
 
-def improve(transcript: Transcript, sound: Spans, glossary: Sequence[Spelling] = ()) -> Transcript:
+def improve(
+    transcript: Transcript,
+    sound: Spans,
+    glossary: Sequence[Spelling] = (),
+    scripts: Mapping[str, ChineseScript] = MappingProxyType({}),
+) -> Transcript:
     """Apply all rules in order.
 
     Args:
         transcript: merged, on the original timeline.
         sound: stretches of sound in original seconds, shape (n, 2).
         glossary: the user's own spellings.
+        scripts: how Chinese is to be written, by the language's code; as the model did without.
 
     Returns:
         the transcript with its segments renumbered; `changes` name segments as numbered before.
     """
-    context = Context(sound, transcript.seams_s, transcript.language, tuple(glossary))
+    context = Context(sound, transcript.seams_s, transcript.language, tuple(glossary), scripts)
     segments = list(transcript.segments)
     changes = list(transcript.changes)
     for rule in RULES:

@@ -5,7 +5,7 @@ import pytest
 
 from longscribe.text.glossary import read_glossary
 from longscribe.text.rules import improve
-from longscribe.transcript import Segment, Transcript
+from longscribe.transcript import Segment, Transcript, Word
 from tests.segments import segment, transcript
 
 SOUND = np.array([[0.0, 1000.0]])
@@ -134,3 +134,25 @@ def test_a_backslash_in_the_glossary_is_only_a_letter() -> None:
     assert texts(improved(segment(0, 1, " Go back."), glossary=(r"back => \1\n",))) == [
         r" Go \1\n."
     ]
+
+
+def test_chinese_is_written_as_asked_and_nothing_else_is() -> None:
+    words = tuple(Word(sign, n / 4, n / 4 + 0.2, 0.9) for n, sign in enumerate("头发"))
+    said = transcript(
+        segment(0.0, 1.0, "头发", language="zh", words=words),
+        segment(1.0, 2.0, "国会", language="ja"),
+        segment(2.0, 3.0, "头发", language="yue"),
+        segment(3.0, 4.0, "今天", language="zh"),
+    )
+    result = improve(said, SOUND, scripts={"zh": "TW"})
+    assert texts(result) == ["頭髮", "国会", "头发", "今天"]
+    assert result.segments[0].words == tuple(
+        replace(word, word=sign) for word, sign in zip(words, "頭髮", strict=True)
+    )
+    [change] = result.changes
+    assert (change.rule, change.before, change.after) == (
+        "chinese_script_converted",
+        "头发",
+        "頭髮",
+    )
+    assert texts(improve(said, SOUND)) == ["头发", "国会", "头发", "今天"]
