@@ -34,6 +34,11 @@ _STACKING = "\u17d2\u1039"
 _ENDS_SYLLABLE = re.compile("[\u1000-\u1021]\u1037?[\u1039\u103a]")
 
 
+def letters_of(text: str) -> str:
+    """Its letters and digits alone, in small letters: two texts that sound alike are the same."""
+    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+
+
 def sets_no_spaces(text: str) -> bool:
     """Whether there are signs of a script without spaces in it."""
     return _UNSPACED.search(text) is not None
