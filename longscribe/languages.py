@@ -6,12 +6,24 @@ tests/longscribe/test_languages.py holds the copy against the original.
 """
 
 import re
-from typing import Final
+from typing import Final, Literal
 
 from longscribe.wording.catalog import translated
 
 # https://www.rfc-editor.org/rfc/rfc5646: a language, its script, its region.
-_REGIONAL: Final = re.compile(r"([a-z]{2,3})(?:[-_][a-z]{4})?(?:[-_](?:[a-z]{2}|[0-9]{3}))?")
+_REGIONAL: Final = re.compile(r"([a-z]{2,3})(?:[-_]([a-z]{4}))?(?:[-_]([a-z]{2}|[0-9]{3}))?")
+
+# How Chinese is written: in simplified signs; in traditional ones, and with the forms that Taiwan
+# or Hong Kong prefer of some.
+ChineseScript = Literal["Hans", "Hant", "TW", "HK"]
+_SCRIPTS_OF_REGIONS: Final[dict[str | None, ChineseScript]] = {
+    "cn": "Hans",
+    "sg": "Hans",
+    "my": "Hans",
+    "tw": "TW",
+    "hk": "HK",
+    "mo": "HK",
+}
 
 LANGUAGES: dict[str, str] = {
     "en": "english",
@@ -140,7 +152,8 @@ def language_name(code: str) -> str:
 def language_code(language: str) -> str | None:
     """The code of a language given by code, name or alias in any case; None if Whisper has none.
 
-    Regional codes (`pt-BR`, `zh_CN`, `sr-Latn`) are their language's: Whisper knows no regions.
+    Regional codes (`pt-BR`, `zh_CN`, `sr-Latn`) are their language's: Whisper knows no regions
+    (`chinese_script` does).
     """
     word = language.strip().lower()
     if regional := _REGIONAL.fullmatch(word):
@@ -149,3 +162,20 @@ def language_code(language: str) -> str | None:
         return word
     by_name = {name: code for code, name in LANGUAGES.items()}
     return by_name.get(word) or ALIASES.get(word)
+
+
+def chinese_script(language: str) -> ChineseScript | None:
+    """How Chinese is to be written by a code like `zh-TW` or `zh-Hans`; None if it does not say."""
+    regional = _REGIONAL.fullmatch(language.strip().lower())
+    if not regional or regional[1] not in ("zh", "yue"):
+        return None
+    of_region = _SCRIPTS_OF_REGIONS.get(regional[3])
+    match regional[2]:
+        case None:
+            return of_region
+        case "hans":
+            return "Hans"
+        case "hant":
+            return of_region if of_region in ("TW", "HK") else "Hant"
+        case _:
+            return None

@@ -78,11 +78,19 @@ def talk(seed: int) -> Transcript:
             "x" * chance.choice([1, 3, 5, 9, 14, 60]) + chance.choice(["", "", "", ",", ".", "?"])
             for _ in range(chance.choice([1, 4, 12, 60]))
         ]
-        text = " " + " ".join(words)
+        text, language = " " + " ".join(words), ""
         if chance.random() < 0.2:
-            text = chance.choice(
-                ["会議は月曜日に開かれました。", "世界你好，", "ก็ไปไหน"]
-            ) * chance.randint(1, 9)
+            language, said = chance.choice(
+                [
+                    ("ja", "「会議は、月曜日に開かれました」と聞いた。"),
+                    ("zh", "世界你好，他说：“2025年（五月）我们一起去。”"),
+                    ("yue", "佢哋話今日好開心，"),
+                    ("th", "ก็ไปไหนกันดีคณะกรรมการ "),
+                    ("km", "គណៈកម្មាធិការបានប្រជុំ។"),
+                    ("my", "ကော်မတီသည်တနင်္လာနေ့တွင်တွေ့ဆုံခဲ့သည်။"),
+                ]
+            )
+            text = said * chance.randint(1, 9)
         end_s = round(position_s + chance.choice([0.02, 0.5, 3.0, 25.0]), 3)
         timed = None
         if chance.random() < 0.5:
@@ -91,7 +99,7 @@ def talk(seed: int) -> Transcript:
                 Word(f" {w}", position_s + n * step_s, position_s + (n + 0.8) * step_s, 0.5)
                 for n, w in enumerate(words)
             )
-        segments.append(segment(position_s, end_s, text, words=timed))
+        segments.append(segment(position_s, end_s, text, words=timed, language=language))
         position_s = end_s
     gap = Stretch(position_s, position_s + 9.0, "gap", "chunk failed")
     return transcript(*segments, stretches=(gap,), duration_s=gap.end)

@@ -1,6 +1,6 @@
 """The stages of the chain, one after the other in this process."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -10,6 +10,7 @@ from longscribe.audio.timeline import Timeline
 from longscribe.audio.voice_activity import Spans, find_speech, levels_db, sound_spans
 from longscribe.cache.kernels import kernels_folder
 from longscribe.errors import OptionError
+from longscribe.languages import ChineseScript
 from longscribe.models.weights import ModelSpec
 from longscribe.options import Precision, RunOptions, check_options
 from longscribe.text.glossary import Spelling
@@ -119,7 +120,11 @@ def hear(
 
 
 def joined(
-    name: str, prepared: Prepared, results: Sequence[ChunkTranscript], glossary: Sequence[Spelling]
+    name: str,
+    prepared: Prepared,
+    results: Sequence[ChunkTranscript],
+    glossary: Sequence[Spelling],
+    scripts: Mapping[str, ChineseScript],
 ) -> Transcript:
     """The transcript of the chunks that are done: merged, and improved.
 
@@ -128,11 +133,12 @@ def joined(
         prepared: of it.
         results: of the first chunks, in order.
         glossary: the user's own spellings.
+        scripts: that Chinese is to be written in, by language.
     """
     audio, done = prepared.audio, prepared.chunks[: len(results)]
     merged = merge(name, done, results, Timeline.of(audio), prepared.sound, audio.missing_s)
     scale = audio.original_samples / audio.samples
-    return improve(merged, prepared.speech * scale, glossary)
+    return improve(merged, prepared.speech * scale, glossary, scripts)
 
 
 def _set_up() -> None:

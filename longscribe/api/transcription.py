@@ -200,7 +200,10 @@ class _Work:
 
     def transcription(self) -> Transcription:
         """What there is so far."""
-        improved = joined(self._held.name, self._prepared, self._results, self._glossary)
+        improved = joined(
+            self._held.name,
+            *(self._prepared, self._results, self._glossary, self._options.chinese_scripts),
+        )
         values = {name: getattr(improved, name) for name in Transcript.model_fields}
         values |= {"model": self._options.model, "speed": self._options.tempo}
         values["segments"] = tuple(_with_sound(one, self._held) for one in improved.segments)

@@ -115,7 +115,7 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
             raise TranscriptionError(translated("all chunks failed; the log says why"))
         merged = merge(source.path, options, audio, pieces, transcribed)
         original_speech = pieces.speech * (audio.original_samples / audio.samples)
-        transcript = postprocess(merged, original_speech, spellings)
+        transcript = postprocess(merged, original_speech, spellings, options.chinese_scripts)
         folder = writing_folder(options.output_dir, name, folder_of_run)
         written = write(transcript, folder, name, options, source, audio, transcribed.record)
         publish(written)

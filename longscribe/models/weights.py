@@ -15,7 +15,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from longscribe.errors import ModelError, OptionError
-from longscribe.languages import language_name
+from longscribe.languages import language_code, language_name
 from longscribe.models import hub, index_packages, official
 from longscribe.models.added_tokens import AddedToken
 from longscribe.models.checkpoint import ModelDims, check_integrity
@@ -215,7 +215,8 @@ def check_language(spec: ModelSpec, language: str) -> None:
     Raises:
         OptionError: the model knows only English.
     """
-    others = [code for code in language.split(",") if code not in ("auto", "en")]
+    codes = map(language_code, language.split(","))
+    others = [code for code in codes if code and code != "en"]
     if not spec.dims.is_multilingual and others:
         raise OptionError(
             translated(

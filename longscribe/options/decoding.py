@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from longscribe.languages import language_code
+from longscribe.languages import ChineseScript, chinese_script, language_code
 from longscribe.options.choices import Decoding, Device, Precision, Task
 from longscribe.options.presentation import CommandLine, Docs
 from longscribe.wording.catalog import translatable, translated
@@ -48,7 +48,8 @@ class DecodingOptions(BaseModel):
         str,
         Field(
             description="Code or name of the spoken language; `auto` detects it for every window, "
-            "and of several, as in `en,pt`, one is chosen for each."
+            "and of several, as in `en,pt`, one is chosen for each. `zh-CN` and `zh-TW` also say "
+            "how Chinese is written."
         ),
         CommandLine(names=("-l",), help=translatable("Spoken language; auto detects it.  [auto]")),
         Docs(values="code or name, or several with commas"),
@@ -121,7 +122,7 @@ class DecodingOptions(BaseModel):
         asked = [part.strip() for part in value.split(",") if part.strip()]
         if not asked or any(part.lower() == "auto" for part in asked):
             return "auto"
-        codes = []
+        named: dict[str, str] = {}
         for part in asked:
             code = language_code(part)
             if code is None:
@@ -129,8 +130,17 @@ class DecodingOptions(BaseModel):
                     "{value!r} is not a language Whisper knows; give a code like en or pt, or auto"
                 )
                 raise ValueError(sentence.format(value=part))
-            codes.append(code)
-        return ",".join(dict.fromkeys(codes))
+            script = chinese_script(part)
+            scripted = f"{code}-{script}" if script else code
+            before = named.setdefault(code, scripted)
+            if script and before not in (code, scripted):
+                sentence = translated(
+                    "{value!r} writes one language in two ways; give one of {first} and {second}"
+                )
+                raise ValueError(sentence.format(value=value, first=before, second=scripted))
+            if script:
+                named[code] = scripted
+        return ",".join(named.values())
 
     @field_validator("suppress_tokens")
     @classmethod
@@ -169,12 +179,23 @@ class DecodingOptions(BaseModel):
     @property
     def told_language(self) -> str | None:
         """The only language there is; None where it is to be heard."""
-        return None if self.language == "auto" or "," in self.language else self.language
+        possible = self.possible_languages
+        return possible[0] if len(possible) == 1 else None
 
     @property
     def possible_languages(self) -> tuple[str, ...]:
         """Those that are to be told apart; empty for all that the model knows."""
-        return () if self.language == "auto" else tuple(self.language.split(","))
+        if self.language == "auto":
+            return ()
+        return tuple(part.partition("-")[0] for part in self.language.split(","))
+
+    @property
+    def chinese_scripts(self) -> dict[str, ChineseScript]:
+        """How Chinese is to be written, by the language's code; `zh-HK` holds for Cantonese too."""
+        parts = () if self.language == "auto" else self.language.split(",")
+        scripts = {part.partition("-")[0]: chinese_script(part) for part in parts}
+        asked = {code: script for code, script in scripts.items() if script}
+        return {"yue": "HK", **asked} if asked.get("zh") == "HK" else asked
 
     @property
     def temperatures(self) -> tuple[float, ...]:

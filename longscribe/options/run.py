@@ -304,9 +304,9 @@ class RunOptions(DecodingOptions, SubtitleRules):
     @property
     def for_chunks(self) -> DecodingOptions:
         """The part of the options that the decoder of a chunk needs."""
-        return DecodingOptions(
-            **{name: getattr(self, name) for name in DecodingOptions.model_fields}
-        )
+        values = {name: getattr(self, name) for name in DecodingOptions.model_fields}
+        # How Chinese is written is nothing to the decoder: other chunks need not be done for it.
+        return DecodingOptions(**values | {"language": ",".join(self.possible_languages) or "auto"})
 
     @property
     def for_subtitles(self) -> SubtitleRules:

@@ -3,12 +3,16 @@
 import re
 import unicodedata
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from longscribe.text.cues import gap_text
+from longscribe.text.direction import runs_right_to_left
 from longscribe.text.paragraphs import Paragraph, paragraphs
 from longscribe.text.words import one_line
 from longscribe.transcript import Transcript, format_time
+
+if TYPE_CHECKING:
+    from docx.text.paragraph import Paragraph as WordParagraph
 
 # What CommonMark, its tables, formulas and strike-through could read as markup anywhere in a line.
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#|~$&!^=])")
@@ -47,8 +51,23 @@ def docx(transcript: Transcript, file: IO[bytes]) -> None:
         time.font.color.rgb = RGBColor(0x6B, 0x6B, 0x6B)
         if paragraph.speaker:
             block.add_run(f"{_printable(paragraph.speaker)}: ").bold = True
-        block.add_run(_printable(_text(paragraph))).italic = bool(paragraph.gap)
+        said = _printable(_text(paragraph))
+        block.add_run(said).italic = bool(paragraph.gap)
+        if runs_right_to_left(said):
+            _set_right_to_left(block)
     document.save(file)
+
+
+def _set_right_to_left(block: "WordParagraph") -> None:
+    """Word goes by what a document says, not by its letters."""
+    from docx.oxml import OxmlElement
+
+    # In the schema's order: it comes before these (ECMA-376, CT_PPrBase), as far as they are here.
+    block._p.get_or_add_pPr().insert_element_before(
+        OxmlElement("w:bidi"), *("w:spacing", "w:ind", "w:jc", "w:rPr")
+    )
+    for run in block.runs:
+        run.font.rtl = runs_right_to_left(run.text)
 
 
 def _text(paragraph: Paragraph) -> str:

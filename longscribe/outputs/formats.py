@@ -1,9 +1,9 @@
 """Transcripts as files: all formats of a run at once.
 
 txt, tsv and json are byte for byte openai-whisper's, and so are srt and vtt with the subtitle rules
-turned off, but for markup in a text. Own code only because whisper/utils.py cannot be imported
-without torch (2 s and 200 MB in the parent process); tests/longscribe/test_formats.py compares the
-files with upstream's.
+turned off, but for markup in a text and marks of direction. Own code only because whisper/utils.py
+cannot be imported without torch (2 s and 200 MB in the parent process);
+tests/longscribe/outputs/test_formats.py compares the files with upstream's.
 """
 
 import errno

@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from longscribe.text.cues import Cue, Line
+from longscribe.text.cues import Cue, Line, line_text
+from longscribe.text.direction import directed, marked_right_to_left, runs_right_to_left
 
 _ASS_WIDTH, _ASS_HEIGHT = 1280, 720  # the script's own pixels: players scale them
 _ASS_FONT_PX, _ASS_MARGIN_PX = 48, 40
+_ASS_RIGHT_TO_LEFT = "Right to left"
 _TAG_BEGINS = re.compile(r"<(?=[a-z/!?])", re.IGNORECASE)
 _LRC_PAUSE_S = 2.0  # a longer pause gets an empty line, which clears the last one
 
@@ -28,14 +30,14 @@ def srt(cues: Iterable[Cue]) -> Iterator[str]:
     """SubRip, cue by cue."""
     for number, cue in enumerate(cues, start=1):
         span = f"{clock(cue.start_s, ',', hours=True)} --> {clock(cue.end_s, ',', hours=True)}"
-        yield f"{number}\n{span}\n{_without_tags(_without_arrows(cue.text))}\n\n"
+        yield f"{number}\n{span}\n{_without_tags(_shown(cue))}\n\n"
 
 
 def vtt(cues: Iterable[Cue]) -> Iterator[str]:
     """WebVTT, cue by cue; `&` and `<` are escaped, as the browser parses markup in cues."""
     yield "WEBVTT\n\n"
     for cue in cues:
-        text = _without_arrows(cue.text).replace("&", "&amp;").replace("<", "&lt;")
+        text = _shown(cue).replace("&", "&amp;").replace("<", "&lt;")
         yield f"{clock(cue.start_s, '.')} --> {clock(cue.end_s, '.')}\n{text}\n\n"
 
 
@@ -77,12 +79,19 @@ def ass(cues: Iterable[Cue], title: str) -> str:
         marginr=_ASS_MARGIN_PX,
         marginv=_ASS_MARGIN_PX,
     )
+    # libass lays out what is between two tags by itself, and words stand in the wrong order:
+    # https://github.com/libass/libass/blob/master/libass/ass.h, ASS_FEATURE_WHOLE_TEXT_LAYOUT.
+    # Not so with this encoding, which is its own.
+    right_to_left = file.styles["Default"].copy()
+    right_to_left.encoding = -1
     for cue in cues:
-        file.append(
-            SSAEvent(
-                start=round(1000 * cue.start_s), end=round(1000 * cue.end_s), text=_karaoke(cue)
-            )
+        event = SSAEvent(
+            start=round(1000 * cue.start_s), end=round(1000 * cue.end_s), text=_karaoke(cue)
         )
+        if runs_right_to_left(cue.text):
+            file.styles[_ASS_RIGHT_TO_LEFT] = right_to_left
+            event.style = _ASS_RIGHT_TO_LEFT
+        file.append(event)
     written = io.StringIO()
     LongFormat.to_file(file, written, "ass", header_notice="")
     return written.getvalue()
@@ -93,7 +102,7 @@ def lrc(cues: Sequence[Cue], title: str, duration_s: float) -> Iterator[str]:
     yield f"[ti:{_lyric(' '.join(title.split()))}]\n[length:{_lrc_clock(duration_s)[:-3]}]\n"
     for cue, after in pairwise([*cues, None]):
         assert cue is not None
-        yield f"[{_lrc_clock(cue.start_s)}]{_lyric(cue.text.replace(chr(10), ' '))}\n"
+        yield f"[{_lrc_clock(cue.start_s)}]{_lyric(_on_one_line(cue))}\n"
         if after is None or after.start_s - cue.end_s >= _LRC_PAUSE_S:
             yield f"[{_lrc_clock(cue.end_s)}]\n"
 
@@ -110,6 +119,8 @@ def _karaoke(cue: Cue) -> str:
             text += f"{{\\k{max(0, end_cs - max(shown_cs, start_cs))}}}{_inert(said)}"
             shown_cs = max(shown_cs, end_cs)
         lines.append(text)
+    if runs_right_to_left(cue.text):
+        lines = [marked_right_to_left(line) for line in lines]
     return "\\N".join(lines)
 
 
@@ -145,5 +156,11 @@ def _without_tags(text: str) -> str:
     return _TAG_BEGINS.sub("<\u2060", _inert(text))
 
 
-def _without_arrows(text: str) -> str:
-    return text.replace("-->", "->")  # an arrow would start a new cue
+def _shown(cue: Cue) -> str:
+    lines = directed([line_text(line) for line in cue.lines])
+    return "\n".join(lines).replace("-->", "->")  # an arrow would start a new cue
+
+
+def _on_one_line(cue: Cue) -> str:
+    [line] = directed([" ".join(line_text(line) for line in cue.lines)])
+    return line

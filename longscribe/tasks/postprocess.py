@@ -1,11 +1,12 @@
 """Stage 6: the text improved by named rules."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prefect.logging import get_run_logger
 
 from longscribe.audio.voice_activity import Spans
+from longscribe.languages import ChineseScript
 from longscribe.tasks.stage import stage
 from longscribe.text.glossary import Spelling
 from longscribe.text.rules import improve
@@ -14,10 +15,15 @@ from longscribe.wording.catalog import translated
 
 
 @stage("postprocess")
-def postprocess(transcript: Transcript, sound: Spans, glossary: Sequence[Spelling]) -> Transcript:
+def postprocess(
+    transcript: Transcript,
+    sound: Spans,
+    glossary: Sequence[Spelling],
+    scripts: Mapping[str, ChineseScript],
+) -> Transcript:
     """Improve the segments; `sound` is in original seconds."""
     logger = get_run_logger()
-    improved = improve(transcript, sound, glossary)
+    improved = improve(transcript, sound, glossary, scripts)
     counts = Counter(change.rule for change in improved.changes)
     shown = ", ".join(f"{rule} {count}" for rule, count in sorted(counts.items()))
     logger.info(

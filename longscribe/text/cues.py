@@ -1,8 +1,8 @@
 """Segments as subtitle cues that a viewer can read: short lines, enough time, a gap between.
 
 The rules are those of subtitling style guides (42 characters, two lines, about 20 characters a
-second). Own code because it cuts at the words' times; where words were not timed, at times in
-proportion to the text.
+second); in scripts without spaces lines break between phrases. Own code because it cuts at the
+words' times; where words were not timed, at times in proportion to the text.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from rich.cells import cell_len, chop_cells
 
 from longscribe.options import SubtitleRules
+from longscribe.text.phrases import Phrase, phrases
 from longscribe.text.words import SpokenWord, spoken_words
 from longscribe.transcript import CHUNK_FAILED, Segment, Stretch, Transcript
 from longscribe.wording.catalog import translated
@@ -26,6 +27,18 @@ _PAUSE_S = 0.25
 # What a cut costs, in cues: one more cue costs 1, so a sentence's end is worth a short cue.
 _CUT_AT_SENTENCE, _CUT_AT_CLAUSE, _CUT_AT_PAUSE, _CUT_ELSEWHERE = 0.0, 0.25, 0.3, 0.6
 _SHORT_CUE = 0.8  # for a cue of nothing; less in proportion up to a full line
+
+
+class _Block(NamedTuple):
+    """Words that no line parts; `text` has the space before the first."""
+
+    text: str
+    start_s: float
+    end_s: float
+    words: Phrase
+
+
+_Blocks = tuple[_Block, ...]
 
 
 class Cue(NamedTuple):
@@ -52,7 +65,11 @@ def cues(transcript: Transcript, rules: SubtitleRules) -> list[Cue]:
     Lines never exceed the rules. A cue is shown longer than it is spoken where reading it takes
     longer and nothing else is said; where there is no time for that, what was said goes first.
     """
-    made = [cue for segment in transcript.segments for cue in _cut(segment, rules)]
+    made = [
+        cue
+        for segment in transcript.segments
+        for cue in _cut(segment, segment.language or transcript.language, rules)
+    ]
     made += [_gap_cue(gap) for gap in transcript.lost]
     made.sort(key=lambda cue: (cue.start_s, cue.end_s))
     if rules.max_line_chars:
@@ -77,7 +94,7 @@ def _gap_cue(gap: Stretch) -> Cue:
     return Cue(gap.start, gap.end, ((SpokenWord(gap_text(gap), gap.start, gap.end, None),),))
 
 
-def _cut(segment: Segment, rules: SubtitleRules) -> Iterator[Cue]:
+def _cut(segment: Segment, language: str, rules: SubtitleRules) -> Iterator[Cue]:
     """The cues of one segment: as few as the rules allow, cut where the sentence does."""
     words = spoken_words(segment)
     limit = rules.max_line_chars
@@ -86,50 +103,61 @@ def _cut(segment: Segment, rules: SubtitleRules) -> Iterator[Cue]:
     if not limit:
         yield Cue(segment.start, segment.end, (words,))
         return
-    words = tuple(part for word in words for part in _fitting(word, limit))
-    widths = [cell_len(word.text) for word in words]
-    if _line_count(words, widths, limit) <= rules.max_lines:  # most segments
-        yield Cue(segment.start, segment.end, tuple(_lines(words, widths, limit)))
+    blocks = tuple(b for phrase in phrases(words, language) for b in _fitting(phrase, limit))
+    widths = [cell_len(block.text) for block in blocks]
+    if _line_count(blocks, widths, limit) <= rules.max_lines:  # most segments
+        yield Cue(segment.start, segment.end, tuple(_lines(blocks, widths, limit)))
         return
     best: list[tuple[float, int]] = [
         (0.0, 0)
-    ]  # for the first n words: cost, where the last cue starts
-    for stop in range(1, len(words) + 1):
+    ]  # for the first n blocks: cost, where the last cue starts
+    for stop in range(1, len(blocks) + 1):
         choices = []
         for start in range(stop - 1, -1, -1):
-            if _line_count(words[start:stop], widths[start:stop], limit) > rules.max_lines:
+            if _line_count(blocks[start:stop], widths[start:stop], limit) > rules.max_lines:
                 break
             width = min(limit, sum(widths[start:stop]))
-            short = _SHORT_CUE * (1.0 - width / limit) if start or stop < len(words) else 0.0
-            choices.append((best[start][0] + 1.0 + short + _cut_cost(words, stop), start))
+            short = _SHORT_CUE * (1.0 - width / limit) if start or stop < len(blocks) else 0.0
+            choices.append((best[start][0] + 1.0 + short + _cut_cost(blocks, stop), start))
         best.append(min(choices))
-    bounds = [len(words)]
+    bounds = [len(blocks)]
     while bounds[-1]:
         bounds.append(best[bounds[-1]][1])
     for start, stop in pairwise(reversed(bounds)):
-        part = words[start:stop]
+        part = blocks[start:stop]
         lines = _lines(part, widths[start:stop], limit)
         yield Cue(
             part[0].start_s if start else segment.start,
-            part[-1].end_s if stop < len(words) else segment.end,
+            part[-1].end_s if stop < len(blocks) else segment.end,
             tuple(lines),
         )
 
 
-def _cut_cost(words: Line, stop: int) -> float:
-    if stop == len(words):
+def _cut_cost(blocks: _Blocks, stop: int) -> float:
+    if stop == len(blocks):
         return 0.0
-    ending = words[stop - 1].text.rstrip(_CLOSING)
+    ending = blocks[stop - 1].text.rstrip(_CLOSING)
     if ending.endswith(_SENTENCE_ENDS):
         return _CUT_AT_SENTENCE
     if ending.endswith(_CLAUSE_ENDS):
         return _CUT_AT_CLAUSE
-    if words[stop].start_s - words[stop - 1].end_s >= _PAUSE_S:
+    if blocks[stop].start_s - blocks[stop - 1].end_s >= _PAUSE_S:
         return _CUT_AT_PAUSE
     return _CUT_ELSEWHERE
 
 
-def _fitting(word: SpokenWord, limit: int) -> Iterator[SpokenWord]:
+def _fitting(phrase: Phrase, limit: int) -> Iterator[_Block]:
+    """The phrase, word by word where it is longer than a line."""
+    text = "".join(word.text for word in phrase)
+    if cell_len(text.strip()) <= limit:
+        yield _Block(text, phrase[0].start_s, phrase[-1].end_s, phrase)
+        return
+    for word in phrase:
+        for part in _chopped(word, limit):
+            yield _Block(part.text, part.start_s, part.end_s, (part,))
+
+
+def _chopped(word: SpokenWord, limit: int) -> Iterator[SpokenWord]:
     """The word, in pieces where it is longer than a whole line (an address, a long number)."""
     if cell_len(word.text.strip()) <= limit:
         yield word
@@ -143,31 +171,31 @@ def _fitting(word: SpokenWord, limit: int) -> Iterator[SpokenWord]:
         start_s += step_s
 
 
-def _line_count(words: Line, widths: Sequence[int], limit: int) -> int:
+def _line_count(blocks: _Blocks, widths: Sequence[int], limit: int) -> int:
     count, used = 0, limit + 1
-    for word, width in zip(words, widths, strict=True):
+    for block, width in zip(blocks, widths, strict=True):
         if used + width > limit:
             count += 1
-            used = width - (len(word.text) - len(word.text.lstrip()))
+            used = width - (len(block.text) - len(block.text.lstrip()))
         else:
             used += width
     return count
 
 
-def _lines(words: Line, widths: Sequence[int], limit: int) -> list[Line]:
-    """The words on as few lines as hold them, about equally long, broken where the clause is."""
-    count = _line_count(words, widths, limit)
+def _lines(blocks: _Blocks, widths: Sequence[int], limit: int) -> list[Line]:
+    """The blocks on as few lines as hold them, about equally long, broken where the clause is."""
+    count = _line_count(blocks, widths, limit)
     if count == 1:
-        return [words]
+        return [_words(blocks)]
     total = sum(widths)
-    cut_costs = [0.0, *(0.3 * _cut_cost(words, stop) for stop in range(1, len(words) + 1))]
-    # best[n][k]: the first n words on k lines.
+    cut_costs = [0.0, *(0.3 * _cut_cost(blocks, stop) for stop in range(1, len(blocks) + 1))]
+    # best[n][k]: the first n blocks on k lines.
     best: list[dict[int, tuple[float, int]]] = [{0: (0.0, 0)}]
-    for stop in range(1, len(words) + 1):
+    for stop in range(1, len(blocks) + 1):
         row: dict[int, tuple[float, int]] = {}
         for start in range(stop - 1, -1, -1):
             width = (
-                sum(widths[start:stop]) - len(words[start].text) + len(words[start].text.lstrip())
+                sum(widths[start:stop]) - len(blocks[start].text) + len(blocks[start].text.lstrip())
             )
             if width > limit:
                 break
@@ -178,12 +206,16 @@ def _lines(words: Line, widths: Sequence[int], limit: int) -> list[Line]:
                     row[k + 1] = (before + cost, start)
         best.append(row)
     lines: list[Line] = []
-    stop, k = len(words), count
+    stop, k = len(blocks), count
     while stop:
         start = best[stop][k][1]
-        lines.append(words[start:stop])
+        lines.append(_words(blocks[start:stop]))
         stop, k = start, k - 1
     return lines[::-1]
+
+
+def _words(blocks: _Blocks) -> Line:
+    return tuple(word for block in blocks for word in block.words)
 
 
 def _with_reading_time(made: Sequence[Cue], rules: SubtitleRules, end_s: float) -> Iterator[Cue]:

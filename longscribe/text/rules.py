@@ -5,12 +5,17 @@ Order matters: what should not be there goes first, then joins, then the letters
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from longscribe.audio.voice_activity import Spans, overlap_s
+from longscribe.languages import ChineseScript
+from longscribe.text.chinese import in_script, words_in_script
 from longscribe.text.glossary import Spelling
+from longscribe.text.phantoms import is_phantom
+from longscribe.text.words import letters_of
 from longscribe.transcript import Change, Segment, Transcript
 
 # Four times the same words in a row within a segment, or three segments alike, is a loop of the
@@ -21,6 +26,21 @@ _LOOP_SEGMENTS = 3
 
 # Text is dropped only this far from any sound: the model's times are a few tenths off.
 _FROM_SOUND_S = 0.5
+
+# A phrase that Whisper is known to invent stands where half of its span is speech, and as much as
+# saying it takes, and the model was sure.
+_LEAST_SPEECH_SHARE = 0.5
+_FASTEST_LETTERS_PER_S = 25.0
+_SURE_LOGPROB = -0.8
+
+# Nobody says so much, or takes so long for so little. Times of short segments are off by a second,
+# and the model fails its own check (`logprob_threshold`) before anything is dropped for its pace.
+# Measured: people read and spoke up to 22 letters a second in segments of a second or longer.
+_TOO_MANY_LETTERS_PER_S = 35.0
+_LETTERS_TO_SPARE = 40
+_TOO_SLOW_S, _TOO_FEW_LETTERS = 20.0, 10
+_FAILED_LOGPROB = -1.0
+
 _SEAM_REACH_S = 2.0  # how far from a seam a cut sentence's two halves may end and start
 
 _SENTENCE_END = ".?!…。？！"
@@ -29,12 +49,16 @@ _SPACES = re.compile(r"\s+")
 
 
 class Context(NamedTuple):
-    """What rules may look at besides the segments; all times in original seconds."""
+    """What rules may look at besides the segments; all times in original seconds.
+
+    `sound` is what was heard: speech, if the detector tells it from other sound.
+    """
 
     sound: Spans
     seams_s: tuple[float, ...]
     language: str
     glossary: tuple[Spelling, ...]
+    scripts: Mapping[str, ChineseScript]  # by language
 
 
 class Result(NamedTuple):
@@ -54,7 +78,7 @@ def loops_collapsed(segments: list[Segment], context: Context) -> Result:
     changes = once.changes
     run: list[Segment] = []
     for segment in [*once.segments, None]:
-        if run and segment is not None and _spoken(segment.text) == _spoken(run[0].text):
+        if run and segment is not None and letters_of(segment.text) == letters_of(run[0].text):
             run.append(segment)
             continue
         keep = 1 if len(run) >= _LOOP_SEGMENTS else len(run)
@@ -66,15 +90,39 @@ def loops_collapsed(segments: list[Segment], context: Context) -> Result:
 
 def silence_hallucinations_dropped(segments: list[Segment], context: Context) -> Result:
     """Text with silence all around it was invented: there was nothing to hear it in."""
-    kept: list[Segment] = []
-    changes: list[Change] = []
-    for segment in segments:
-        from_s, to_s = segment.start - _FROM_SOUND_S, segment.end + _FROM_SOUND_S
-        if overlap_s(context.sound, from_s, to_s) == 0.0:
-            changes.append(_change("silence_hallucinations_dropped", segment, ""))
-        else:
-            kept.append(segment)
-    return Result(kept, changes)
+    return _without(
+        segments,
+        "silence_hallucinations_dropped",
+        lambda s: overlap_s(context.sound, s.start - _FROM_SOUND_S, s.end + _FROM_SOUND_S) == 0.0,
+    )
+
+
+def phantom_phrases_dropped(segments: list[Segment], context: Context) -> Result:
+    """Phrases of subtitles that Whisper invents, but where they were plainly said."""
+
+    def was_said(segment: Segment) -> bool:
+        speech_s = overlap_s(context.sound, segment.start, segment.end)
+        needed_s = len(letters_of(segment.text)) / _FASTEST_LETTERS_PER_S
+        share_s = _LEAST_SPEECH_SHARE * (segment.end - segment.start)
+        return speech_s >= max(needed_s, share_s) and segment.avg_logprob >= _SURE_LOGPROB
+
+    return _without(
+        segments,
+        "phantom_phrases_dropped",
+        lambda s: is_phantom(s.text, s.language or context.language) and not was_said(s),
+    )
+
+
+def impossible_paces_dropped(segments: list[Segment], context: Context) -> Result:
+    """Text much too long or too short for its time, of which the model was unsure."""
+
+    def is_impossible(segment: Segment) -> bool:
+        duration_s, letters = segment.end - segment.start, len(letters_of(segment.text))
+        too_fast = letters > _TOO_MANY_LETTERS_PER_S * duration_s + _LETTERS_TO_SPARE
+        too_slow = letters < _TOO_FEW_LETTERS and duration_s >= _TOO_SLOW_S
+        return segment.avg_logprob < _FAILED_LOGPROB and (too_fast or too_slow)
+
+    return _without(segments, "impossible_paces_dropped", is_impossible)
 
 
 def seam_sentences_rejoined(segments: list[Segment], context: Context) -> Result:
@@ -141,6 +189,21 @@ def sentences_capitalized(segments: list[Segment], context: Context) -> Result:
     return Result(result, changes)
 
 
+def chinese_script_converted(segments: list[Segment], context: Context) -> Result:
+    """Chinese as it was asked to be written; the model mixes both scripts."""
+    result: list[Segment] = []
+    changes: list[Change] = []
+    for segment in segments:
+        script = context.scripts.get(segment.language or context.language)
+        if script:
+            if segment.words:
+                segment = replace(segment, words=words_in_script(segment.words, script))
+            text = in_script(segment.text, script)
+            segment = _retold(segment, text, "chinese_script_converted", changes)
+        result.append(segment)
+    return Result(result, changes)
+
+
 def glossary_applied(segments: list[Segment], context: Context) -> Result:
     """The user's own spellings."""
     patterns = [(spelling.pattern, spelling.wanted) for spelling in context.glossary]
@@ -155,26 +218,35 @@ def glossary_applied(segments: list[Segment], context: Context) -> Result:
 
 RULES: tuple[Rule, ...] = (
     silence_hallucinations_dropped,
+    phantom_phrases_dropped,
     loops_collapsed,
+    impossible_paces_dropped,
     seam_sentences_rejoined,
     spacing_tidied,
     sentences_capitalized,
+    chinese_script_converted,
     glossary_applied,
 )
 
 
-def improve(transcript: Transcript, sound: Spans, glossary: Sequence[Spelling] = ()) -> Transcript:
+def improve(
+    transcript: Transcript,
+    sound: Spans,
+    glossary: Sequence[Spelling] = (),
+    scripts: Mapping[str, ChineseScript] = MappingProxyType({}),
+) -> Transcript:
     """Apply all rules in order.
 
     Args:
         transcript: merged, on the original timeline.
         sound: stretches of sound in original seconds, shape (n, 2).
         glossary: the user's own spellings.
+        scripts: how Chinese is to be written, by the language's code; as the model did without.
 
     Returns:
         the transcript with its segments renumbered; `changes` name segments as numbered before.
     """
-    context = Context(sound, transcript.seams_s, transcript.language, tuple(glossary))
+    context = Context(sound, transcript.seams_s, transcript.language, tuple(glossary), scripts)
     segments = list(transcript.segments)
     changes = list(transcript.changes)
     for rule in RULES:
@@ -182,6 +254,13 @@ def improve(transcript: Transcript, sound: Spans, glossary: Sequence[Spelling] =
         changes += made
     numbered = tuple(replace(segment, id=number) for number, segment in enumerate(segments))
     return transcript.model_copy(update={"segments": numbered, "changes": tuple(changes)})
+
+
+def _without(segments: list[Segment], rule: str, drops: Callable[[Segment], bool]) -> Result:
+    dropped = [segment for segment in segments if drops(segment)]
+    gone = {id(segment) for segment in dropped}
+    kept = [segment for segment in segments if id(segment) not in gone]
+    return Result(kept, [_change(rule, segment, "") for segment in dropped])
 
 
 def _each_text(segments: list[Segment], rule: str, retell: Callable[[str], str]) -> Result:
@@ -217,7 +296,7 @@ def _without_loops(text: str) -> str:
 
 def _loop_at(words: list[str], position: int) -> tuple[int, int]:
     """(width, repeats) of the widest loop of words that starts here; (1, 1) if none does."""
-    spoken = [_spoken(word) for word in words]
+    spoken = [letters_of(word) for word in words]
     for width in range(1, min(_LOOP_WORDS, (len(words) - position) // _LOOP_REPEATS) + 1):
         phrase = spoken[position : position + width]
         repeats = 1
@@ -227,11 +306,6 @@ def _loop_at(words: list[str], position: int) -> tuple[int, int]:
         if repeats >= _LOOP_REPEATS and not all(word.isdigit() for word in phrase):
             return width, repeats
     return 1, 1
-
-
-def _spoken(text: str) -> str:
-    """The letters of a text, so that case and punctuation do not hide a repetition."""
-    return "".join(c for c in text.casefold() if c.isalnum())
 
 
 def _divided(last: Segment, segment: Segment, seams_s: tuple[float, ...]) -> bool:

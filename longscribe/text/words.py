@@ -20,7 +20,28 @@ _WORDS = re.compile(r"\s*\S+")
 _UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff60]"
 )
-_CLOSING = frozenset(".,;:?!…%)]}»”’、。，．！？；：」』）］｝～ーっゃゅょッャュョ々")
+# What stays with the sign before it, besides marks and closing brackets and quotes: punctuation,
+# signs of repetition, small kana; in Thai and Lao vowels that follow.
+_STAYING = frozenset(
+    ".,;:?!…%‰、。，．！？；：％・ー〜～々〻ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ"
+    "ะาำๅฯๆະາຳຽຯໆ។៕៖ៗ၊။"
+)
+# Vowels that are written before their consonant, in Thai and Lao.
+_LEADING = frozenset("เแโใไເແໂໃໄ")
+# The sign after these is written under the one before, in Khmer and Burmese; and a Burmese
+# consonant with one of them, or with the sign that takes its vowel, ends a syllable.
+_STACKING = "\u17d2\u1039"
+_ENDS_SYLLABLE = re.compile("[\u1000-\u1021]\u1037?[\u1039\u103a]")
+
+
+def letters_of(text: str) -> str:
+    """Its letters and digits alone, in small letters: two texts that sound alike are the same."""
+    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+
+
+def sets_no_spaces(text: str) -> bool:
+    """Whether there are signs of a script without spaces in it."""
+    return _UNSPACED.search(text) is not None
 
 
 class SpokenWord(NamedTuple):
@@ -77,14 +98,26 @@ def _words(text: str) -> Iterator[str]:
             yield word
             continue
         held = ""
-        for sign in word:
+        for at, sign in enumerate(word):
             apart = _UNSPACED.match(sign) or (held and _UNSPACED.match(held[-1]))
-            attached = sign in _CLOSING or unicodedata.category(sign)[0] == "M"
-            if held.strip() and apart and not attached:
+            if held.strip() and apart and not _stays(word, at):
                 yield held
                 held = ""
             held += sign
         yield held
+
+
+def _stays(word: str, at: int) -> bool:
+    """Whether a sign must stand on the same line as the one before it."""
+    sign, before = word[at], word[at - 1]
+    return (
+        sign in _STAYING
+        or unicodedata.category(sign) in ("Mn", "Mc", "Me", "Pe", "Pf")
+        or before in _LEADING
+        or before in _STACKING
+        or unicodedata.category(before) in ("Ps", "Pi")
+        or _ENDS_SYLLABLE.match(word, at) is not None
+    )
 
 
 def _on_text(segment: Segment, letters: str) -> list[_Letter | None]:

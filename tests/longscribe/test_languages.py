@@ -26,3 +26,17 @@ def test_regional_codes_are_their_language_s(regional: str, code: str) -> None:
 def test_what_is_no_language_is_none() -> None:
     assert languages.language_code("xx-BR") is None
     assert languages.language_code("klingon") is None
+
+
+@pytest.mark.parametrize(
+    ("codes", "script"),
+    [
+        (["zh-CN", "zh_SG", "zh-Hans", "ZH-hans-TW", "yue-Hans"], "Hans"),
+        (["zh-Hant", "zh-hant-CN"], "Hant"),
+        (["zh-TW", "zh-Hant-TW"], "TW"),
+        (["zh-HK", "zh-MO", "zh-Hant-HK", "yue-HK"], "HK"),
+        (["zh", "chinese", "zh-Latn", "zh-US", "ja-Hans", "pt-TW", "auto"], None),
+    ],
+)
+def test_how_chinese_is_written(codes: list[str], script: str | None) -> None:
+    assert {languages.chinese_script(code) for code in codes} == {script}

@@ -30,6 +30,7 @@ def test_defaults() -> None:
         ({"memory_per_worker": "a lot"}, "--memory-per-worker.*4GB"),
         ({"memory_per_worker": "0"}, "--memory-per-worker"),
         ({"language": "klingon"}, "--language.*klingon"),
+        ({"language": "zh-CN,en,zh-TW"}, "--language.*give one of zh-Hans and zh-TW"),
         ({"formats": "pdf"}, "--formats.*pdf.*txt, srt"),
         ({"formats": []}, "--formats"),
         ({"task": "sing"}, "--task"),
@@ -125,6 +126,10 @@ def test_temperatures_as_upstream_builds_them() -> None:
         ("en, Portuguese", "en,pt", None, ("en", "pt")),
         ("en,auto", "auto", None, ()),
         ("en,en", "en", "en", ("en",)),
+        ("zh-tw", "zh-TW", "zh", ("zh",)),
+        ("en, zh_SG", "en,zh-Hans", None, ("en", "zh")),
+        ("zh-HK,zh", "zh-HK", "zh", ("zh",)),
+        ("zh,zh-HK", "zh-HK", "zh", ("zh",)),
     ],
 )
 def test_several_languages_may_be_named(
@@ -133,3 +138,24 @@ def test_several_languages_may_be_named(
     options = DecodingOptions(language=given)
     assert options.language == kept
     assert (options.told_language, options.possible_languages) == (told, possible)
+
+
+def test_how_chinese_is_written_is_no_matter_of_the_decoder() -> None:
+    options = check_options(recording="a", language="en,zh-TW")
+    assert options.chinese_scripts == {"zh": "TW"}
+    assert options.for_chunks.language == "en,zh"
+    assert check_options(recording="a", language="auto").for_chunks.language == "auto"
+
+
+@pytest.mark.parametrize(
+    ("language", "scripts"),
+    [
+        ("auto", {}),
+        ("zh,yue", {}),
+        ("zh-CN,yue", {"zh": "Hans"}),
+        ("zh-HK", {"zh": "HK", "yue": "HK"}),
+        ("zh-HK,yue-Hans", {"zh": "HK", "yue": "Hans"}),
+    ],
+)
+def test_scripts_of_chinese(language: str, scripts: dict[str, str]) -> None:
+    assert DecodingOptions(language=language).chinese_scripts == scripts

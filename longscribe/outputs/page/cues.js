@@ -68,8 +68,41 @@ function chopped(text, limit) {
 const lineText = (line) => line.map((word) => word.text).join("").trim();
 const spaceBefore = (word) => word.text.length - word.text.trimStart().length;
 
+const joined = (words) => ({
+  text: words.map((word) => word.text).join(""), start: words[0].start, end: words.at(-1).end,
+});
+
+/** Where phrases end in a sentence; in a text that was changed, where the browser finds words. */
+function phraseEnds({ text, original, phrases }) {
+  let at = 0;
+  if (text === original) return new Set(phrases?.map((length) => at += length));
+  const words = new Intl.Segmenter(data.language || undefined, { granularity: "word" }).segment(text);
+  return new Set([...words].map(({ index }) => index));
+}
+
+/** The words gathered into phrases, which a line holds whole: longscribe/text/phrases.py. */
+function phrasesOf(sentence, words) {
+  if (!UNSPACED.test(sentence.text)) return words.map((word) => [word]);
+  const ends = phraseEnds(sentence);
+  if (!ends.size) return words.map((word) => [word]);
+  const phrases = [];
+  let end = 0;
+  for (const word of words) {
+    if (!phrases.length || ends.has(end) || /^\s/.test(word.text)) phrases.push([]);
+    phrases.at(-1).push(word);
+    end += word.text.length;
+  }
+  return phrases;
+}
+
+/** The phrase as one, or word by word where it is longer than a line. */
+function fitting(phrase, limit) {
+  const whole = joined(phrase);
+  return columns(whole.text.trim()) <= limit ? [whole] : phrase.flatMap((word) => choppedWord(word, limit));
+}
+
 /** The word, in pieces where it is longer than a whole line. */
-function fitting(word, limit) {
+function choppedWord(word, limit) {
   const text = word.text.trim();
   if (columns(text) <= limit) return [word];
   const pieces = chopped(text, limit);
@@ -140,7 +173,7 @@ function cuesOf(sentence) {
   }));
   if (!plain.length) return [];
   if (!limit) return [{ start, end, lines: [lineText(plain)] }];
-  const words = plain.flatMap((word) => fitting(word, limit));
+  const words = phrasesOf(sentence, plain).flatMap((phrase) => fitting(phrase, limit));
   for (const word of words) word.columns = columns(word.text);
   const cue = (part, from, to) => ({ start: from, end: to, lines: linesOf(part, limit).map(lineText) });
   if (lineCount(words, limit) <= most) return [cue(words, start, end)];

@@ -11,11 +11,21 @@ function translated(message, values = {}) {
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 // `words`, where the model timed them: four numbers each (length, start, duration, probability).
-const sentences = data.segments.map(([start, end, text, confidence, words], index) => ({
-  index, start, end, confidence, words,
+// `phrases`, in scripts without spaces: the length of each.
+const sentences = data.segments.map(([start, end, text, confidence, words, phrases], index) => ({
+  index, start, end, confidence, words, phrases,
   space: text.startsWith(" ") ? " " : "", // scripts without spaces have none between sentences
   text: text.trimStart(), original: text.trimStart(), span: null,
 }));
+
+// As longscribe/text/direction.py has them, where the reasons stand.
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
+
+/** The direction in which most letters of a text run. */
+function directionOf(text) {
+  const letters = text.match(/\p{L}/gu) ?? [];
+  return 2 * letters.filter((letter) => RIGHT_TO_LEFT.test(letter)).length > letters.length ? "rtl" : "ltr";
+}
 
 const two = (number) => String(number).padStart(2, "0");
 
@@ -37,10 +47,11 @@ function sentenceAt(seconds) {
   return low - 1;
 }
 
-// As longscribe/text/words.py has them: scripts that set no spaces, and what stays with the sign
-// before it.
+// As longscribe/text/words.py has them, where the reasons stand: scripts that set no spaces, what
+// stays with the sign before it, and what the sign after stays with.
 const UNSPACED = /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff60]/;
-const ATTACHED = /[.,;:?!…%)\]}»”’、。，．！？；：」』）］｝～ーっゃゅょッャュョ々\p{M}]/u;
+const STAYING = /^(?:[.,;:?!…%‰、。，．！？；：％・ー〜～々〻ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶะาำๅฯๆະາຳຽຯໆ។៕៖ៗ၊။\p{M}\p{Pe}\p{Pf}]|[\u1000-\u1021]\u1037?[\u1039\u103a])/u;
+const HOLDING = /[\p{Ps}\p{Pi}เแโใไເແໂໃໄ\u17d2\u1039]$/u;
 
 /** The words of a text as [from, to) in it; one sign each in a script that sets no spaces. */
 function wordBounds(text) {
@@ -50,7 +61,8 @@ function wordBounds(text) {
     let to = index;
     let before = "";
     for (const sign of UNSPACED.test(word) ? word : [word]) {
-      if (before && (UNSPACED.test(sign) || UNSPACED.test(before)) && !ATTACHED.test(sign)) {
+      const apart = before && (UNSPACED.test(sign) || UNSPACED.test(before));
+      if (apart && !HOLDING.test(before) && !STAYING.test(word.slice(to - index))) {
         bounds.push([from, to]);
         from = to;
       }

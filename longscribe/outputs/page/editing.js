@@ -31,7 +31,8 @@ function endEditing(span) {
 
 function change(sentence, text) {
   if (text !== sentence.text || sentence.span.textContent !== text) {
-    sentence.words = text === sentence.original ? data.segments[sentence.index][4] : undefined;
+    const asGiven = text === sentence.original ? data.segments[sentence.index] : [];
+    [sentence.words, sentence.phrases] = [asGiven[4], asGiven[5]];
     sentence.text = text;
     sentence.folded = undefined;
     sentence.span.textContent = text; // one text node again, as highlights need it
@@ -59,7 +60,8 @@ function plainText() {
 /** The text as it stands, in a format. */
 function rendered(format) {
   if (format === "txt") return plainText();
-  const text = ({ lines }) => lines.join("\n").replaceAll("-->", "->"); // an arrow starts a cue
+  const directed = (lines) => directionOf(lines.join("")) === "rtl" ? lines.map((line) => `\u202b${line}\u202c`) : lines;
+  const text = ({ lines }) => directed(lines).join("\n").replaceAll("-->", "->"); // an arrow starts a cue
   if (format === "srt") {
     // As longscribe/outputs/subtitles.py makes tags and override blocks harmless: srt has no escapes.
     const inert = (cue) => text(cue).replaceAll("{", "\uff5b").replaceAll("}", "\uff5d")

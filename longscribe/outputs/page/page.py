@@ -20,7 +20,8 @@ from longscribe.languages import language_name
 from longscribe.options import SubtitleRules
 from longscribe.text.cues import reason_shown
 from longscribe.text.paragraphs import Paragraph, paragraphs
-from longscribe.text.words import one_line, spoken_words
+from longscribe.text.phrases import phrases
+from longscribe.text.words import SpokenWord, one_line, sets_no_spaces, spoken_words
 from longscribe.transcript import Segment, Stretch, Transcript, format_time
 from longscribe.wording.catalog import translated, ui_language
 
@@ -92,7 +93,7 @@ def _data(
         "name": name,
         "duration": transcript.duration_s,
         "language": transcript.language,
-        "segments": [_segment(segment) for segment in transcript.segments],
+        "segments": [_segment(segment, transcript.language) for segment in transcript.segments],
         "paragraphs": [_paragraph(paragraph) for paragraph in gathered],
         "speakers": list(dict.fromkeys(p.speaker for p in gathered if p.speaker)),
         "seams": transcript.seams_s,
@@ -110,27 +111,43 @@ def _data(
     }
 
 
-def _segment(segment: Segment) -> list[Any]:
-    """[start, end, text, confidence in per cent, words]: a row, as there are thousands."""
+def _segment(segment: Segment, main_language: str) -> list[Any]:
+    """[start, end, text, confidence in per cent, words, lengths of phrases]: a row, as there are
+    thousands. Words are there where they were timed, phrases in scripts without spaces.
+    """
+    text = one_line(segment.text)
     space = " " if segment.text[:1].isspace() else ""
     confidence = round(100 * math.exp(min(0.0, segment.avg_logprob)))
-    row = [segment.start, segment.end, space + one_line(segment.text), confidence]
-    return [*row, _timed_words(segment)] if segment.words else row
+    row = [segment.start, segment.end, space + text, confidence]
+    unspaced = sets_no_spaces(text)
+    if not (segment.words or unspaced):
+        return row
+    words = spoken_words(segment)
+    row.append(_timed_words(segment, words) if segment.words else None)
+    if unspaced:
+        language = segment.language or main_language
+        row.append([_units("".join(w.text for w in phrase)) for phrase in phrases(words, language)])
+    return row
 
 
-def _timed_words(segment: Segment) -> list[int]:
-    """Four numbers a word: its length with the space before it, in JavaScript's UTF-16 units; its
-    start after the segment's and its duration in ms; its probability in per cent, -1 for none.
+def _timed_words(segment: Segment, words: tuple[SpokenWord, ...]) -> list[int]:
+    """Four numbers a word: its length with the space before it; its start after the segment's and
+    its duration in ms; its probability in per cent, -1 for none.
     """
     numbers = []
-    for word in spoken_words(segment):
+    for word in words:
         start, end = (
             round(1000 * (word.start_s - segment.start)),
             round(1000 * (word.end_s - segment.start)),
         )
         percent = -1 if word.probability is None else round(100 * word.probability)
-        numbers += [len(word.text.encode("utf-16-le")) // 2, start, end - start, percent]
+        numbers += [_units(word.text), start, end - start, percent]
     return numbers
+
+
+def _units(text: str) -> int:
+    """A text's length in UTF-16 units, as JavaScript counts."""
+    return len(text.encode("utf-16-le")) // 2
 
 
 def _gap(gap: Stretch) -> list[Any]:

@@ -50,6 +50,7 @@ function sentenceSpan(sentence) {
 function paragraphBlock(group) {
   const block = element("div", "para");
   const text = element("p", "text");
+  text.dir = directionOf(group.map((sentence) => sentence.text).join(""));
   if (group[0].speaker) text.append(speakerLine(group[0].speaker));
   group.forEach((sentence, n) => {
     if (n) text.append(sentence.space);
@@ -75,6 +76,7 @@ function showTranscript() {
     next += paragraph.count;
     page.append(paragraphBlock(group));
   }
+  transcript.dir = directionOf(sentences.map((sentence) => sentence.text).join(""));
   if (!data.paragraphs.length) page.append(element("p", "note music", translated("No speech was found.")));
   transcript.append(page);
   if (sentences.length) sentences[0].span.tabIndex = 0;
@@ -97,7 +99,7 @@ function markUnsureWords() {
     shown.clear();
     for (const block of transcript.querySelectorAll(".para")) watch.observe(block);
   };
-  if (data.segments.some((row) => row.length > 4)) {
+  if (data.segments.some((row) => row[4])) {
     restart();
     transcript.addEventListener("shading", restart);
   }

@@ -56,3 +56,14 @@ def test_a_word_document_opens_again_with_all_of_the_text() -> None:
         "1:01:40  Later.",
     ]
     assert document.core_properties.author == "Longscribe"
+
+
+def test_word_lays_paragraphs_out_in_the_direction_of_their_text() -> None:
+    said = transcript(segment(0.0, 1.0, " شركة GitHub كبيرة."), segment(9.0, 10.0, " Hello, سلام."))
+    file = BytesIO()
+    docx(said, file)
+    arabic, english = Document(BytesIO(file.getvalue())).paragraphs[2:]
+    assert [child.tag.rpartition("}")[2] for child in arabic._p.pPr] == ["bidi"]
+    assert [run.font.rtl for run in arabic.runs] == [False, True]  # the time, the text
+    assert english._p.pPr is None
+    assert [run.font.rtl for run in english.runs] == [None, None]

@@ -9,8 +9,8 @@ import pytest
 from av.subtitles.subtitle import AssSubtitle
 
 from longscribe.options import Format, SubtitleRules
-from longscribe.outputs.formats import write_transcript
-from longscribe.outputs.subtitles import ass
+from longscribe.outputs.formats import render, write_transcript
+from longscribe.outputs.subtitles import ass, srt
 from longscribe.text.cues import cues
 from longscribe.transcript import Stretch, Transcript, Word
 from tests.segments import segment, transcript
@@ -113,3 +113,37 @@ def test_markup_is_escaped_in_vtt_and_no_cue_is_faked(tmp_path: Path) -> None:
     assert "<script" not in text
     assert "&lt;script" in text
     assert text.count("-->") == len(cues(SAID, SubtitleRules()))
+
+
+ARABIC = "قال John Smith اليوم: مرحبا."
+
+
+@pytest.mark.parametrize("format_", ["srt", "vtt", "ass", "lrc"])
+def test_lines_from_right_to_left_are_marked_and_others_are_not(format_: Format) -> None:
+    said = transcript(segment(0.0, 2.0, f" {ARABIC}"), segment(2.0, 4.0, " John: مرحبا you."))
+    text = "".join(render(said, format_))
+    if format_ == "ass":
+        text = re.sub(r"{[^}]*}", "", text)
+    assert f"\u202b{ARABIC}\u202c" in text
+    assert text.count("\u202b") == text.count("\u202c") == 1
+
+
+def test_ass_has_a_style_for_lines_from_right_to_left() -> None:
+    said = transcript(segment(0.0, 2.0, f" {ARABIC}"), segment(2.0, 4.0, " Hello."))
+    file = pysubs2.SSAFile.from_string(as_ass(said))
+    arabic, english = (file.styles[event.style] for event in file)
+    assert (arabic.encoding, english.encoding) == (-1, 1)
+    assert arabic.fontsize == english.fontsize
+    [plain] = pysubs2.SSAFile.from_string(as_ass(transcript(segment(0.0, 1.0, " Hello.")))).styles
+    assert plain == "Default"
+
+
+def test_every_line_of_a_cue_is_marked_also_one_in_latin_letters() -> None:
+    text = (
+        "كان هذا أول اجتماع للجنة في هذا العام، "
+        "The Committee of the Whole House. وقد حضره الجميع ومعهم الضيوف"
+    )
+    [cue] = cues(transcript(segment(0.0, 9.0, text)), SubtitleRules(max_line_chars=42, max_lines=4))
+    marked = "".join(srt([cue])).split("\n")[2:-2]
+    assert len(marked) > 1
+    assert marked == [f"\u202b{line}\u202c" for line in cue.text.split("\n")]

@@ -79,3 +79,50 @@ def test_without_rules_a_segment_is_a_cue() -> None:
     made = cues(said, SubtitleRules(max_line_chars=0))
     assert [(c.start_s, c.end_s) for c in made] == [(0.0, 2.0), (2.0, 3.0)]
     assert made[0].text == LONG.strip()
+
+
+@pytest.mark.parametrize(
+    ("language", "wanted"),
+    [
+        ("ja", "「会議は、|月曜日に|開かれました」と|彼女は|聞いた。"),
+        ("zh", "今天|天气|很|好，|他|说：|“我|不|知道|这|件|事情。”"),
+        ("th", "วัน|นี้|อากาศ|ดี|มาก|เรา|ไป|เดิน|เล่น|"),
+        ("km", "គណៈកម្មាធិការ|បាន|ប្រជុំ|នៅ|ថ្ងៃច័ន្ទ។|"),
+    ],
+)
+@pytest.mark.parametrize("repeats", [1, 2, 7])
+@pytest.mark.parametrize("limit", [18, 24, 42])
+def test_lines_end_between_phrases(language: str, wanted: str, repeats: int, limit: int) -> None:
+    phrases = wanted.split("|") * repeats
+    text = "".join(phrases)
+    said = transcript(segment(0.0, 30.0, text, language=language))
+    shown = [line for cue in lines(cues(said, SubtitleRules(max_line_chars=limit))) for line in cue]
+    assert "".join(shown) == text
+    ends = {sum(map(len, phrases[:n])) for n in range(len(phrases) + 1)}
+    assert {sum(map(len, shown[:n])) for n in range(len(shown))} <= ends
+    assert all(cell_len(line) <= limit for line in shown)
+
+
+@pytest.mark.parametrize("language", ["ja", "zh"])
+@pytest.mark.parametrize("limit", range(10, 20))
+def test_no_line_begins_or_ends_with_the_wrong_mark(language: str, limit: int) -> None:
+    text = "「東京大学前駅」、『横断歩道橋下』（通行人用）。“国立公園内”！" * 3
+    said = transcript(segment(0.0, 30.0, text, language=language))
+    shown = [line for cue in lines(cues(said, SubtitleRules(max_line_chars=limit))) for line in cue]
+    assert "".join(shown) == text
+    assert len(shown) > 6
+    assert not [line for line in shown if line[0] in "」』）”、。！" or line[-1] in "「『（“"]
+
+
+def test_a_phrase_longer_than_a_line_is_parted_and_no_other() -> None:
+    text = "会議は" + "ア" * 15 + "でした。"
+    said = transcript(segment(0.0, 9.0, text, language="ja"))
+    shown = [line for cue in lines(cues(said, SubtitleRules(max_line_chars=12))) for line in cue]
+    assert "".join(shown) == text
+    assert all(cell_len(line) <= 12 for line in shown)
+
+
+def test_words_keep_their_times_within_a_phrase() -> None:
+    said = transcript(segment(0.0, 4.0, "行きました。", language="ja"))
+    [cue] = cues(said, DEFAULT)
+    assert [word.text for word in cue.lines[0]] == ["行", "き", "ま", "し", "た。"]

@@ -5,7 +5,7 @@ import pytest
 
 from longscribe.text.glossary import read_glossary
 from longscribe.text.rules import improve
-from longscribe.transcript import Segment, Transcript
+from longscribe.transcript import Segment, Transcript, Word
 from tests.segments import segment, transcript
 
 SOUND = np.array([[0.0, 1000.0]])
@@ -134,3 +134,79 @@ def test_a_backslash_in_the_glossary_is_only_a_letter() -> None:
     assert texts(improved(segment(0, 1, " Go back."), glossary=(r"back => \1\n",))) == [
         r" Go \1\n."
     ]
+
+
+def test_chinese_is_written_as_asked_and_nothing_else_is() -> None:
+    words = tuple(Word(sign, n / 4, n / 4 + 0.2, 0.9) for n, sign in enumerate("头发"))
+    said = transcript(
+        segment(0.0, 1.0, "头发", language="zh", words=words),
+        segment(1.0, 2.0, "国会", language="ja"),
+        segment(2.0, 3.0, "头发", language="yue"),
+        segment(3.0, 4.0, "今天", language="zh"),
+    )
+    result = improve(said, SOUND, scripts={"zh": "TW"})
+    assert texts(result) == ["頭髮", "国会", "头发", "今天"]
+    assert result.segments[0].words == tuple(
+        replace(word, word=sign) for word, sign in zip(words, "頭髮", strict=True)
+    )
+    [change] = result.changes
+    assert (change.rule, change.before, change.after) == (
+        "chinese_script_converted",
+        "头发",
+        "頭髮",
+    )
+    assert texts(improve(said, SOUND)) == ["头发", "国会", "头发", "今天"]
+
+
+PHANTOM = " Thanks for watching!"
+
+
+@pytest.mark.parametrize(
+    ("spoken_s", "logprob", "kept"),
+    [
+        ((1.0, 4.0), -0.2, True),  # plainly said
+        ((2.2, 4.0), -0.2, True),
+        ((3.0, 4.0), -0.2, False),  # a third of its span
+        ((1.0, 1.3), -0.2, False),
+        ((1.0, 4.0), -0.9, False),  # heard something, and was unsure
+        ((0.5, 1.2), -1.5, False),
+    ],
+)
+def test_known_phantoms_stand_only_where_they_were_plainly_said(
+    spoken_s: tuple[float, float], logprob: float, kept: bool
+) -> None:
+    said = transcript(
+        segment(1.0, 4.0, PHANTOM, avg_logprob=logprob),
+        segment(1.0, 4.0, " Thanks for watching the door.", avg_logprob=logprob),
+    )
+    result = improve(said, np.array([spoken_s]))
+    assert texts(result)[-1] == " Thanks for watching the door."
+    assert (PHANTOM in texts(result)) == kept
+    if not kept:
+        [change] = result.changes
+        assert (change.rule, change.before, change.after) == (
+            "phantom_phrases_dropped",
+            PHANTOM,
+            "",
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "start_s", "end_s", "logprob", "dropped"),
+    [
+        (" word" * 40, 0.0, 2.0, -1.2, True),
+        (" word" * 40, 0.0, 2.0, -0.9, False),  # the model was sure enough
+        (" of the families of these men", 0.0, 0.2, -1.2, False),  # its times are off
+        (" Oh.", 0.0, 25.0, -1.2, True),
+        (" Oh.", 0.0, 15.0, -1.2, False),
+        (" Oh.", 0.0, 25.0, -0.9, False),
+        (" We went home again.", 0.0, 25.0, -1.2, False),
+    ],
+)
+def test_an_impossible_pace(
+    text: str, start_s: float, end_s: float, logprob: float, dropped: bool
+) -> None:
+    numbered = " ".join(f"{word}{n}" for n, word in enumerate(text.split()))  # no loop
+    result = improved(segment(start_s, end_s, f" {numbered}", avg_logprob=logprob))
+    assert rules(result).count("impossible_paces_dropped") == dropped
+    assert len(result.segments) == (not dropped)

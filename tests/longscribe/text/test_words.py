@@ -38,7 +38,7 @@ def test_without_times_a_segment_is_shared_out_by_letters() -> None:
     [
         (" 你好，世界。", ["你", "好，", "世", "界。"]),
         ("今日はGPT四です", ["今", "日", "は", "GPT", "四", "で", "す"]),
-        (" ก็ไป", ["ก็", "ไ", "ป"]),
+        (" ก็ไป", ["ก็", "ไป"]),
         ("", []),
         ("  \n ", []),
     ],
@@ -57,3 +57,19 @@ def test_words_outside_their_segment_are_brought_inside_and_never_run_backwards(
 
 def test_one_line() -> None:
     assert one_line(" a \n\u2028 b\tc ") == "a b\tc"
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "「東|京」|（大|阪）。",
+        "“我|们”|是|2025|年！",
+        "เปิ|ด|ไก่|น้ำ|จะ",
+        "ເດັ|ກ|ຈະ",
+        "ប្រ|ជុំ។",
+        "ကော်|မ|တီ|သည်|တ|နင်္လာ",
+    ],
+)
+def test_signs_that_must_not_be_parted(wanted: str) -> None:
+    words = spoken_words(segment(0.0, 9.0, wanted.replace("|", "")))
+    assert [word.text for word in words] == wanted.split("|")

@@ -200,3 +200,70 @@ def test_the_browser_plays_vtt_cues_as_they_were_said(browser: Browser, tmp_path
     until(page, "document.querySelector('video').currentTime > 1.0")
     active = "[...document.querySelector('track').track.activeCues].map((cue) => cue.startTime)"
     until(page, f"String({active}) === '1'")
+
+
+# Where the full stop is shown in a box that runs from left to right, in pixels from the left edge
+# of the first letter: negative on its left.
+_STOP_FROM_FIRST_LETTER = """text => {
+  const box = document.createElement("pre");
+  box.dir = "ltr";
+  box.textContent = text;
+  document.body.append(box);
+  const left = (at) => {
+    const range = document.createRange();
+    range.setStart(box.firstChild, at);
+    range.setEnd(box.firstChild, at + 1);
+    return range.getBoundingClientRect().left;
+  };
+  return left(text.indexOf(".")) - left(text.search(/[\\p{L}]/u));
+}"""
+
+
+def test_a_full_stop_stands_at_the_left_end_of_text_from_right_to_left(
+    browser: Browser, tmp_path: Path
+) -> None:
+    text = "קראתי על John Smith היום."
+    said = transcript(segment(0.0, 1.0, f" {text}"), language="he")
+    [html] = write_transcript(said, tmp_path, "talk", ["html"])
+    page = browser.new_page()
+    page.goto(html.as_uri())
+    assert page.evaluate(_STOP_FROM_FIRST_LETTER, text) > 0  # wrong: nothing says how it runs
+    saved = save(page, "srt", tmp_path).read_text(encoding="utf-8")
+    assert page.evaluate(_STOP_FROM_FIRST_LETTER, saved.split("\n")[2]) < 0
+    same_cues(saved, "".join(render(said, "srt")), "srt")
+    assert page.locator("#transcript").get_attribute("dir") == "rtl"
+
+
+def test_paragraphs_run_in_the_direction_of_most_of_their_letters(
+    browser: Browser, tmp_path: Path
+) -> None:
+    said = transcript(
+        segment(0.0, 1.0, " One two three four five."),
+        segment(9.0, 10.0, " GitHub היא חברה גדולה."),
+    )
+    [html] = write_transcript(said, tmp_path, "talk", ["html"])
+    page = browser.new_page()
+    page.goto(html.as_uri())
+    directions = [p.get_attribute("dir") for p in page.locator(".text").all()]
+    assert directions == ["ltr", "rtl"]
+    assert page.locator("#transcript").get_attribute("dir") == "ltr"
+
+
+def test_a_corrected_sentence_without_spaces_is_cut_between_the_browsers_words(
+    browser: Browser, tmp_path: Path
+) -> None:
+    said = transcript(segment(0.0, 9.0, "東京。"), language="ja")
+    [html] = write_transcript(said, tmp_path, "talk", ["html"], SubtitleRules(max_line_chars=12))
+    page = browser.new_page()
+    page.goto(html.as_uri())
+    page.keyboard.press("e")
+    page.locator(".s").first.click()
+    page.keyboard.press("ControlOrMeta+a")
+    text = "東京大学「図書館」の前で会いました。"
+    page.keyboard.insert_text(text)
+    page.keyboard.press("Escape")
+    [*cues] = pysubs2.load(str(save(page, "srt", tmp_path)))
+    lines = [line for cue in cues for line in cue.plaintext.split("\n")]
+    assert "".join(lines) == text
+    assert not [line for line in lines if line[0] in "」。" or line[-1] == "「"]
+    assert not [line for line in lines if line.endswith(("東", "図"))]
