@@ -25,6 +25,7 @@ from longscribe.options import DEFAULT_FORMATS, Format, RunOptions, check_option
 from longscribe.outputs.formats import output_name, write_transcript
 from longscribe.outputs.page.sound import Sound, loudness
 from longscribe.text.glossary import read_glossary
+from longscribe.text.hotwords import with_hotwords
 from longscribe.text.merge import merge
 from longscribe.text.rules import improve
 from longscribe.transcript import ChunkTranscript, Segment, Transcript, format_time
@@ -149,7 +150,7 @@ def transcribe(
         rate_hz: of samples in an array.
         on_progress: called after every chunk with the seconds of the recording done, and in all.
         options: of longscribe.options.RunOptions, by their names: `language`, `speed`,
-            `word_timestamps`, `glossary` and so on.
+            `word_timestamps`, `hotwords`, `glossary` and so on.
 
     Raises:
         OptionError: an option that there is not, or a value out of its range.
@@ -191,7 +192,7 @@ class _Work:
     def __init__(
         self, source: Any, model: str, rate_hz: int | None, options: dict[str, Any]
     ) -> None:
-        self._options = _checked(model, options)
+        self._options = with_hotwords(_checked(model, options))
         self._glossary = read_glossary(self._options.glossary)
         self._spec = resolve_model(self._options.model, self._options.model_dir)
         check_language(self._spec, self._options.language)
@@ -246,7 +247,9 @@ class _Work:
             *(done, self._results, Timeline.of(self._audio), self._sound, self._audio.missing_s),
         )
         scale = self._audio.original_samples / self._audio.samples
-        improved = improve(merged, self._speech * scale, self._glossary)
+        improved = improve(
+            merged, self._speech * scale, self._glossary, verbatim=self._options.verbatim
+        )
         values = {name: getattr(improved, name) for name in Transcript.model_fields}
         values |= {"model": self._options.model, "speed": self._options.tempo}
         values["segments"] = tuple(_with_sound(one, self._held) for one in improved.segments)

@@ -28,7 +28,9 @@ class DecodingOptions(BaseModel):
             description="`batched` decodes windows of speech side by side; `sequential` is "
             "`whisper.transcribe` itself, slower."
         ),
-        CommandLine(help=translatable("sequential: openai-whisper's own.  [batched]")),
+        CommandLine(
+            metavar="WAY", help=translatable("or sequential, openai-whisper's.  [batched]")
+        ),
     ] = "batched"
     precision: Annotated[
         Precision,
@@ -63,6 +65,19 @@ class DecodingOptions(BaseModel):
         Field(description="Text that sets style and vocabulary for every window."),
         CommandLine(help=translatable("Sets style and vocabulary of all windows.")),
     ] = ""
+    hotwords: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Names and terms that may be said, made likelier where they are half "
+            "heard: words separated by commas, or paths of text files with one a line."
+        ),
+        CommandLine(metavar="WORDS|FILE", help=translatable("Names and terms that may be said.")),
+        Docs(
+            text="names and terms that may be said, made likelier where they are half heard "
+            "([how](architecture.md#hotwords)): words separated by commas, repeatable on the "
+            "command line, or a text file with one a line"
+        ),
+    ] = ()
     temperature: Annotated[
         float, Field(ge=0.0, le=1.0, description="First sampling temperature.")
     ] = 0.0
@@ -131,6 +146,11 @@ class DecodingOptions(BaseModel):
                 raise ValueError(sentence.format(value=part))
             codes.append(code)
         return ",".join(dict.fromkeys(codes))
+
+    @field_validator("hotwords", mode="before")
+    @classmethod
+    def _list_of_hotwords(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
     @field_validator("suppress_tokens")
     @classmethod

@@ -14,10 +14,12 @@ from longscribe.wording.catalog import translated
 
 
 @stage("postprocess")
-def postprocess(transcript: Transcript, sound: Spans, glossary: Sequence[Spelling]) -> Transcript:
+def postprocess(
+    transcript: Transcript, sound: Spans, glossary: Sequence[Spelling], verbatim: bool
+) -> Transcript:
     """Improve the segments; `sound` is in original seconds."""
     logger = get_run_logger()
-    improved = improve(transcript, sound, glossary)
+    improved = improve(transcript, sound, glossary, verbatim=verbatim)
     counts = Counter(change.rule for change in improved.changes)
     shown = ", ".join(f"{rule} {count}" for rule, count in sorted(counts.items()))
     logger.info(

@@ -26,6 +26,7 @@ OTHER_VALUES: dict[str, Any] = {
     "language": "pt",
     "task": "translate",
     "initial_prompt": "Hello.",
+    "hotwords": ("Ana Lima",),
     "temperature": 0.2,
     "temperature_increment_on_fallback": None,
     "best_of": 3,
