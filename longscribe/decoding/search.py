@@ -19,6 +19,7 @@ from whisper.tokenizer import Tokenizer
 from longscribe.decoding.hotwords import Bias, Hotwords
 from longscribe.decoding.logits_processors import LogitsProcessors
 from longscribe.decoding.tokenizer import as_text
+from longscribe.decoding.verbatim import prompt_of
 from longscribe.engine.network import Network, Session
 from longscribe.options import DecodingOptions
 
@@ -84,7 +85,8 @@ class Search:
         self._rules = LogitsProcessors.of(tokenizer, options)
         self._hotwords = Hotwords(options.hotwords, tokenizer) if options.hotwords else None
         self._no_speech = tokenizer.no_speech
-        self._prompt = Prompt.of(tokenizer, options.initial_prompt, network.dims.n_text_ctx)
+        prompt = prompt_of(options, tokenizer.language)
+        self._prompt = Prompt.of(tokenizer, prompt, network.dims.n_text_ctx)
         self._longest = network.dims.n_text_ctx // 2
 
     def decode(

@@ -22,6 +22,7 @@ from longscribe.audio.recording import Samples
 from longscribe.audio.voice_activity import Spans, merge_spans
 from longscribe.decoding.hotwords import Hotwords
 from longscribe.decoding.tokenizer import as_text, tokenizer_of, upstream_uses
+from longscribe.decoding.verbatim import prompt_of
 from longscribe.engine.mapped_weights import mapped, unfilled
 from longscribe.models.checkpoint import ModelDims
 from longscribe.models.weights import ModelSpec
@@ -119,7 +120,7 @@ def _transcribe(
     return Sequential(tuple(_segments(result["segments"])), language, probability)
 
 
-class _Favour(LogitFilter):
+class _Favour(LogitFilter):  # type: ignore[misc]  # upstream has no types
     """Hotwords as a filter of upstream's: after its own, so that what they forbid stays so."""
 
     def __init__(self, hotwords: Hotwords, first: int) -> None:
@@ -205,6 +206,7 @@ def _window_starts(clips: Spans) -> list[float]:
 def _upstream_options(
     options: DecodingOptions, language: str, clips: Spans, device: str
 ) -> dict[str, Any]:
+    prompt = prompt_of(options, language)
     return {
         "language": language,
         "task": options.task,
@@ -214,8 +216,8 @@ def _upstream_options(
         "patience": options.patience,
         "length_penalty": options.length_penalty,
         "suppress_tokens": options.suppress_tokens or None,
-        "initial_prompt": options.initial_prompt or None,
-        "carry_initial_prompt": bool(options.initial_prompt),
+        "initial_prompt": prompt or None,
+        "carry_initial_prompt": bool(prompt),
         "condition_on_previous_text": options.condition_on_previous_text,
         "word_timestamps": options.word_timestamps,
         "compression_ratio_threshold": options.compression_ratio_threshold,

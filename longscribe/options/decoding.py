@@ -78,6 +78,18 @@ class DecodingOptions(BaseModel):
             "command line, or a text file with one a line"
         ),
     ] = ()
+    verbatim: Annotated[
+        bool,
+        Field(
+            description="Write down hesitations and repetitions as far as the model does: `um`, "
+            "`no, no, no, no`."
+        ),
+        CommandLine(is_flag=True, help=translatable("Hesitations and repetitions as well.")),
+        Docs(
+            text="write down hesitations and repetitions as far as the model does: `um`, "
+            "`no, no, no, no` ([how](outputs.md#word-for-word))"
+        ),
+    ] = False
     temperature: Annotated[
         float, Field(ge=0.0, le=1.0, description="First sampling temperature.")
     ] = 0.0

@@ -189,18 +189,6 @@ class RunOptions(DecodingOptions, SubtitleRules):
             "`pre fact => Prefect`, or a text file with one a line"
         ),
     ] = ()
-    verbatim: Annotated[
-        bool,
-        Field(
-            description="Keep what people repeat, such as `no, no, no, no`, where else it is told "
-            "once."
-        ),
-        CommandLine(is_flag=True, help=translatable("Keep what people repeat.")),
-        Docs(
-            text="keep what people repeat, such as `no, no, no, no`, where else it is told once "
-            "([what of fillers](outputs.md#word-for-word))"
-        ),
-    ] = False
     fresh: Annotated[
         bool,
         Field(description="Do every chunk, also those whose results are kept from an earlier run."),

@@ -83,6 +83,7 @@ def test_chunks_get_the_decoder_s_options_and_no_others() -> None:
         "task": "translate",
         "initial_prompt": "Ana",
         "hotwords": ("Ana Lima", "Longscribe"),
+        "verbatim": True,
         "temperature": 0.2,
         "best_of": 3,
         "temperature_increment_on_fallback": 0.4,

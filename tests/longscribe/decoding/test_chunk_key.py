@@ -27,6 +27,7 @@ OTHER_VALUES: dict[str, Any] = {
     "task": "translate",
     "initial_prompt": "Hello.",
     "hotwords": ("Ana Lima",),
+    "verbatim": True,
     "temperature": 0.2,
     "temperature_increment_on_fallback": None,
     "best_of": 3,
