@@ -19,8 +19,9 @@ from whisper.tokenizer import Tokenizer
 
 # What a word gains in all, in nats: so much for each token that it is usually spelt in, as each is
 # a chance to go astray.
-_PER_TOKEN: Final = 2.0
-_AT_MOST: Final = 10.0
+_PER_TOKEN: Final = 3.0
+_AT_MOST: Final = 15.0
+_SURE_BYTES: Final = 3  # a space and one letter may begin anything
 _LONGEST_TOKEN_BYTES: Final = 24  # the vocabulary's longer ones are rows of spaces and signs
 
 
@@ -76,11 +77,11 @@ class Hotwords:
         self._root = _Node()
         longest = 0
         for word in words:
-            # Tokens begin with the space before a word.
-            spelt = (" " + word).encode()
-            tokens = len(encoding.encode_ordinary(" " + word))
-            longest = max(longest, len(spelt))
-            self._add(spelt, min(_PER_TOKEN * tokens, _AT_MOST))
+            # Tokens begin with the space before a word, but in scripts that are written without.
+            for text in (f" {word}", word) if _is_uncased(word) else (f" {word}",):
+                tokens = len(encoding.encode_ordinary(text))
+                longest = max(longest, len(text.encode()))
+                self._add(text.encode(), min(_PER_TOKEN * tokens, _AT_MOST))
         _keep(self._root, 0.0)
         self._reach = longest  # tokens back at which a word may have begun: each has a byte
 
@@ -105,8 +106,9 @@ class Hotwords:
         node = self._root
         for place, byte in enumerate(spelt, start=1):
             node = node.next.setdefault(byte, _Node())
-            node.bonus = max(node.bonus, bonus * place / len(spelt))
-        node.kept = node.bonus
+            if place >= _SURE_BYTES:
+                node.bonus = max(node.bonus, bonus * place / len(spelt))
+        node.bonus = node.kept = max(node.bonus, bonus)  # also of a word of one letter
 
     def _begun(self, sampled: Sequence[int]) -> list[_Node]:
         """Where the words are that may be under way."""
@@ -128,11 +130,16 @@ class Hotwords:
         return node.continuations
 
     def _found_from(self, node: _Node, text: bytes) -> Iterator[tuple[int, _Node]]:
-        if text.strip() and (token := self._ids.get(text)) is not None:
+        if node.bonus and (token := self._ids.get(text)) is not None:
             yield token, node
         if len(text) < _LONGEST_TOKEN_BYTES:
             for byte, after in node.next.items():
                 yield from self._found_from(after, text + bytes((byte,)))
+
+
+def _is_uncased(word: str) -> bool:
+    """Whether a word is in a script without capitals: most of those without spaces are."""
+    return word[0].isalpha() and word[0].lower() == word[0].upper()
 
 
 def _keep(node: _Node, before: float) -> None:

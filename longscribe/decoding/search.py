@@ -104,8 +104,8 @@ class Search:
             the best hypothesis of each window.
         """
         options = self._options
-        if temperature == 0 and options.beam_size and options.beam_size > 1:
-            return self._beams(windows, options.beam_size)
+        if temperature == 0 and options.beams > 1:
+            return self._beams(windows, options.beams)
         rows_per_window = 1 if temperature == 0 else options.best_of
         session = self._start(windows, rows_per_window)
         candidates = self._grow(session, windows, rows_per_window, temperature, names)

@@ -1,7 +1,7 @@
 """The options that reach the decoder."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -9,6 +9,8 @@ from longscribe.languages import language_code
 from longscribe.options.choices import Decoding, Device, Precision, Task
 from longscribe.options.presentation import CommandLine, Docs
 from longscribe.wording.catalog import translatable, translated
+
+_BEAMS_FOR_HOTWORDS: Final = 3
 
 
 class DecodingOptions(BaseModel):
@@ -207,6 +209,15 @@ class DecodingOptions(BaseModel):
     def possible_languages(self) -> tuple[str, ...]:
         """Those that are to be told apart; empty for all that the model knows."""
         return () if self.language == "auto" else tuple(self.language.split(","))
+
+    @property
+    def beams(self) -> int:
+        """Hypotheses of a window side by side at temperature zero, in batches; 1 is greedy.
+
+        With hotwords a few, unless a number is given: greedily a word that was begun for its bonus
+        and then is not what was said leaves its beginning in the text.
+        """
+        return self.beam_size or (_BEAMS_FOR_HOTWORDS if self.hotwords else 1)
 
     @property
     def temperatures(self) -> tuple[float, ...]:

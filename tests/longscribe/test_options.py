@@ -102,6 +102,13 @@ def test_chunks_get_the_decoder_s_options_and_no_others() -> None:
     assert chunk_options.model_dump() == given
 
 
+def test_hotwords_are_searched_with_beams_unless_a_number_is_given() -> None:
+    assert DecodingOptions().beams == 1
+    assert DecodingOptions(hotwords=("Ana",)).beams == 3
+    assert DecodingOptions(hotwords=("Ana",), beam_size=1).beams == 1
+    assert DecodingOptions(beam_size=4).beams == 4
+
+
 def test_sizes() -> None:
     assert parse_bytes("4GB") == 4_000_000_000
     assert parse_bytes("800 MiB") == 800 * 2**20
