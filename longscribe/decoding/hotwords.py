@@ -2,11 +2,11 @@
 
 A word's letters are a path in a trie, and a token that goes on along it is raised: by a part of the
 word's whole bonus, as large as the part of the word that is then written. A token that leaves the
-path gets nothing, so that what was given for the beginning is taken back: contextual biasing, or
-shallow fusion, of speech recognition (https://arxiv.org/abs/1808.02480). It works on letters
-instead of tokens, because a name that the model does not know is spelt in whatever pieces it
+path gets nothing, so that what was given for the beginning is taken back: what speech recognition
+calls contextual biasing by shallow fusion. It works on letters instead of tokens, because a name
+that the model does not know is spelt in whatever pieces it
 chooses. Nothing is put into the prompt, from where openai-whisper and faster-whisper may tell it as
-if it were said (https://github.com/SYSTRAN/faster-whisper/issues/1152).
+if it were said (https://github.com/SYSTRAN/faster-whisper/issues/1356).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
