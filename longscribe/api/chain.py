@@ -1,6 +1,6 @@
 """The stages of the chain, one after the other in this process."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -10,7 +10,6 @@ from longscribe.audio.timeline import Timeline
 from longscribe.audio.voice_activity import Spans, find_speech, levels_db, sound_spans
 from longscribe.cache.kernels import kernels_folder
 from longscribe.errors import OptionError
-from longscribe.languages import ChineseScript
 from longscribe.models.weights import ModelSpec
 from longscribe.options import Precision, RunOptions, check_options
 from longscribe.text.glossary import Spelling
@@ -124,7 +123,7 @@ def joined(
     prepared: Prepared,
     results: Sequence[ChunkTranscript],
     glossary: Sequence[Spelling],
-    scripts: Mapping[str, ChineseScript],
+    options: RunOptions,
 ) -> Transcript:
     """The transcript of the chunks that are done: merged, and improved.
 
@@ -133,12 +132,16 @@ def joined(
         prepared: of it.
         results: of the first chunks, in order.
         glossary: the user's own spellings.
-        scripts: that Chinese is to be written in, by language.
+        options: of the run.
     """
     audio, done = prepared.audio, prepared.chunks[: len(results)]
     merged = merge(name, done, results, Timeline.of(audio), prepared.sound, audio.missing_s)
     scale = audio.original_samples / audio.samples
-    return improve(merged, prepared.speech * scale, glossary, scripts)
+    return improve(
+        merged,
+        *(prepared.speech * scale, glossary, options.chinese_scripts),
+        verbatim=options.verbatim,
+    )
 
 
 def _set_up() -> None:

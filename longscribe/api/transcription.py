@@ -21,6 +21,7 @@ from longscribe.options import DEFAULT_FORMATS, Format, RunOptions, check_option
 from longscribe.outputs.formats import output_name, write_transcript
 from longscribe.outputs.page.sound import Sound, loudness
 from longscribe.text.glossary import read_glossary
+from longscribe.text.hotwords import with_hotwords
 from longscribe.transcript import ChunkTranscript, Segment, Transcript, format_time
 from longscribe.wording.catalog import translated
 
@@ -134,7 +135,7 @@ def transcribe(
         rate_hz: of samples in an array.
         on_progress: called after every chunk with the seconds of the recording done, and in all.
         options: of longscribe.options.RunOptions, by their names: `language`, `speed`,
-            `word_timestamps`, `glossary` and so on.
+            `word_timestamps`, `hotwords`, `glossary` and so on.
 
     Raises:
         OptionError: an option that there is not, or a value out of its range.
@@ -176,7 +177,7 @@ class _Work:
     def __init__(
         self, source: Any, model: str, rate_hz: int | None, options: dict[str, Any]
     ) -> None:
-        self._options = checked_options(model, options)
+        self._options = with_hotwords(checked_options(model, options))
         self._glossary = read_glossary(self._options.glossary)
         self._spec = resolve_model(self._options.model, self._options.model_dir)
         check_language(self._spec, self._options.language)
@@ -202,7 +203,7 @@ class _Work:
         """What there is so far."""
         improved = joined(
             self._held.name,
-            *(self._prepared, self._results, self._glossary, self._options.chinese_scripts),
+            *(self._prepared, self._results, self._glossary, self._options),
         )
         values = {name: getattr(improved, name) for name in Transcript.model_fields}
         values |= {"model": self._options.model, "speed": self._options.tempo}

@@ -213,8 +213,7 @@ class Tuner:
                     warm = _network(setting)
                 results = list(hear(prepared.chunks, spec, options))
                 if turn == 0:
-                    scripts = options.chinese_scripts
-                    heard = joined(self._name, prepared, results, self._glossary, scripts)
+                    heard = joined(self._name, prepared, results, self._glossary, options)
                     self._comparison.add(setting, heard)
                 seconds = sum(result.seconds - result.load_s for result in results)
                 self._seconds.setdefault(setting, []).append(seconds)

@@ -11,12 +11,15 @@ from itertools import count
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from whisper.tokenizer import Tokenizer
 
+from longscribe.decoding.hotwords import Bias, Hotwords
 from longscribe.decoding.logits_processors import LogitsProcessors
 from longscribe.decoding.tokenizer import as_text
+from longscribe.decoding.verbatim import prompt_of
 from longscribe.engine.network import Network, Session
 from longscribe.options import DecodingOptions
 
@@ -66,6 +69,7 @@ class _Row:
     window: int
     tokens: list[int] = field(default_factory=list)
     sum_logprob: float = 0.0
+    bonus: float = 0.0  # of hotwords, in the sum
     looped: bool = False
 
 
@@ -79,8 +83,10 @@ class Search:
         self._options = options
         self._seed = seed
         self._rules = LogitsProcessors.of(tokenizer, options)
+        self._hotwords = Hotwords(options.hotwords, tokenizer) if options.hotwords else None
         self._no_speech = tokenizer.no_speech
-        self._prompt = Prompt.of(tokenizer, options.initial_prompt, network.dims.n_text_ctx)
+        prompt = prompt_of(options, tokenizer.language)
+        self._prompt = Prompt.of(tokenizer, prompt, network.dims.n_text_ctx)
         self._longest = network.dims.n_text_ctx // 2
 
     def decode(
@@ -98,8 +104,8 @@ class Search:
             the best hypothesis of each window.
         """
         options = self._options
-        if temperature == 0 and options.beam_size and options.beam_size > 1:
-            return self._beams(windows, options.beam_size)
+        if temperature == 0 and options.beams > 1:
+            return self._beams(windows, options.beams)
         rows_per_window = 1 if temperature == 0 else options.best_of
         session = self._start(windows, rows_per_window)
         candidates = self._grow(session, windows, rows_per_window, temperature, names)
@@ -143,11 +149,13 @@ class Search:
         while True:
             array = logits.numpy()
             norms = self._rules.apply(array, [row.tokens for row in rows])
+            biases = self._favoured(array, rows)
             uniform = np.asarray([generators[row.window].random() for row in rows], np.float32)
             tokens, log_probabilities = self._rules.pick(array, norms, temperature, uniform)
             going = []
             for place, row in enumerate(rows):
                 row.sum_logprob += float(log_probabilities[place])
+                row.bonus += biases[place].of(int(tokens[place])) if biases else 0.0
                 if tokens[place] == self._rules.end:
                     finished.append(row)
                     continue
@@ -164,6 +172,17 @@ class Search:
                 rows = [rows[place] for place in going]
             logits = session.step([row.tokens[-1] for row in rows])
 
+    def _favoured(self, logits: npt.NDArray[np.float32], rows: Sequence[_Row]) -> list[Bias]:
+        """Add to logits, in place, what makes hotwords likelier; empty where there are none."""
+        if self._hotwords is None:
+            return []
+        biases = [self._hotwords.bias(row.tokens) for row in rows]
+        for row, bias in zip(logits, biases, strict=True):
+            row[bias.tokens] += bias.bonuses
+            if bias.held:
+                row -= bias.held
+        return biases
+
     def _beams(self, windows: Sequence[int], beam_size: int) -> list[Hypothesis]:
         """Beam search as in whisper/decoding.py's BeamSearchDecoder; finished windows leave."""
         session = self._start(windows, beam_size)
@@ -174,6 +193,7 @@ class Search:
         logits = session.first.logits
         for length in count(1):
             norms = torch.from_numpy(self._rules.apply(logits.numpy(), [r.tokens for r in rows]))
+            biases = self._favoured(logits.numpy(), rows)
             best = torch.topk(logits - norms[:, None], beam_size + 1)
             scores, tokens = best.values.tolist(), best.indices.tolist()
             survivors: list[_Row] = []
@@ -190,12 +210,14 @@ class Search:
                 )
                 candidates: list[tuple[int, _Row]] = []
                 for total, i, token in offers:
+                    bonus = rows[i].bonus + (biases[i].of(token) if biases else 0.0)
                     if token == self._rules.end:
                         if len(ended[window]) < most:
-                            done = _Row(window, rows[i].tokens, total)
+                            done = _Row(window, rows[i].tokens, total, bonus)
                             ended[window].append((total, done))
                     else:
-                        candidates.append((i, _Row(window, [*rows[i].tokens, token], total)))
+                        longer = [*rows[i].tokens, token]
+                        candidates.append((i, _Row(window, longer, total, bonus)))
                         if len(candidates) == beam_size:
                             break
                 looped = self._is_looping(candidates[0][1].tokens) if candidates else False
@@ -232,7 +254,7 @@ class Search:
         total, row = max(candidates, key=score)
         return Hypothesis(
             tokens=tuple(row.tokens),
-            avg_logprob=total / (len(row.tokens) + 1),
+            avg_logprob=(total - row.bonus) / (len(row.tokens) + 1),
             no_speech_prob=silence,
             looped=row.looped,
             temperature=temperature,

@@ -5,7 +5,8 @@ hallucinated over, and every window starts where speech starts.
 """
 
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
@@ -14,16 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import whisper
+from torch import Tensor
 from whisper.audio import HOP_LENGTH, SAMPLE_RATE
+from whisper.decoding import DecodingResult, DecodingTask, LogitFilter
 from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
 
 from longscribe.audio.recording import Samples
 from longscribe.audio.voice_activity import Spans, merge_spans
+from longscribe.decoding.hotwords import Hotwords
 from longscribe.decoding.spoken_languages import Listener, Votes
 from longscribe.decoding.tokenizer import as_text, tokenizer_of, upstream_uses
+from longscribe.decoding.verbatim import prompt_of
 from longscribe.decoding.windows import Window, pack
 from longscribe.engine.mapped_weights import mapped, unfilled
+from longscribe.models.checkpoint import ModelDims
 from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions
 from longscribe.transcript import Segment, Word
@@ -107,7 +113,7 @@ def transcribe_sequentially(
     added = tuple(token.text for token in spec.added_tokens)
     prompt = as_text(options.initial_prompt, tokenizer_of(spec.dims, added))
     options = options.model_copy(update={"initial_prompt": prompt})
-    with upstream_uses(spec.dims, added):
+    with upstream_uses(spec.dims, added), _favouring(options.hotwords, model, spec.dims, added):
         return _transcribe(model, device, samples, sound, options)
 
 
@@ -177,6 +183,43 @@ def _listener(model: Whisper, samples: Samples, sound: Spans, among: Collection[
     return Listener(codes, votes, sound)
 
 
+class _Favour(LogitFilter):  # type: ignore[misc]  # upstream has no types
+    """Hotwords as a filter of upstream's: after its own, so that what they forbid stays so."""
+
+    def __init__(self, hotwords: Hotwords, first: int) -> None:
+        self._hotwords = hotwords
+        self._first = first  # place of the first sampled token
+
+    def apply(self, logits: Tensor, tokens: Tensor) -> None:
+        """Add to logits, in place, what makes hotwords likelier."""
+        for row, sampled in zip(logits, tokens[:, self._first :].tolist(), strict=True):
+            bias = self._hotwords.bias(sampled)
+            row[torch.from_numpy(bias.tokens)] += torch.from_numpy(bias.bonuses).to(row)
+            row -= bias.held
+
+
+@contextmanager
+def _favouring(
+    words: Sequence[str], model: Whisper, dims: ModelDims, added: tuple[str, ...]
+) -> Iterator[None]:
+    """Let a model's own `decode`, which upstream's loop calls, make hotwords likelier."""
+    if not words:
+        yield
+        return
+    hotwords = Hotwords(words, tokenizer_of(dims, added))
+
+    def decode(mel: Tensor, options: whisper.DecodingOptions) -> DecodingResult:
+        task = DecodingTask(model, options)
+        task.logit_filters.append(_Favour(hotwords, task.sample_begin))
+        return task.run(mel.unsqueeze(0))[0]
+
+    model.decode = decode
+    try:
+        yield
+    finally:
+        del model.decode  # the class's own is there again
+
+
 def speech_clips(sound: Spans, samples: int) -> Spans:
     """The stretches of a chunk that are given to the model, in seconds, shape (n, 2).
 
@@ -195,6 +238,7 @@ def _clips(spans: Spans, pad_s: float, samples: int) -> Spans:
 def _upstream_options(
     options: DecodingOptions, language: str, clips: Spans, device: str
 ) -> dict[str, Any]:
+    prompt = prompt_of(options, language)
     return {
         "language": language,
         "task": options.task,
@@ -204,8 +248,8 @@ def _upstream_options(
         "patience": options.patience,
         "length_penalty": options.length_penalty,
         "suppress_tokens": options.suppress_tokens or None,
-        "initial_prompt": options.initial_prompt or None,
-        "carry_initial_prompt": bool(options.initial_prompt),
+        "initial_prompt": prompt or None,
+        "carry_initial_prompt": bool(prompt),
         "condition_on_previous_text": options.condition_on_previous_text,
         "word_timestamps": options.word_timestamps,
         "compression_ratio_threshold": options.compression_ratio_threshold,

@@ -38,6 +38,7 @@ from longscribe.storage.uris import is_url, name_of
 from longscribe.tasks.kept_chunks import kept_chunks
 from longscribe.tasks.preload import PRELOAD
 from longscribe.text.glossary import read_glossary
+from longscribe.text.hotwords import with_hotwords
 from longscribe.wording.catalog import (
     libraries_speak_it,
     set_ui_language,
@@ -133,6 +134,7 @@ def _refusal(options: RunOptions) -> InputError | None:
             )
         options = Access.from_environment().confine(options)
         read_glossary(options.glossary)
+        with_hotwords(options)
         check_destination(options.output_dir, output_name(Path(name_of(options.recording))))
         if not is_url(options.recording):
             probe(options.recording_path, options.audio_track_number)
@@ -149,7 +151,7 @@ def _is_done(options: RunOptions) -> bool:
         return False
     spec = resolve_model(options.model, options.model_dir)
     with suppress(OSError):
-        return kept_chunks(options.recording_path, spec, options).are_all
+        return kept_chunks(options.recording_path, spec, with_hotwords(options)).are_all
     return False
 
 
@@ -219,7 +221,8 @@ def _run(options: RunOptions, show: bool) -> int:
     from longscribe.tasks.summary import RunSummary
 
     parameters = options.model_dump()
-    parameters.update(formats=list(options.formats), glossary=list(options.glossary))
+    lists = {name: list(value) for name, value in parameters.items() if isinstance(value, tuple)}
+    parameters.update(lists)  # as JSON has them
     try:
         with keeping_names(unreported=(httpx.HTTPError, StoppedAlone)):
             summary: Any = _begun(transcribe, parameters)

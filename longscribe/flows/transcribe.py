@@ -49,6 +49,7 @@ from longscribe.tasks.summary import RunSummary, ended
 from longscribe.tasks.transcribe_chunk import transcribe_chunk
 from longscribe.tasks.write import expected_ending_s, write
 from longscribe.text.glossary import read_glossary
+from longscribe.text.hotwords import with_hotwords
 from longscribe.wording.catalog import in_ui_language, translated
 
 
@@ -71,7 +72,7 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
     started_s = time.monotonic()
     _say_where_to_look()
     access = access_of_run()
-    options = access.confine(options)
+    options = with_hotwords(access.confine(options))
     spellings = read_glossary(options.glossary)
     name = output_name(Path(name_of(options.recording)))
     check_destination(options.output_dir, name)
@@ -115,7 +116,7 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
             raise TranscriptionError(translated("all chunks failed; the log says why"))
         merged = merge(source.path, options, audio, pieces, transcribed)
         original_speech = pieces.speech * (audio.original_samples / audio.samples)
-        transcript = postprocess(merged, original_speech, spellings, options.chinese_scripts)
+        transcript = postprocess(merged, original_speech, spellings, options)
         folder = writing_folder(options.output_dir, name, folder_of_run)
         written = write(transcript, folder, name, options, source, audio, transcribed.record)
         publish(written)

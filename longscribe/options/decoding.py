@@ -1,7 +1,7 @@
 """The options that reach the decoder."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -9,6 +9,8 @@ from longscribe.languages import ChineseScript, chinese_script, language_code
 from longscribe.options.choices import Decoding, Device, Precision, Task
 from longscribe.options.presentation import CommandLine, Docs
 from longscribe.wording.catalog import translatable, translated
+
+_BEAMS_FOR_HOTWORDS: Final = 3
 
 
 class DecodingOptions(BaseModel):
@@ -28,7 +30,9 @@ class DecodingOptions(BaseModel):
             description="`batched` decodes windows of speech side by side; `sequential` is "
             "`whisper.transcribe` itself, slower."
         ),
-        CommandLine(help=translatable("sequential: openai-whisper's own.  [batched]")),
+        CommandLine(
+            metavar="WAY", help=translatable("or sequential, openai-whisper's.  [batched]")
+        ),
     ] = "batched"
     precision: Annotated[
         Precision,
@@ -64,6 +68,31 @@ class DecodingOptions(BaseModel):
         Field(description="Text that sets style and vocabulary for every window."),
         CommandLine(help=translatable("Sets style and vocabulary of all windows.")),
     ] = ""
+    hotwords: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Names and terms that may be said, made likelier where they are half "
+            "heard: words separated by commas, or paths of text files with one a line."
+        ),
+        CommandLine(metavar="WORDS|FILE", help=translatable("Names and terms that may be said.")),
+        Docs(
+            text="names and terms that may be said, made likelier where they are half heard "
+            "([how](architecture.md#hotwords)): words separated by commas, repeatable on the "
+            "command line, or a text file with one a line"
+        ),
+    ] = ()
+    verbatim: Annotated[
+        bool,
+        Field(
+            description="Write down hesitations and repetitions as far as the model does: `um`, "
+            "`no, no, no, no`."
+        ),
+        CommandLine(is_flag=True, help=translatable("Hesitations and repetitions as well.")),
+        Docs(
+            text="write down hesitations and repetitions as far as the model does: `um`, "
+            "`no, no, no, no` ([how](outputs.md#word-for-word))"
+        ),
+    ] = False
     temperature: Annotated[
         float, Field(ge=0.0, le=1.0, description="First sampling temperature.")
     ] = 0.0
@@ -142,6 +171,11 @@ class DecodingOptions(BaseModel):
                 named[code] = scripted
         return ",".join(named.values())
 
+    @field_validator("hotwords", mode="before")
+    @classmethod
+    def _list_of_hotwords(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
     @field_validator("suppress_tokens")
     @classmethod
     def _token_ids(cls, value: str) -> str:
@@ -196,6 +230,15 @@ class DecodingOptions(BaseModel):
         scripts = {part.partition("-")[0]: chinese_script(part) for part in parts}
         asked = {code: script for code, script in scripts.items() if script}
         return {"yue": "HK", **asked} if asked.get("zh") == "HK" else asked
+
+    @property
+    def beams(self) -> int:
+        """Hypotheses of a window side by side at temperature zero, in batches; 1 is greedy.
+
+        With hotwords a few, unless a number is given: greedily a word that was begun for its bonus
+        and then is not what was said leaves its beginning in the text.
+        """
+        return self.beam_size or (_BEAMS_FOR_HOTWORDS if self.hotwords else 1)
 
     @property
     def temperatures(self) -> tuple[float, ...]:

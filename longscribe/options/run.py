@@ -200,7 +200,6 @@ class RunOptions(DecodingOptions, SubtitleRules):
             description="A chunk that takes longer is stuck and runs again; `auto` is twenty times "
             "what the slowest so far took for as much sound."
         ),
-        CommandLine(metavar="N", help=translatable("After which a chunk is stuck.  [auto]")),
         Docs(unit="minutes"),
     ] = "auto"
     keep_days: Annotated[

@@ -81,6 +81,7 @@ class Access(BaseModel):
                 "output_dir": self.allowed_folder(options.output_dir, "--output-dir"),
                 "model": self._model(options.model),
                 "model_dir": options.model_dir and self._path(options.model_dir, "--model-dir"),
+                "hotwords": tuple(map(self._hotwords_entry, options.hotwords)),
                 "glossary": tuple(map(self._glossary_entry, options.glossary)),
             }
         )
@@ -140,15 +141,25 @@ class Access(BaseModel):
     def _model(self, model: str) -> str:
         return model if model in _MODELS else self._path(model, "--model")
 
+    # A word that happens to be a file where the worker runs would be read as one: an arrow, or a
+    # comma at the end, says that it is none.
+
+    def _hotwords_entry(self, entry: str) -> str:
+        return self._file_or(f"{entry},", entry, "--hotwords")
+
     def _glossary_entry(self, entry: str) -> str:
-        if self.media_roots is None or "=>" in entry or not entry.strip():
+        if "=>" in entry:
             return entry
-        if entry.startswith("~") or Path(entry).is_absolute() or ".." in Path(entry).parts:
-            return self._path(entry, "--glossary")
-        if Path(entry).suffix == ".txt":
-            return self._path(entry, "--glossary")
-        # An arrow: or a word that happens to be a file where the worker runs would be read as one.
-        return f"{entry} => {entry}"
+        return self._file_or(f"{entry} => {entry}", entry, "--glossary")
+
+    def _file_or(self, marked: str, entry: str, option: str) -> str:
+        """The path that an entry names, if it may be read, or what marks it as no path."""
+        if self.media_roots is None or not entry.strip():
+            return entry
+        is_elsewhere = entry.startswith("~") or Path(entry).is_absolute()
+        if is_elsewhere or ".." in Path(entry).parts or Path(entry).suffix == ".txt":
+            return self._path(entry, option)
+        return marked
 
     def _outside(self, place: str, option: str) -> OptionError:
         # The same words whether it exists or not: the answer must not tell.

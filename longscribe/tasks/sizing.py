@@ -32,7 +32,7 @@ def sizing_of_run(declared_s: float | None, spec: ModelSpec, options: RunOptions
     demand = memory_demand(
         spec.dims,
         chunk_s,
-        max(options.best_of, options.beam_size or 1),
+        max(options.best_of, options.beams),
         int8=batched and options.precision in ("auto", "int8"),
         batched=batched,
         gpu=machine.gpus > 0,

@@ -7,13 +7,12 @@ spacing or hyphenation (`long scribe`, `LongScribe`), or `heard => wanted` for w
 import re
 import unicodedata
 from collections.abc import Iterable
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from longscribe.errors import OptionError
+from longscribe.text.entry_files import is_file, lines_of
 from longscribe.wording.catalog import translated
-from longscribe.wording.system_errors import told
 
 _ARROW = "=>"
 
@@ -61,27 +60,11 @@ def read_glossary(entries: Iterable[str]) -> tuple[Spelling, ...]:
     """
     spellings: list[Spelling] = []
     for entry in entries:
-        path = Path(entry).expanduser()
-        if _ARROW not in entry and (path.suffix == ".txt" or path.is_file()):
-            spellings.extend(_spelling(line, entry) for line in _lines(path))
+        if _ARROW not in entry and is_file(entry):
+            spellings.extend(_spelling(line, entry) for line in lines_of(entry, "--glossary"))
         elif entry.strip():
             spellings.append(_spelling(entry, entry))
     return tuple(spellings)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        not_text = translated("it is not UTF-8 text")
-        reason = told(error) if isinstance(error, OSError) else not_text
-        raise OptionError(
-            translated("--glossary: cannot read {path!r}: {reason}.").format(
-                path=str(path), reason=reason
-            )
-        ) from None
-    lines = (line.strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _spelling(entry: str, source: str) -> Spelling:

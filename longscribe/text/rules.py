@@ -24,6 +24,11 @@ _LOOP_REPEATS = 4
 _LOOP_WORDS = 12
 _LOOP_SEGMENTS = 3
 
+# Who wants every word keeps what a person may well have said: a word or two over and over, as in
+# "no, no, no, no", or one "yeah" after the other. More often than this the decoder is at work.
+_STAMMERED_WORDS = 2
+_STAMMERED_TIMES = 7
+
 # Text is dropped only this far from any sound: the model's times are a few tenths off.
 _FROM_SOUND_S = 0.5
 
@@ -59,6 +64,7 @@ class Context(NamedTuple):
     language: str
     glossary: tuple[Spelling, ...]
     scripts: Mapping[str, ChineseScript]  # by language
+    verbatim: bool
 
 
 class Result(NamedTuple):
@@ -73,7 +79,12 @@ Rule = Callable[[list[Segment], Context], Result]
 
 def loops_collapsed(segments: list[Segment], context: Context) -> Result:
     """Words repeated four times or more in a segment are kept once, and one of segments alike."""
-    once = _each_text(segments, "loops_collapsed", _without_loops)
+
+    def is_said(phrase_words: int, times: int) -> bool:
+        short = phrase_words <= _STAMMERED_WORDS and times <= _STAMMERED_TIMES
+        return context.verbatim and short
+
+    once = _each_text(segments, "loops_collapsed", lambda text: _without_loops(text, is_said))
     kept: list[Segment] = []
     changes = once.changes
     run: list[Segment] = []
@@ -81,7 +92,8 @@ def loops_collapsed(segments: list[Segment], context: Context) -> Result:
         if run and segment is not None and letters_of(segment.text) == letters_of(run[0].text):
             run.append(segment)
             continue
-        keep = 1 if len(run) >= _LOOP_SEGMENTS else len(run)
+        is_loop = len(run) >= _LOOP_SEGMENTS and not is_said(len(run[0].text.split()), len(run))
+        keep = 1 if is_loop else len(run)
         kept += run[:keep]
         changes += [_change("loops_collapsed", dropped, "") for dropped in run[keep:]]
         run = [segment] if segment is not None else []
@@ -234,6 +246,8 @@ def improve(
     sound: Spans,
     glossary: Sequence[Spelling] = (),
     scripts: Mapping[str, ChineseScript] = MappingProxyType({}),
+    *,
+    verbatim: bool = False,
 ) -> Transcript:
     """Apply all rules in order.
 
@@ -242,11 +256,13 @@ def improve(
         sound: stretches of sound in original seconds, shape (n, 2).
         glossary: the user's own spellings.
         scripts: how Chinese is to be written, by the language's code; as the model did without.
+        verbatim: whether repetitions that people make stay.
 
     Returns:
         the transcript with its segments renumbered; `changes` name segments as numbered before.
     """
-    context = Context(sound, transcript.seams_s, transcript.language, tuple(glossary), scripts)
+    given = (transcript.seams_s, transcript.language, tuple(glossary), scripts, verbatim)
+    context = Context(sound, *given)
     segments = list(transcript.segments)
     changes = list(transcript.changes)
     for rule in RULES:
@@ -281,13 +297,14 @@ def _change(rule: str, segment: Segment, after: str) -> Change:
     )
 
 
-def _without_loops(text: str) -> str:
+def _without_loops(text: str, is_said: Callable[[int, int], bool]) -> str:
     words = text.split()
     kept: list[str] = []
     position = 0
     while position < len(words):
         width, repeats = _loop_at(words, position)
-        kept += words[position : position + width]
+        told = repeats if is_said(width, repeats) else 1
+        kept += words[position : position + width * told]
         position += width * repeats
     if len(kept) == len(words):
         return text

@@ -321,6 +321,8 @@ REFUSED_BY_THE_WORKER = [
     Run({"recording": "a.wav", "model_dir": "/etc"}, _OUTSIDE),
     Run({"recording": "a.wav", "glossary": ["/etc/passwd"]}, _OUTSIDE),
     Run({"recording": "a.wav", "glossary": ["linked/secret.txt"]}, _OUTSIDE),
+    Run({"recording": "a.wav", "hotwords": ["/etc/passwd"]}, _OUTSIDE),
+    Run({"recording": "a.wav", "hotwords": ["x" * 101]}, "at most 100 characters"),
     Run({"recording": "a.wav", "speed": float("nan")}, "speed"),
     Run({"recording": "a.wav", "speed": 9}, "speed", {"enforce_parameter_schema": False}),
 ]

@@ -222,6 +222,8 @@ def test_scratch_folder_that_is_not_there(
         (["--formats", "pdf"], "--formats"),
         (["--task", "sing"], "--task"),
         (["--glossary", "missing.txt"], "--glossary"),
+        (["--hotwords", "missing.txt"], "--hotwords"),
+        (["--hotwords", "x" * 101], "--hotwords"),
         (["--no-such-option"], "--no-such-option"),
         (["--temperature", "7"], "--temperature"),
         (["--decoding", "fast"], "--decoding"),

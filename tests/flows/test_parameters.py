@@ -40,7 +40,7 @@ def test_the_schema_has_what_the_form_shows() -> None:
     assert automatic["const"] == fields["speed"]["default"] == "auto"
     assert (tempo["type"], tempo["minimum"], tempo["maximum"]) == ("number", 0.5, 2.0)
     assert fields["formats"]["default"] == list(DEFAULT_FORMATS)
-    assert fields["glossary"]["default"] == []
+    assert fields["glossary"]["default"] == fields["hotwords"]["default"] == []
     assert [kind["type"] for kind in fields["workers"]["anyOf"]] == ["string", "integer"]
     assert [kind["type"] for kind in fields["beam_size"]["anyOf"]] == ["integer", "null"]
     assert fields["speed"]["description"].endswith("at 1.0. Number, 0.5 to 2, or auto.")

@@ -83,6 +83,8 @@ def test_chunks_get_the_decoder_s_options_and_no_others() -> None:
         "language": "pt",
         "task": "translate",
         "initial_prompt": "Ana",
+        "hotwords": ("Ana Lima", "Longscribe"),
+        "verbatim": True,
         "temperature": 0.2,
         "best_of": 3,
         "temperature_increment_on_fallback": 0.4,
@@ -99,6 +101,13 @@ def test_chunks_get_the_decoder_s_options_and_no_others() -> None:
     assert set(given) == set(DecodingOptions.model_fields)
     chunk_options = check_options(recording="a.wav", batch_size=7, **given).for_chunks
     assert chunk_options.model_dump() == given
+
+
+def test_hotwords_are_searched_with_beams_unless_a_number_is_given() -> None:
+    assert DecodingOptions().beams == 1
+    assert DecodingOptions(hotwords=("Ana",)).beams == 3
+    assert DecodingOptions(hotwords=("Ana",), beam_size=1).beams == 1
+    assert DecodingOptions(beam_size=4).beams == 4
 
 
 def test_sizes() -> None:

@@ -26,6 +26,8 @@ OTHER_VALUES: dict[str, Any] = {
     "language": "pt",
     "task": "translate",
     "initial_prompt": "Hello.",
+    "hotwords": ("Ana Lima",),
+    "verbatim": True,
     "temperature": 0.2,
     "temperature_increment_on_fallback": None,
     "best_of": 3,

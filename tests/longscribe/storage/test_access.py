@@ -52,6 +52,9 @@ HOSTILE_PATHS = [
     {"glossary": ["/etc/passwd"]},
     {"glossary": ["../secret.txt"]},
     {"glossary": ["linked/secret.txt"]},
+    {"hotwords": ["/etc/passwd"]},
+    {"hotwords": ["../secret.txt"]},
+    {"hotwords": ["linked/secret.txt"]},
 ]
 
 
@@ -107,6 +110,7 @@ def test_what_is_inside_the_roots_is_allowed(media: Path) -> None:
         output_dir=f"{media}/out",
         model="models/ours.pt",
         glossary=["TCP/IP", "pre fact => Prefect", "names.txt"],
+        hotwords=["TCP/IP", "Ana, Beatriz", "names.txt"],
     )
     options = access.confine(given)
     assert options.recording == str(media / "a.wav")
@@ -116,6 +120,7 @@ def test_what_is_inside_the_roots_is_allowed(media: Path) -> None:
         *("TCP/IP => TCP/IP", "pre fact => Prefect"),
         str(media / "names.txt"),
     )
+    assert options.hotwords == ("TCP/IP,", "Ana, Beatriz,", str(media / "names.txt"))
     for url in (
         *("memory://bucket/in/a.wav", "https://example.org/a.wav"),
         "https://[2606:4700::1111]/a.wav",
@@ -128,4 +133,6 @@ def test_what_is_inside_the_roots_is_allowed(media: Path) -> None:
 
 def test_a_person_at_a_terminal_may_read_everything() -> None:
     given = check_options(recording="../a.wav", output_dir="~/out", glossary=["/etc/names.txt"])
+    assert Access.from_environment({}).confine(given) == given
+    given = check_options(recording="../a.wav", hotwords=["/etc/names.txt", "Ana"])
     assert Access.from_environment({}).confine(given) == given

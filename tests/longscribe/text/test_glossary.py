@@ -63,6 +63,11 @@ def test_files_with_comments(tmp_path: Path) -> None:
     )
 
 
+def test_an_entry_longer_than_a_file_s_name_is_a_spelling() -> None:
+    (spelling,) = read_glossary(["x" * 5000])
+    assert spelling.wanted == "x" * 5000
+
+
 def test_bad_entries(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="cannot read"):
         read_glossary([str(tmp_path / "missing.txt")])

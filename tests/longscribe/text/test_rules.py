@@ -15,6 +15,10 @@ def improved(*segments: Segment, glossary: tuple[str, ...] = (), **values) -> Tr
     return improve(transcript(*segments, **values), SOUND, read_glossary(glossary))
 
 
+def verbatim(*segments: Segment) -> Transcript:
+    return improve(transcript(*segments), SOUND, verbatim=True)
+
+
 def texts(result: Transcript) -> list[str]:
     return [s.text for s in result.segments]
 
@@ -58,6 +62,32 @@ def test_loops_over_segments() -> None:
     assert rules(result) == ["loops_collapsed"] * 4
     twice = improved(*same[:2])
     assert len(twice.segments) == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        " No, no, no, no, no!",
+        " So so so so so we went.",
+        " You know, you know, you know, you know.",
+    ],
+)
+def test_what_people_repeat_is_kept_word_for_word(said: str) -> None:
+    assert texts(verbatim(segment(0.0, 5.0, said))) == [said]
+    assert texts(improved(segment(0.0, 5.0, said))) != [said]
+    yeahs = [segment(i, i + 1.0, " Yeah.") for i in range(5)]
+    assert texts(verbatim(*yeahs)) == [" Yeah."] * 5
+
+
+@pytest.mark.parametrize(
+    ("heard", "kept"),
+    [(" No," * 8, " No,"), (" We went a b c a b c a b c a b c home.", " We went a b c home.")],
+)
+def test_the_decoder_s_loops_are_not_what_people_repeat(heard: str, kept: str) -> None:
+    assert texts(verbatim(segment(0.0, 5.0, heard))) == [kept]
+    for text, times in ((" I am here.", 3), (" Yeah.", 8)):
+        same = [segment(i, i + 1.0, text) for i in range(times)]
+        assert texts(verbatim(*same)) == [text]
 
 
 def test_text_over_silence_is_dropped_and_recorded() -> None:
