@@ -2,7 +2,7 @@
 
 Thanks to viewers, and credits of those who wrote the subtitles. As people reported them, for audio
 without speech: https://github.com/openai/whisper/discussions/928,
-https://github.com/openai/whisper/discussions/1606,
+https://github.com/McCloudS/subgen/issues/21,
 https://github.com/openai/whisper/discussions/2015 (Chinese),
 https://github.com/amicalhq/amical/issues/71 (Japanese),
 https://github.com/Vexa-ai/vexa/issues/617 (Turkish),
