@@ -88,9 +88,9 @@ def test_words_whose_times_do_not_show_the_pause_are_not_cut(cutter: Cutter) -> 
 
 def test_within_a_clause_only_a_longer_pause_counts(cutter: Cutter) -> None:
     words = [(" One", 0.1, 1.0), (" two", 1.0, 4.0), (" three", 4.3, 6.0), (" four.", 6.0, 8.4)]
-    short = np.asarray([[0.0, 4.1], [4.25, 8.6]])
-    assert len(cutter.cut(words, sound=short)) == 1
-    assert len(cutter.cut(words, sound=PAUSED)) == 2
+    assert len(cutter.cut(words, sound=PAUSED)) == 1
+    longer = np.asarray([[0.0, 3.8], [4.5, 8.6]])
+    assert len(cutter.cut(words, sound=longer)) == 2
 
 
 def test_no_part_is_shorter_than_a_second(cutter: Cutter) -> None:
