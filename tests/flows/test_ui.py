@@ -73,7 +73,6 @@ def test_a_chunk_s_log_has_its_timing(seen: UI) -> None:
         f"/v2/runs/task-run/{chunk['id']}", "Chunk 2 of 4 started", "Chunk 2 of 4 done", " at most"
     )
     assert "x real time" in text
-
     assert "Chunk 1 of 4" not in text
 
 
