@@ -159,13 +159,14 @@ def _word_after(words: list[TimedWord], pause_s: float, goes_on_s: float) -> int
     """The place of the first word after a pause; None where the words' times do not show it."""
     middle_s = (pause_s + goes_on_s) / 2
     reach_s = (goes_on_s - pause_s) / 2 + _WORDS_OFF_S
-    best, place = reach_s, None
+    costs: dict[int, float] = {}
     for number, (before, after) in enumerate(pairwise(words), start=1):
         off_s = abs((before.end_s + after.start_s) / 2 - middle_s)
-        ends_there = before.word.rstrip().endswith(_CLAUSE_ENDS) or goes_on_s - pause_s >= _LONG_S
-        if off_s <= best and ends_there:
-            best, place = off_s, number
-    return place
+        ends_there = before.word.rstrip().endswith(_CLAUSE_ENDS)
+        if off_s <= reach_s and (ends_there or goes_on_s - pause_s >= _LONG_S):
+            # The end of a clause is the likelier place, unless another is much nearer.
+            costs[number] = off_s + (0.0 if ends_there else _WORDS_OFF_S)
+    return min(costs, key=costs.__getitem__, default=None)
 
 
 def ratio_of(hypothesis: Hypothesis, tokenizer: Tokenizer) -> float:

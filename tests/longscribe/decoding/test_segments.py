@@ -93,6 +93,12 @@ def test_within_a_clause_only_a_longer_pause_counts(cutter: Cutter) -> None:
     assert len(cutter.cut(words, sound=longer)) == 2
 
 
+def test_a_clause_s_end_is_cut_at_where_another_word_is_a_little_nearer(cutter: Cutter) -> None:
+    words = [(" One", 0.1, 3.0), (" two,", 3.0, 3.7), (" three", 3.7, 4.3), (" four.", 4.6, 8.4)]
+    sound = np.asarray([[0.0, 3.8], [4.6, 8.6]])
+    assert [one.text for one in cutter.cut(words, sound=sound)] == [" One two,", " three four."]
+
+
 def test_no_part_is_shorter_than_a_second(cutter: Cutter) -> None:
     sound = np.asarray([[0.0, 0.6], [1.1, 8.6]])
     words = [(" One,", 0.1, 0.6), (" two", 1.1, 4.0), (" three", 4.3, 6.0), (" four.", 6.0, 8.4)]
