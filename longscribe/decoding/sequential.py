@@ -39,6 +39,9 @@ from longscribe.transcript import Segment, Word
 _SKIPPED_SILENCE_S = 5.0
 _CLIP_PAD_S = 0.2
 
+# Of all languages that there may be together: float32 has no smaller number for what is none.
+_LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
+
 
 class Sequential(NamedTuple):
     """What a chunk was decoded to, in seconds from its start.
@@ -177,7 +180,7 @@ def _listener(model: Whisper, samples: Samples, sound: Spans, among: Collection[
             mel = whisper.log_mel_spectrogram(heard, model.dims.n_mels).to(model.device)
             _, probabilities = model.detect_language(mel)
             known = np.asarray([probabilities[code] for code in codes], np.float32)
-            found.append(known / known.sum())
+            found.append(known / max(known.sum(), _LEAST_PROBABILITY))
         return np.stack(found)
 
     return Listener(codes, votes, sound)

@@ -35,6 +35,7 @@ def test_a_file_that_comes_or_goes_is_another_digest(tmp_path: Path) -> None:
 def test_versions_are_those_installed() -> None:
     import torch
 
-    # The build's own part, as in 2.13.0+cpu, is not always in the package's version.
-    installed = torch.__version__.partition("+")[0]
-    assert versions_of("torch")["torch"].partition("+")[0] == installed
+    found = versions_of("torch")
+    assert set(found) == {"torch"}
+    # The package's version lacks the build's own part where the index has one build only.
+    assert torch.__version__ == found["torch"] or torch.__version__.startswith(f"{found['torch']}+")

@@ -391,9 +391,8 @@ def test_workers_do_not_outlive_a_run_that_is_killed(tmp_path: Path, how: signal
     )
     at_work = [tmp_path / "1", tmp_path / "2"]
     assert eventually(lambda: all(path.exists() for path in at_work), bool, within_s=120.0)
-    # Its resource tracker, its fork server, and two workers of that.
     children = psutil.Process(run.pid).children(recursive=True)
-    assert len(children) >= 4
+    assert len(children) >= 4  # its resource tracker, its fork server, and two workers of that
     run.send_signal(how)
     _, alive = psutil.wait_procs(children, timeout=60)
     run.kill()

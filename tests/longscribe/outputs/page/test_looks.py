@@ -179,13 +179,13 @@ def test_ten_hours_load_quickly_and_scroll_smoothly(browser: Browser, tmp_path: 
     before_s = processor_time_s()
     assert before_s - start_s < 3.0
     loaded_s = page.evaluate("performance.getEntriesByType('navigation')[0].duration / 1000")
-    long_s = scrolling_s(page)
+    # Where three tests share two cores, each second of processor time does less for a while: the
+    # best of three passes. Beside a page of fifteen minutes, ten hours cost some 2.5 times as much.
+    long_s = min(scrolling_s(page) for _ in range(3))
     short_s = scrolling_s(open_page(browser, write_page(conversation(300), tmp_path / "short")))
     print(f"{loaded_s:.2f} s, {1000 * long_s:.0f} ms a frame, short {1000 * short_s:.0f}")
-    # Where three tests share two cores, each second of processor time does less. Beside a page of
-    # fifteen minutes on the same machine, ten hours cost some 2.5 times as much: 23 ms and 9.
+    assert 1.0 / long_s >= 30.0
     assert long_s <= 5.0 * short_s
-    assert 1.0 / long_s >= 15.0
     page.fill("#query", "museum")
     sought = sum(segment.text.lower().count("museum") for segment in said.segments)
     until(page, f"document.getElementById('found').textContent === '{sought} found'")
