@@ -104,6 +104,8 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
             report = Report(
                 pieces.chunks, runner, artifacts, expected_ending_s(source, audio, options)
             )
+            if missing:
+                report.begin(len(kept))
             transcribe_one = keeping(transcribe_chunk)
             # Prefect finds the results of those that are kept: they are Cached.
             found = [(chunk, transcribe_one(chunk, *given, earlier.key(chunk))) for chunk in kept]

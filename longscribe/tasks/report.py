@@ -51,6 +51,19 @@ class Report:
         self._nothing_yet = True
         self._stop = threading.Event()
 
+    def begin(self, kept: int) -> None:
+        """Said before the first chunk is given away: its worker's lines come after this one.
+
+        Args:
+            kept: how many chunks are there from an earlier run.
+        """
+        more = translated(", {count} more kept from an earlier run").format(count=kept)
+        get_run_logger().info(
+            translated("Transcribing: progress 0 %% (0/%d)%s"),
+            self._total - kept,
+            more if kept else "",
+        )
+
     def kept(self, chunk: Chunk, transcript: ChunkTranscript) -> None:
         """A chunk was there from an earlier run."""
         self._kept += 1
@@ -66,12 +79,6 @@ class Report:
     def watching(self) -> Iterator[None]:
         """While the block lasts the other chunks are at work."""
         self._recorder.begin()
-        more = translated(", {count} more kept from an earlier run").format(count=self._kept)
-        get_run_logger().info(
-            translated("Transcribing: progress 0 %% (0/%d)%s"),
-            self._total - self._kept,
-            more if self._kept else "",
-        )
         watcher = threading.Thread(target=self._watch, name="run-watcher", daemon=True)
         tell(StageBegan(_STAGE))
         watcher.start()
