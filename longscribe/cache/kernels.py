@@ -10,6 +10,7 @@ from longscribe.cache.folder import cache_folder
 KERNEL_SOURCES: Final = (
     *("engine/kernels.py", "engine/vectors.py", "engine/cross_attention.py"),
     *("engine/amx_attention.py", "engine/vnni_attention.py", "engine/vnni_gemm.py"),
+    *("engine/pair_attention.py", "engine/pair_gemm.py"),
     *("decoding/logits_processors.py", "decoding/word_timestamps.py"),
 )
 

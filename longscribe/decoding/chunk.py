@@ -78,7 +78,7 @@ def arithmetic(options: DecodingOptions) -> Arithmetic:
                 precision=precision
             )
         )
-    if precision == "int8" and not packed_linear.can_pack():
+    if precision == "int8" and not packed_linear.has_int8_products():
         raise OptionError(
             translated(
                 "--precision: this processor or this build of torch has no int8 products; "
@@ -86,7 +86,7 @@ def arithmetic(options: DecodingOptions) -> Arithmetic:
             )
         )
     if precision == "auto":
-        precise = options.decoding == "sequential" or not packed_linear.can_pack()
+        precise = options.decoding == "sequential" or not packed_linear.has_int8_products()
         precision = "float32" if precise else "int8"
     return Arithmetic(device, precision)
 

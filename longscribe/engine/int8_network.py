@@ -2,8 +2,9 @@
 
 Products of activations and weights are int8 with a scale for each row of activations and each
 output, as in CTranslate2. Attention within the encoder is bfloat16 where the processor has a matrix
-unit for it, int8 where it adds up products of bytes, and float32 elsewhere. What was tried on the
-way is in benchmarks/NOTES.md.
+unit for it, int8 where it adds up products of bytes in long vectors, pairs of 12 bits with AVX2,
+and float32 elsewhere. Where no instruction adds up products of bytes, all products are of pairs,
+with activations of 12 bits (pair_gemm.py). What was tried on the way is in benchmarks/NOTES.md.
 """
 
 from collections.abc import Sequence
@@ -21,10 +22,16 @@ from longscribe.engine.amx_attention import MatrixUnitAttention
 from longscribe.engine.cross_attention import BLOCK, CrossCache
 from longscribe.engine.int8_session import Int8Session, SelfCaches
 from longscribe.engine.kernels import CONTEXT
-from longscribe.engine.mapped_weights import TiledLinear, mapped
+from longscribe.engine.mapped_weights import PairLinear, TiledLinear, mapped
 from longscribe.engine.network import HEAD_DIM, Attention, Heads, Session
 from longscribe.engine.packed_linear import PackedLinear
-from longscribe.engine.processor import has_bfloat16_products, has_byte_products, has_matrix_unit
+from longscribe.engine.pair_attention import PairAttention
+from longscribe.engine.processor import (
+    has_bfloat16_products,
+    has_byte_products,
+    has_matrix_unit,
+    has_vectors_of_pairs,
+)
 from longscribe.engine.vnni_attention import ByteAttention
 from longscribe.models.checkpoint import ModelDims
 from longscribe.models.weights import ModelSpec
@@ -38,8 +45,8 @@ _ENCODED_ROWS = 192
 class _Codes:
     """Rows quantized for the next linear layer: the tensor torch reads and the arrays we write."""
 
-    def __init__(self, rows: int, width: int) -> None:
-        self.tensor = torch.empty(rows, width, dtype=torch.uint8)
+    def __init__(self, rows: int, width: int, kind: torch.dtype) -> None:
+        self.tensor = torch.empty(rows, width, dtype=kind)
         self.array = self.tensor.numpy()
         self.scales = np.empty(rows, np.float32)
 
@@ -47,7 +54,7 @@ class _Codes:
 class _Linear:
     """A packed layer: `raw(codes)` is the product that `raw * scales + bias` completes."""
 
-    def __init__(self, packed: PackedLinear | TiledLinear) -> None:
+    def __init__(self, packed: PackedLinear | TiledLinear | PairLinear) -> None:
         self._packed = packed
         self.bias: _Floats = packed.bias.numpy()
 
@@ -107,7 +114,8 @@ class Int8Network:
             for i in range(self.dims.n_text_layer)
         ]
         self._decoder_norm = _Norm(weights, "decoder.ln")
-        self._logits: PackedLinear | TiledLinear = weights["logits"]
+        self._logits: PackedLinear | TiledLinear | PairLinear = weights["logits"]
+        self._codes = torch.int16 if isinstance(self._logits, PairLinear) else torch.uint8
         self._cross: list[CrossCache] = []
 
     def shallow(self) -> "Int8Network":
@@ -166,7 +174,8 @@ class Int8Network:
             # In parts whose intermediate results stay in the core's own cache.
             for first in range(0, CONTEXT, _ENCODED_ROWS):
                 part = x[first : first + _ENCODED_ROWS]
-                codes, wide = _Codes(len(part), x.shape[1]), _Codes(len(part), 4 * x.shape[1])
+                codes = _Codes(len(part), x.shape[1], self._codes)
+                wide = _Codes(len(part), 4 * x.shape[1], self._codes)
                 if layer < 0:
                     kernels.norm_quantize(part, norm.weight, norm.bias, codes.array, codes.scales)
                 else:
@@ -221,7 +230,8 @@ class Int8Network:
         """
         x: _Floats = self._embedding[tokens].astype(np.float32) + self._positions[positions]
         count, d = x.shape
-        codes, wide, attended = _Codes(count, d), _Codes(count, 4 * d), np.empty_like(x)
+        codes, wide = _Codes(count, d, self._codes), _Codes(count, 4 * d, self._codes)
+        attended = np.empty_like(x)
         starts = np.flatnonzero(np.diff(windows, prepend=-1))
         read, firsts = windows[starts], np.append(starts, count)
         norm = self._decoder[0].attention_norm
@@ -262,11 +272,15 @@ class Int8Network:
         return self._logits.product(rows).mul_(scales[:, None])
 
 
-def _attention(heads: int) -> "MatrixUnitAttention | ByteAttention | _Float32Attention":
+def _attention(
+    heads: int,
+) -> "MatrixUnitAttention | ByteAttention | PairAttention | _Float32Attention":
     """The encoder's attention, as this processor does it fastest."""
     if has_matrix_unit():
         return MatrixUnitAttention(heads)
-    return ByteAttention(heads) if has_byte_products() else _Float32Attention(heads)
+    if has_byte_products():
+        return ByteAttention(heads)
+    return PairAttention(heads) if has_vectors_of_pairs() else _Float32Attention(heads)
 
 
 class _Float32Attention:

@@ -25,6 +25,7 @@ _EPSILON = np.float32(1e-5)  # torch.nn.LayerNorm's
 # bytes by signed ones, and oneDNN, given signed activations there, falls back to a reference loop
 # that takes 4000 times as long (its "Nuances of int8 computations"; seen with torch 2.13).
 ZERO_CODE = 128
+LARGEST_PAIR_CODE = 2047  # of activations that are multiplied in pairs (pair_gemm.py)
 _HALF_ABOVE_ZERO_CODE = np.float32(ZERO_CODE + 0.5)
 
 Kernel = Callable[..., Any]
@@ -116,8 +117,13 @@ def largest_size(row: Any) -> Any:
 
 @inlined
 def quantize_row(row: Any, codes: Any) -> Any:
-    """Write a row as codes around `ZERO_CODE`; its scale."""
+    """Write a row as codes, bytes around `ZERO_CODE` or 12 bits; its scale."""
     largest = largest_size(row)
+    if codes.itemsize == 2:
+        inverse = np.float32(LARGEST_PAIR_CODE) / largest
+        for i in range(row.shape[0]):
+            codes[i] = np.int16(np.int32(np.floor(row[i] * inverse + np.float32(0.5))))
+        return largest * np.float32(1.0 / LARGEST_PAIR_CODE)
     inverse = np.float32(127.0) / largest
     for i in range(row.shape[0]):
         codes[i] = np.uint8(np.int32(np.floor(row[i] * inverse + _HALF_ABOVE_ZERO_CODE)))
@@ -151,7 +157,7 @@ def _normalize_row(row: Any, weight: Any, bias: Any, result: Any) -> None:
 
 @compiled
 def norm_quantize(x: Any, weight: Any, bias: Any, codes: Any, scales: Any) -> None:
-    """LayerNorm of x (n, d) float32, quantized into codes (n, d) uint8 and scales (n,)."""
+    """LayerNorm of x (n, d) float32, quantized into codes (n, d) uint8 or int16, scales (n,)."""
     for i in prange(x.shape[0]):
         normed = np.empty(x.shape[1], np.float32)
         _normalize_row(x[i], weight, bias, normed)
@@ -246,7 +252,7 @@ def self_attention(
 
 @compiled
 def quantize_rows(x: Any, codes: Any, scales: Any) -> None:
-    """Rows of x (n, d) float32 as uint8 codes and a scale each."""
+    """Rows of x (n, d) float32 as uint8 or int16 codes and a scale each."""
     for i in prange(x.shape[0]):
         scales[i] = quantize_row(x[i], codes[i])
 

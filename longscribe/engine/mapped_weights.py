@@ -20,10 +20,12 @@ from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
 from longscribe.cache.code import sources_sha256
 from longscribe.cache.folder import CACHE_VARIABLE, cache_folder
 from longscribe.engine.packed_linear import packed, quantized, unpacked
+from longscribe.engine.pair_gemm import PairTiles, multiplied_in_pairs, pair_tiled
 from longscribe.engine.processor import (
     has_byte_products,
     has_matrix_unit,
     instructions,
+    lacks_byte_products,
 )
 from longscribe.engine.vnni_gemm import Tiles, multiplied, tiled
 from longscribe.errors import ModelError
@@ -38,7 +40,7 @@ Stored = Literal["float32", "int8"]
 # What decides what is in a file.
 _SOURCES = (
     *("engine/mapped_weights.py", "engine/packed_linear.py", "engine/vnni_gemm.py"),
-    "engine/processor.py",
+    *("engine/pair_gemm.py", "engine/processor.py"),
     *("models/added_tokens.py", "models/ctranslate2.py", "models/forms.py", "models/ggml.py"),
     "models/huggingface.py",
 )
@@ -63,6 +65,22 @@ class TiledLinear(NamedTuple):
         return torch.from_numpy(multiplied(codes.numpy(), self.tiles, len(self.bias)))
 
 
+class PairLinear(NamedTuple):
+    """An int8 linear layer as `pair_gemm` reads it.
+
+    Attributes:
+        tiles: of its weights.
+        bias: (out,) float32; not added by `product`.
+    """
+
+    tiles: PairTiles
+    bias: Tensor
+
+    def product(self, codes: Tensor) -> Tensor:
+        """The product with rows (n, in) int16, times the outputs' scales, without bias."""
+        return torch.from_numpy(multiplied_in_pairs(codes.numpy(), self.tiles, len(self.bias)))
+
+
 def mapped(spec: ModelSpec, stored: Stored) -> dict[str, Any]:
     """The model's weights, mapped from the cache file, which is made first where it is missing.
 
@@ -73,7 +91,7 @@ def mapped(spec: ModelSpec, stored: Stored) -> dict[str, Any]:
         stored: what the linear layers are kept as.
 
     Returns:
-        name in the checkpoint -> tensor, or `PackedLinear` without the final `.weight`.
+        name in the checkpoint -> tensor; without the final `.weight` -> `PackedLinear` or its like.
 
     Raises:
         ModelError: the checkpoint cannot be loaded, or the cache cannot be written.
@@ -104,6 +122,7 @@ def cache_file(spec: ModelSpec, stored: Stored) -> Path:
         # oneDNN's layout is its own affair: it may differ between versions and instruction sets.
         parts += [f"torch{torch.__version__}", instructions()]
         parts += ["tiled"] if _tiles_pay() else []
+        parts += ["pairs"] if lacks_byte_products() else []
     return cache_folder() / "weights" / ("-".join(parts).replace("+", "-") + ".pt")
 
 
@@ -212,6 +231,8 @@ def _int8(weights: Mapping[str, Tensor]) -> dict[str, Any]:
             "cross_attn.kv"
         )
         form = _tiled if is_of_a_step and _tiles_pay() else packed
+        if lacks_byte_products():
+            form = _pair_tiled
         content[target] = form(torch.cat(parts), torch.cat(biases))
         taken.update(f"{source}.{what}" for source in sources for what in ("weight", "bias"))
 
@@ -248,10 +269,19 @@ def _tiled(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
     return {**{name: torch.from_numpy(part) for name, part in tiles.items()}, "bias": bias}
 
 
+def _pair_tiled(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+    codes, scales = quantized(weight)
+    tiles = pair_tiled(codes.numpy(), scales.numpy())._asdict()
+    return {**{name: torch.from_numpy(part) for name, part in tiles.items()}, "bias": bias}
+
+
 def _restored(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value
     if "packed" not in value:
+        if "offsets" not in value:
+            pairs = PairTiles(*(value[name].numpy() for name in PairTiles._fields))
+            return PairLinear(pairs, value["bias"])
         tiles = Tiles(*(value[name].numpy() for name in Tiles._fields))
         return TiledLinear(tiles, value["bias"])
     return unpacked(value)

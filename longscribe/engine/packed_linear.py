@@ -19,7 +19,7 @@ from torch import Tensor
 
 from longscribe.cache.folder import cache_folder
 from longscribe.engine.kernels import ZERO_CODE
-from longscribe.engine.processor import instructions, integer_range
+from longscribe.engine.processor import instructions, integer_range, lacks_byte_products
 from longscribe.errors import ModelError
 from longscribe.wording.catalog import translated
 
@@ -52,12 +52,14 @@ class PackedLinear(NamedTuple):
 
 
 @cache
-def can_pack() -> bool:
-    """Whether this build of torch multiplies mapped int8 matrices here.
+def has_int8_products() -> bool:
+    """Whether mapped int8 matrices can be multiplied: by our own code, or this build of torch.
 
-    It is tried out in a process of its own, once for each version of torch and instruction set:
-    where it ends that process, it would end a worker too.
+    torch's is tried out in a process of its own, once for each version and instruction set: where it
+    ends that process, it would end a worker too.
     """
+    if lacks_byte_products():
+        return True
     onednn = torch.backends.mkldnn.is_available()
     if platform.machine() not in ("x86_64", "AMD64") or not onednn:
         return False

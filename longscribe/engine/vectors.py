@@ -1,4 +1,4 @@
-"""Softmax's two loops as vectors, for processors with AVX-512.
+"""Vectors given to LLVM; softmax's two loops by them, for processors with AVX-512.
 
 numba compiles scalar code and LLVM makes vectors of it, but not for maxima of floats, and not with
 the instruction that scales by powers of two (`vscalefps`, Intel's intrinsics guide, AVX512F). Given
@@ -22,10 +22,19 @@ _UNROLLED = 2
 
 
 class Vectors:
-    """Writes vector instructions into a function that LLVM builds."""
+    """Writes vector instructions into a function that LLVM builds.
 
-    def __init__(self, context: Any, builder: Any, kinds: Any, values: Any) -> None:
+    Attributes:
+        builder: of the function.
+        values: its arguments.
+        lanes: numbers of 32 bits in a vector.
+    """
+
+    def __init__(
+        self, context: Any, builder: Any, kinds: Any, values: Any, lanes: int = LANES
+    ) -> None:
         self._context, self.builder, self._kinds, self.values = context, builder, kinds, values
+        self.lanes = lanes
 
     def call(self, name: str, result: Any, *arguments: Any) -> Any:
         """Call one of LLVM's intrinsics."""
@@ -63,10 +72,10 @@ class Vectors:
     def all(self, number: Any) -> Any:
         """A vector of one number; a Python float becomes a constant."""
         if isinstance(number, float):
-            return ir.Constant(FLOATS, [number] * LANES)
-        empty = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
+            return ir.Constant(ir.VectorType(ir.FloatType(), self.lanes), [number] * self.lanes)
+        empty = ir.Constant(ir.VectorType(number.type, self.lanes), ir.Undefined)
         one = self.builder.insert_element(empty, number, ir.IntType(32)(0))
-        order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        order = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(one, empty, order)
 
     def variable(self, value: Any) -> Any:

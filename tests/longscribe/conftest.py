@@ -10,7 +10,7 @@ from longscribe.decoding.windows import pack
 from longscribe.engine.float_network import FloatNetwork
 from longscribe.engine.int8_network import Int8Network
 from longscribe.engine.network import Network
-from longscribe.engine.packed_linear import can_pack
+from longscribe.engine.packed_linear import has_int8_products
 from longscribe.models.weights import ModelSpec, resolve_model
 from tests.recordings import beginning, sound_in
 
@@ -38,7 +38,7 @@ def float32(demo: ModelSpec) -> Network:
 
 @pytest.fixture(scope="session")
 def int8(demo: ModelSpec) -> Network:
-    if not can_pack():
+    if not has_int8_products():
         pytest.skip("no int8 products on this processor")
     return Int8Network(demo)
 

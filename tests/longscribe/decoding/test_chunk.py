@@ -167,7 +167,7 @@ class OnAnyMachine:
     def has(self, gpus: int = 0, int8: bool = True) -> None:
         self._monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
         self._monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-        self._monkeypatch.setattr(packed_linear, "can_pack", lambda: int8)
+        self._monkeypatch.setattr(packed_linear, "has_int8_products", lambda: int8)
 
 
 @pytest.fixture

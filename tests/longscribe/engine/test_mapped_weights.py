@@ -11,13 +11,15 @@ import torch
 from longscribe.cache.folder import CACHE_VARIABLE, cache_folder
 from longscribe.engine import mapped_weights, packed_linear
 from longscribe.engine.kernels import ZERO_CODE
-from longscribe.engine.mapped_weights import Stored, TiledLinear, cache_file, mapped
-from longscribe.engine.packed_linear import PackedLinear, can_pack
-from longscribe.engine.processor import has_byte_products
+from longscribe.engine.mapped_weights import PairLinear, Stored, TiledLinear, cache_file, mapped
+from longscribe.engine.packed_linear import PackedLinear, has_int8_products
+from longscribe.engine.processor import has_byte_products, has_vectors_of_pairs
 from longscribe.errors import ModelError
 from longscribe.models.weights import ModelSpec
 
-needs_int8 = pytest.mark.skipif(not can_pack(), reason="no int8 products on this processor")
+needs_int8 = pytest.mark.skipif(
+    not has_int8_products(), reason="no int8 products on this processor"
+)
 
 
 @pytest.fixture
@@ -49,7 +51,13 @@ JOINED = {
 @needs_int8
 @pytest.mark.parametrize("name", JOINED)
 @pytest.mark.parametrize("rows", [1, 7, 200])
-def test_int8_products_are_those_of_rounded_weights(demo: ModelSpec, name: str, rows: int) -> None:
+@pytest.mark.parametrize("in_pairs", [False, True])
+def test_int8_products_are_those_of_rounded_weights(
+    demo: ModelSpec, monkeypatch: pytest.MonkeyPatch, name: str, rows: int, in_pairs: bool
+) -> None:
+    if in_pairs and not has_vectors_of_pairs():
+        pytest.skip("no AVX2 on this processor")
+    monkeypatch.setattr(mapped_weights, "lacks_byte_products", lambda: in_pairs)
     floats = mapped(demo, "float32")
     block = ".".join(name.split(".")[:3])
     weights, biases = [], []
@@ -61,11 +69,15 @@ def test_int8_products_are_those_of_rounded_weights(demo: ModelSpec, name: str, 
         biases.append(bias / share)
     weight = torch.cat(weights)
     layer = mapped(demo, "int8")[name]
-    assert isinstance(layer, (PackedLinear, TiledLinear))
+    assert isinstance(layer, PairLinear if in_pairs else (PackedLinear, TiledLinear))
     assert torch.equal(layer.bias, torch.cat(biases))
     codes = torch.randint(1, 256, (rows, weight.shape[1]), generator=torch.manual_seed(0))
-    found = layer.product(codes.to(torch.uint8))
-    codes -= ZERO_CODE
+    if in_pairs:
+        codes -= ZERO_CODE
+        found = layer.product(codes.to(torch.int16))
+    else:
+        found = layer.product(codes.to(torch.uint8))
+        codes -= ZERO_CODE
     wanted = codes.float() @ weight.T
     # Each weight is at most half a step off, and a step is a 127th of its output's largest weight
     # (a 63rd where the processor could overflow).

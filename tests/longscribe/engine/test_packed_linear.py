@@ -19,19 +19,19 @@ WAYS_TO_FAIL = {
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LONGSCRIBE_CACHE", str(tmp_path))
-    packed_linear.can_pack.cache_clear()
+    packed_linear.has_int8_products.cache_clear()
     yield tmp_path
-    packed_linear.can_pack.cache_clear()
+    packed_linear.has_int8_products.cache_clear()
 
 
 @needs_int8
 def test_what_passed_is_not_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert packed_linear.can_pack()
+    assert packed_linear.has_int8_products()
     (record,) = folder.rglob("*.passed")
     assert packed_linear.instructions() in record.name
-    packed_linear.can_pack.cache_clear()
+    packed_linear.has_int8_products.cache_clear()
     monkeypatch.setattr(packed_linear.subprocess, "run", None)
-    assert packed_linear.can_pack()
+    assert packed_linear.has_int8_products()
 
 
 @needs_int8
@@ -40,7 +40,7 @@ def test_whatever_fails_in_the_trial_leaves_float32(
     folder: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     monkeypatch.setattr(packed_linear, "_TRIAL", WAYS_TO_FAIL[way])
-    assert not packed_linear.can_pack()
+    assert not packed_linear.has_int8_products()
     assert arithmetic(DecodingOptions()).precision == "float32"
     assert not list(folder.rglob("*.passed"))
 

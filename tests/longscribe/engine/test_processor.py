@@ -30,21 +30,47 @@ def test_weights_use_half_their_range_where_products_could_overflow(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Two products of a byte and a weight must fit into 16 bits: 2 * 255 * 64 < 2 ** 15."""
-    capable_of(monkeypatch, "avx2")
-    assert 2 * 255 * processor.integer_range() < 2**15
-    capable_of(monkeypatch, "avx2", "avx512_vnni")
-    assert processor.integer_range() == 127
-    capable_of(monkeypatch, "avx2", "avx512_vnni", limit="AVX2")
-    assert 2 * 255 * processor.integer_range() < 2**15
+    for limit in ("SSE41", "AVX"):
+        capable_of(monkeypatch, "avx2", "avx512_vnni", limit=limit)
+        assert 2 * 255 * processor.integer_range() < 2**15
+    for able in ("avx2",), ("avx2", "avx512_vnni"), ("avx2", "avx_vnni"):
+        capable_of(monkeypatch, *able)
+        assert processor.integer_range() == 127
+
+
+@pytest.mark.parametrize(
+    ("limit", "lacks", "long"),
+    [
+        ("", False, True),
+        ("ALL", False, True),
+        ("AVX512_CORE_VNNI", False, True),
+        ("AVX512_CORE", True, False),
+        ("AVX2_VNNI", False, False),
+        ("avx2", True, False),
+        ("SSE41", False, False),
+    ],
+)
+def test_a_lesser_processor_is_imitated_by_limiting_onednn(
+    monkeypatch: pytest.MonkeyPatch, limit: str, lacks: bool, long: bool
+) -> None:
+    names = ("avx2", "avx_vnni", "avx512_f", "avx512_vnni", "avx512_bf16", "amx_tile")
+    capable_of(monkeypatch, *names, limit=limit)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    assert processor.lacks_byte_products() == lacks
+    assert processor.has_byte_products() == long
+    assert processor.has_vectors_of_pairs() == (limit != "SSE41")
+    assert processor.has_matrix_unit() == (limit in ("", "ALL"))
+    assert processor.has_bfloat16_products() == (limit in ("", "ALL"))
 
 
 def test_instruction_sets_have_names_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = set()
-    for able in (("avx2",), ("avx2", "avx_vnni"), ("avx2", "avx512_f"), ("avx2", "amx_int8"), ()):
-        for limit in ("", "AVX2"):
+    ables = (("avx2",), ("avx2", "avx_vnni"), ("avx2", "avx512_f"), ("avx2", "amx_int8"), ())
+    for limit, count in (("", 5), ("AVX2", 2)):
+        names = set()
+        for able in ables:
             capable_of(monkeypatch, *able, limit=limit)
             names.add(processor.instructions())
-    assert len(names) == 10
+        assert len(names) == count
 
 
 def test_what_vectors_can_multiply(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from longscribe.engine.kernels import CONTEXT
 from longscribe.engine.network import HEAD_DIM
+from longscribe.engine.pair_attention import PairAttention
 from longscribe.engine.processor import has_byte_products
 from longscribe.engine.vnni_attention import ByteAttention
 
@@ -16,11 +17,13 @@ HEADS = 3
 WIDTH = HEADS * HEAD_DIM
 
 
-def attended(output: np.ndarray) -> torch.Tensor:
+def attended(
+    output: np.ndarray, way: type[ByteAttention | PairAttention] = ByteAttention
+) -> torch.Tensor:
     """What comes of a linear layer's output (1500, 3 WIDTH), after a window of something else."""
     scale = np.exp2(np.random.default_rng(1).integers(-3, 3, CONTEXT)).astype(np.float32)
     bias = np.zeros(3 * WIDTH, np.float32)
-    attention = ByteAttention(HEADS)
+    attention = way(HEADS)
     out = np.full((CONTEXT, WIDTH), np.nan, np.float32)
     for again in (2.0, 1.0):
         raw = again * output / scale[:, None]

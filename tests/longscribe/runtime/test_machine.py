@@ -5,7 +5,7 @@ import psutil
 import pytest
 
 from longscribe.engine.mapped_weights import Stored, cache_file, mapped
-from longscribe.engine.packed_linear import can_pack
+from longscribe.engine.packed_linear import has_int8_products
 from longscribe.errors import ResourceError
 from longscribe.models.checkpoint import ModelDims
 from longscribe.models.weights import ModelSpec
@@ -150,7 +150,7 @@ def test_float32_s_weights_are_four_bytes_and_int8_s_hardly_more_than_one() -> N
 
 @pytest.mark.parametrize("stored", ["float32", "int8"])
 def test_weights_are_as_large_as_their_file(demo: ModelSpec, stored: Stored) -> None:
-    if stored == "int8" and not can_pack():
+    if stored == "int8" and not has_int8_products():
         pytest.skip("no int8 products on this processor")
     mapped(demo, stored)
     found = memory_demand(demo.dims, 60.0, 5, int8=stored == "int8", batched=True)
