@@ -55,8 +55,8 @@ class PackedLinear(NamedTuple):
 def has_int8_products() -> bool:
     """Whether mapped int8 matrices can be multiplied: by our own code, or this build of torch.
 
-    torch's is tried out in a process of its own, once for each version and instruction set: where it
-    ends that process, it would end a worker too.
+    torch's is tried out in a process of its own, once for each version and instruction set: where
+    it ends that process, it would end a worker too.
     """
     if lacks_byte_products():
         return True

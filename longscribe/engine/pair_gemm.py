@@ -19,6 +19,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from longscribe.engine.kernels import Kernel, compiled, inlined
+from longscribe.engine.processor import has_short_vnni
 from longscribe.engine.vectors import Vectors, size
 
 PAIR = 2  # numbers of 16 bits that one instruction multiplies and adds up
@@ -65,6 +66,13 @@ def sums_of_pairs(
     zero = ir.Constant(INTS, [0] * LANES)
     sums = [[vectors.variable(zero) for _ in range(_ACROSS)] for _ in range(rows.height)]
     vector_bytes = PAIR * LANES * (1 if of_bytes else 2)
+
+    def added(so_far: Any, left: Any, right: Any) -> Any:
+        if has_short_vnni():  # vpdpwssd: both in one
+            both = (builder.bitcast(left, INTS), builder.bitcast(right, INTS))
+            return vectors.call("x86.avx512.vpdpwssd.256", INTS, so_far, *both)
+        return builder.add(so_far, vectors.call("x86.avx2.pmadd.wd", INTS, left, right))
+
     with cgutils.for_range(builder, pairs) as loop:
         column = builder.gep(columns, [builder.mul(loop.index, size(_ACROSS * vector_bytes))])
         row = builder.gep(rows.start, [builder.mul(loop.index, size(rows.pair_bytes))])
@@ -79,8 +87,7 @@ def sums_of_pairs(
             pair = builder.gep(row, [size(i * rows.row_bytes)])
             left = builder.bitcast(vectors.all(vectors.load(ir.IntType(32), pair)), WORDS)
             for j in range(_ACROSS):
-                products = vectors.call("x86.avx2.pmadd.wd", INTS, left, right[j])
-                builder.store(builder.add(builder.load(sums[i][j]), products), sums[i][j])
+                builder.store(added(builder.load(sums[i][j]), left, right[j]), sums[i][j])
     return [[builder.load(place) for place in line] for line in sums]
 
 

@@ -48,9 +48,14 @@ def has_vectors_of_pairs() -> bool:
     return _has("avx2")
 
 
+def has_short_vnni() -> bool:
+    """Whether it adds products up in one step in vectors of 256 bits (AVX-VNNI)."""
+    return _has("avx_vnni")
+
+
 def lacks_byte_products() -> bool:
     """Whether it has AVX2, and no instruction that adds up products of bytes without overflow."""
-    return has_vectors_of_pairs() and not (_has("avx512_vnni") or _has("avx_vnni"))
+    return has_vectors_of_pairs() and not (has_byte_products() or has_short_vnni())
 
 
 def has_bfloat16_products() -> bool:
@@ -72,7 +77,7 @@ def integer_range() -> int:
     Without VNNI oneDNN adds pairs of products in 16 bits, which full-range weights overflow (its
     "Nuances of int8 computations"); our own products of pairs do not (pair_gemm.py).
     """
-    full = has_byte_products() or _has("avx_vnni") or lacks_byte_products()
+    full = has_byte_products() or has_short_vnni() or lacks_byte_products()
     return 127 if full else 63
 
 
