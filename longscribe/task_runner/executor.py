@@ -38,6 +38,7 @@ _LOSSES_IN_A_ROW: Final = 10  # of workers, with nothing finished in between; th
 _LOOK_EVERY_S: Final = 1.0
 _BEGIN_WITHIN_S: Final = 900.0  # a worker; loading a large model from a slow disk takes less
 _STOPPED_S: Final = 5.0  # a worker without a task, or the fork server while it is needed
+_STOPPED_AT_TASK_S: Final = 30.0  # a worker
 _LITTLE_MEMORY: Final = 0.25  # of what a worker needs
 
 _STARTED, _READY, _DONE = "started", "ready", "done"
@@ -297,8 +298,7 @@ class SurvivingExecutor(Executor):
                 self._lose(place)
         for place in self._places:
             self._end_overdue(place)
-        if self._waiting or self._suspects:
-            self._end_stopped(self._observations.stopped_for(_STOPPED_S))
+        self._end_stopped()
         if server in self._observations.stopped_for(_STOPPED_S):
             kill_fork_server()  # it neither starts workers nor tells of those that died
 
@@ -317,15 +317,15 @@ class SurvivingExecutor(Executor):
             job.is_overdue = True
             place.worker.kill()
 
-    def _end_stopped(self, pids: set[int]) -> None:
-        """End idle workers that are stopped (SIGSTOP); one stopped at its task has a deadline."""
+    def _end_stopped(self) -> None:
+        """End workers that a signal stopped (SIGSTOP): those at a task, or wanted for one."""
         for place in list(self._places):
-            if place.worker.pid in pids and place.job is None:
-                self._logger.warning(
-                    translated("Process %d is stopped while it is needed: it is ended"),
-                    place.worker.pid,
-                )
-                self._retire(place)
+            limit_s = _STOPPED_AT_TASK_S if place.job else _STOPPED_S
+            is_needed = place.job or self._waiting or self._suspects
+            if is_needed and place.worker.pid in self._observations.stopped_for(limit_s):
+                said = translated("Process %d is stopped while it is needed: it is ended")
+                self._logger.warning(said, place.worker.pid)
+                (place.worker.kill if place.job else partial(self._retire, place))()
 
     def _retire(self, place: _Place) -> None:
         """End a worker that is at nothing."""

@@ -46,8 +46,8 @@ class SurvivingTaskRunner(PoolWithParts):
       deaths it is given up, and its future raises `LostTask`. Results that Prefect kept before the
       worker died are found by its cache.
     - One that is past the deadline of its `traits` counts the same: its worker is killed.
-    - A worker that a signal stopped (SIGSTOP) is replaced when it is needed; where the whole run
-      is stopped (Ctrl-Z, `fg`), time stands still.
+    - A worker that a signal stopped (SIGSTOP) is replaced, at a task after half a minute, without
+      one when it is needed; where the whole run is stopped (Ctrl-Z, `fg`), time stands still.
     - After what looks like memory that ran out there are half as many workers; in the last one a
       task's `halvings()` tells how often it should halve what it does side by side.
     - Workers are forked from a server that imported `preload` once: they are there at once, and

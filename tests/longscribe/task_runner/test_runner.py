@@ -100,6 +100,17 @@ def test_a_worker_stopped_in_its_task_is_past_its_deadline_too(tmp_path: Path) -
     assert sorted(ran.results) == ALL
 
 
+def test_a_task_whose_worker_is_stopped_does_not_wait_for_its_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "_STOPPED_AT_TASK_S", 3.0)
+    started_s = time.monotonic()
+    ran = run_pieces(tmp_path, {0: ["halt"], 3: ["halt"]}, limit_s=10 * HANGS_S)
+    assert time.monotonic() - started_s < HANGS_S
+    assert sorted(ran.results) == ALL
+    assert sorted(attempts(tmp_path)) == [0, 0, 1, 2, 3, 3]
+
+
 def test_a_worker_stopped_while_it_waits_is_replaced(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
