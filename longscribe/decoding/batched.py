@@ -232,7 +232,7 @@ class _Chunk:
             [
                 whisper.log_mel_spectrogram(
                     whisper.pad_or_trim(window.samples(self._samples)), self._network.dims.n_mels
-                )
+                )[:, : window.frames]
                 for window in windows
             ]
         )

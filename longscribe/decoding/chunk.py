@@ -27,7 +27,7 @@ from longscribe.engine import packed_linear
 from longscribe.engine.float_network import FloatNetwork
 from longscribe.engine.gpu_memory import BatchesOnGpu
 from longscribe.engine.int8_network import Int8Network
-from longscribe.engine.network import Heads, Network
+from longscribe.engine.network import FRAMES_STEP, Heads, Network
 from longscribe.errors import OptionError, ResourceError
 from longscribe.models.added_tokens import to_engine, to_stored
 from longscribe.models.weights import ModelSpec
@@ -137,7 +137,7 @@ def _rehearse(network: Network, options: DecodingOptions) -> None:
     """
     tokenizer = tokenizer_of(network.dims, network.added_texts)
     silence = whisper.log_mel_spectrogram(np.zeros(N_SAMPLES, np.float32), network.dims.n_mels)
-    network.encode([silence])
+    network.encode([silence[:, :FRAMES_STEP]])
     session = network.start([0], tokenizer.sot_sequence, 0, rows_per_window=1)
     logits = session.step([tokenizer.eot])
     # Its first use of the tokenizer compiles an expression of 1600 special tokens: 0.35 s.

@@ -4,15 +4,18 @@ Whisper's encoder works on 30 s whatever they hold, so long silences are left ou
 is put together; times within a window are then mapped back piece by piece.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from whisper.audio import FRAMES_PER_SECOND, N_FRAMES
 
 from longscribe.audio.recording import SAMPLE_RATE_HZ, Samples
 from longscribe.audio.voice_activity import HOP_S, Spans, clip_spans, merge_spans, overlap_s
+from longscribe.engine.network import FRAMES_STEP
 
 LONGEST_S = 30.0
 
@@ -28,6 +31,10 @@ _CUT_REACH_S = 10.0
 _SHORTEST_PIECE_S = 1.0
 _SEAM_S = 0.4  # how far a text's times may be off where two pieces meet
 _QUIET_S = 0.2  # where nobody pauses: the quietest moment of this length
+
+# Whisper is trained on windows filled up with silence to 30 s. Words are no worse where it hears a
+# second of that (docs/benchmarks.md), and the rest need not be computed.
+_SILENCE_HEARD_S = 1.0
 
 
 class Piece(NamedTuple):
@@ -51,6 +58,13 @@ class Window(NamedTuple):
     def duration_s(self) -> float:
         """Length in seconds, at most 30."""
         return sum(piece.duration_s for piece in self.pieces)
+
+    @property
+    def frames(self) -> int:
+        """How many frames of its spectrogram the model hears: of the sound and some silence."""
+        frames: float = (self.duration_s + _SILENCE_HEARD_S) * FRAMES_PER_SECOND
+        steps = math.ceil(frames / FRAMES_STEP)
+        return min(int(N_FRAMES), steps * FRAMES_STEP)
 
     def samples(self, chunk: Samples) -> Samples:
         """The window's samples out of the chunk's, float32 at 16 kHz."""

@@ -198,7 +198,7 @@ class MatrixUnitAttention:
         split_heads(raw, scales, bias, self._heads, first)
 
     def attend(self, out: npt.NDArray[np.float32]) -> None:
-        """Write the attention's result for all positions, (1500, d)."""
+        """Write the attention's result for the window's n positions, (n, d)."""
         attention(self._heads, self._shapes, out)
 
 
@@ -221,15 +221,16 @@ def split_heads(raw: Any, scale: Any, bias: Any, heads: Any, first: Any) -> None
 
 
 @njit(fastmath=True, error_model="numpy")
-def _softmax(scores: Any, weights: Any, totals: Any) -> None:
+def _softmax(scores: Any, length: Any, positions: Any, weights: Any, totals: Any) -> None:
     """Rows of scores into bfloat16 weights, up to a factor: 1 / totals."""
+    row_bytes = 4 * positions
     for i in range(scores.shape[0]):
-        for t in range(CONTEXT, POSITIONS):
+        for t in range(length, positions):
             scores[i, t] = _NO_SCORE
         first_bytes = i * _SCORE_ROW_BYTES
-        largest = largest_float(scores, first_bytes, _SCORE_ROW_BYTES)
+        largest = largest_float(scores, first_bytes, row_bytes)
         totals[i] = exponentials(
-            scores, first_bytes, largest, weights, i * _WEIGHT_ROW_BYTES, _SCORE_ROW_BYTES
+            scores, first_bytes, largest, weights, i * _WEIGHT_ROW_BYTES, row_bytes
         )
 
 
@@ -239,21 +240,23 @@ def attention(heads: Any, shapes: Any, out: Any) -> None:
 
     Args:
         heads: queries, keys, values, (3, H, POSITIONS, 64) bfloat16 as uint16; queries already
-            carry 1/8; rows past the window's 1500 are zero.
+            carry 1/8; those past the window's are not looked at.
         shapes: `tile_shapes()`.
-        out: written, (1500, 64 H) float32.
+        out: written, (n, 64 H) float32, for the window's n positions.
     """
+    length = out.shape[0]
+    positions = (length + _STRIP - 1) // _STRIP * _STRIP
     for h in prange(heads.shape[1]):
         queries, keys, values = heads[0, h], heads[1, h], heads[2, h]
         # Right-hand tiles: two rows' numbers side by side. Keys are transposed: two channels.
         key_tiles = np.empty((POSITIONS // _TILE, HEAD_DIM // 2, _TILE), np.uint32)
-        for tile in range(POSITIONS // _TILE):
+        for tile in range(positions // _TILE):
             for pair in range(HEAD_DIM // 2):
                 for i in range(_TILE):
                     row = keys[tile * _TILE + i]
                     key_tiles[tile, pair, i] = _pair(row[2 * pair], row[2 * pair + 1])
         value_tiles = np.empty((2, POSITIONS // 32, 2, _TILE, _TILE), np.uint32)
-        for step in range(POSITIONS // 32):
+        for step in range(positions // 32):
             for pair in range(_TILE):
                 row, below = values[step * 32 + 2 * pair], values[step * 32 + 2 * pair + 1]
                 for part in range(4):
@@ -265,18 +268,18 @@ def attention(heads: Any, shapes: Any, out: Any) -> None:
         results = np.empty((_STRIP, HEAD_DIM), np.float32)
         totals = np.empty(_STRIP, np.float32)
         _begin(shapes)  # type: ignore[call-arg]  # numba itself gives the typing context
-        for first in range(0, POSITIONS, _STRIP):
+        for first in range(0, positions, _STRIP):
             _load_queries(queries, first * _HEAD_ROW_BYTES)
-            for tile in range(POSITIONS // _TILE):
+            for tile in range(positions // _TILE):
                 _score(key_tiles, tile * 2 * _TILE_BYTES, scores, tile * 64)
-            _softmax(scores, weights, totals)
+            _softmax(scores, length, positions, weights, totals)
             for half in range(2):
                 _clear()
-                for step in range(POSITIONS // 32):
+                for step in range(positions // 32):
                     value_bytes = (half * (POSITIONS // 32) + step) * 2 * _TILE_BYTES
                     _add_values(weights, step * 64, value_tiles, value_bytes)
                 _store_results(results, half * 128)
-            for i in range(min(_STRIP, CONTEXT - first)):
+            for i in range(min(_STRIP, length - first)):
                 for j in range(HEAD_DIM):
                     out[first + i, h * HEAD_DIM + j] = results[i, j] / totals[i]
         _end()

@@ -48,10 +48,11 @@ class CrossCache:
         self.values = np.empty((windows, heads, CONTEXT, HEAD_DIM), np.int8)
         self.value_scales = np.empty((windows, heads, CONTEXT), np.float32)
 
-    def dequantized_keys(self, window: int, head: int) -> npt.NDArray[np.float32]:
-        """Shape (1500, 64)."""
-        scaled = self.keys[window, head] * self.key_scales[window, head, :, :, None]
-        keys: npt.NDArray[np.float32] = scaled.transpose(0, 2, 1).reshape(-1, HEAD_DIM)[:CONTEXT]
+    def dequantized_keys(self, window: int, head: int, length: int) -> npt.NDArray[np.float32]:
+        """Of the window's positions, (length, 64)."""
+        blocks = -(-length // BLOCK)
+        scaled = self.keys[window, head, :blocks] * self.key_scales[window, head, :blocks, :, None]
+        keys: npt.NDArray[np.float32] = scaled.transpose(0, 2, 1).reshape(-1, HEAD_DIM)[:length]
         return keys
 
 
@@ -145,6 +146,7 @@ def cross_attention(
     value_scales: Any,
     windows: Any,
     firsts: Any,
+    lengths: Any,
     out: Any,
 ) -> None:
     """Attention of n tokens over their windows; tokens of one window share one reading of it.
@@ -159,12 +161,14 @@ def cross_attention(
         value_scales: likewise.
         windows: the windows that are read, (g,).
         firsts: the first token of each, and n at the end, (g + 1,).
+        lengths: positions of every window that were encoded; others are not looked at.
         out: written, (n, d) float32.
     """
     count = keys.shape[1]
     for item in prange(windows.shape[0] * count):
         group, h = item // count, item % count
         window = windows[group]
+        length = lengths[window]
         start = h * HEAD_DIM
         query, scaled = np.empty(HEAD_DIM, np.float32), np.empty(HEAD_DIM, np.float32)
         weights = np.empty(BLOCKS * BLOCK, np.float32)
@@ -173,7 +177,7 @@ def cross_attention(
         for i in range(firsts[group], firsts[group + 1]):
             for j in range(HEAD_DIM):
                 query[j] = raw[i, start + j] * scale[i] + bias[start + j]
-            for block in range(BLOCKS):
+            for block in range((length + BLOCK - 1) // BLOCK):
                 for j in range(HEAD_DIM):
                     scaled[j] = query[j] * key_scales[window, h, block, j]
                 some = weights[block * BLOCK : (block + 1) * BLOCK]
@@ -194,14 +198,14 @@ def cross_attention(
                             + scaled[j + 6] * np.float32(keys[window, h, block, j + 6, t])
                             + scaled[j + 7] * np.float32(keys[window, h, block, j + 7, t])
                         )
-            largest = largest_of(weights, CONTEXT)
+            largest = largest_of(weights, length)
             total = np.float32(0.0)
-            for t in range(CONTEXT):
+            for t in range(length):
                 weight = exp(weights[t] - largest)
                 total += weight
                 weights[t] = weight
             result = np.zeros(HEAD_DIM, np.float32)
-            for t in range(0, CONTEXT, 4):
+            for t in range(0, length, 4):
                 a, b, c, e = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
                 if a + b + c + e < _NEGLIGIBLE:
                     continue

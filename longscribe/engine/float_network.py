@@ -108,7 +108,10 @@ class FloatNetwork:
         ]
         at_once = _ENCODED_AT_ONCE[self.device.type]
         for first in range(0, len(mels), at_once):
-            batch = torch.stack(list(mels[first : first + at_once])).to(self.device, self.dtype)
+            whole = [
+                _filled(mel, 2 * self.dims.n_audio_ctx) for mel in mels[first : first + at_once]
+            ]
+            batch = torch.stack(whole).to(self.device, self.dtype)
             sound = self._encode(batch)
             for block, (keys, values) in zip(self.decoder, cross, strict=True):
                 keys[first : first + at_once] = block.heads(sound, "cross_attn.key")
@@ -289,6 +292,11 @@ class _CpuSession:
             x = block.mlp(x + block.joined(rows, "cross_attn.out"))
         self._length = length
         return network.logits(x)[:, 0]
+
+
+def _filled(mel: Tensor, frames: int) -> Tensor:
+    """A spectrogram with the silence that was left out at its end."""
+    return torch.cat([mel, mel[:, -1:].expand(-1, frames - mel.shape[1])], dim=1)
 
 
 def _norm(weights: dict[str, Tensor], name: str, x: Tensor) -> Tensor:

@@ -41,6 +41,8 @@ _Floats = npt.NDArray[np.float32]
 # Positions that go through the encoder's linear layers together; a multiple of BLOCK.
 _ENCODED_ROWS = 192
 
+_NO_SCORE = np.float32(-1e30)  # of positions that were not encoded
+
 
 class _Codes:
     """Rows quantized for the next linear layer: the tensor torch reads and the arrays we write."""
@@ -117,6 +119,7 @@ class Int8Network:
         self._logits: PackedLinear | TiledLinear | PairLinear = weights["logits"]
         self._codes = torch.int16 if isinstance(self._logits, PairLinear) else torch.uint8
         self._cross: list[CrossCache] = []
+        self._lengths = np.zeros(0, np.int64)  # positions of the encoded windows
 
     def shallow(self) -> "Int8Network":
         """The first layers alone; see `Network.shallow`."""
@@ -131,6 +134,7 @@ class Int8Network:
             heads = self.dims.n_text_head
             self._cross = []  # the old ones go before the new ones come
             self._cross = [CrossCache(len(mels), heads) for _ in self._decoder]
+        self._lengths = np.array([mel.shape[1] // 2 for mel in mels], np.int64)
         for window, mel in enumerate(mels):
             self._encode(window, mel)
 
@@ -146,7 +150,7 @@ class Int8Network:
         """Cross-attention while a window is given a text; see `Network.attention`."""
         caches = SelfCaches(self.dims, 1, len(tokens))
         count = len(tokens)
-        taken: Attention = np.empty((len(heads), count, CONTEXT), np.float32)
+        taken: Attention = np.full((len(heads), count, CONTEXT), _NO_SCORE)
         logits = self.forward(
             np.asarray(tokens),
             caches,
@@ -162,7 +166,7 @@ class Int8Network:
         sound = mel.T
         for convolution in self._convolutions:
             sound = convolution(sound)
-        x: _Floats = (sound.float() + self._audio_positions).numpy()
+        x: _Floats = (sound.float() + self._audio_positions[: len(sound)]).numpy()
         attended: _Floats = np.empty_like(x)
         layers = len(self._encoder)
         for layer in range(-1, layers):
@@ -172,7 +176,7 @@ class Int8Network:
                 self._attention.attend(attended)
             norm = after.attention_norm if after else self._encoder_norm
             # In parts whose intermediate results stay in the core's own cache.
-            for first in range(0, CONTEXT, _ENCODED_ROWS):
+            for first in range(0, len(x), _ENCODED_ROWS):
                 part = x[first : first + _ENCODED_ROWS]
                 codes = _Codes(len(part), x.shape[1], self._codes)
                 wide = _Codes(len(part), 4 * x.shape[1], self._codes)
@@ -248,7 +252,7 @@ class Int8Network:
             raw, cross = block.cross_query.raw(codes), self._cross[layer]
             if watched is not None:
                 query = raw * codes.scales[:, None] + block.cross_query.bias
-                _watch(query, layer, cross, int(windows[0]), *watched)
+                _watch(query, layer, cross, self._lengths, int(windows[0]), *watched)
             cross_attention.cross_attention(
                 raw,
                 codes.scales,
@@ -259,6 +263,7 @@ class Int8Network:
                 cross.value_scales,
                 read,
                 firsts,
+                self._lengths,
                 attended,
             )
             kernels.quantize_rows(attended, codes.array, codes.scales)
@@ -293,7 +298,7 @@ class _Float32Attention:
         kernels.split_heads(raw, scales, bias, self._heads.numpy(), first)
 
     def attend(self, out: _Floats) -> None:
-        q, k, v = (part[None] for part in self._heads)
+        q, k, v = (part[None, :, : len(out)] for part in self._heads)
         attended = functional.scaled_dot_product_attention(q, k, v, scale=1.0)
         out[:] = attended[0].transpose(0, 1).reshape(out.shape).numpy()
 
@@ -334,9 +339,16 @@ def _add(
 
 
 def _watch(
-    query: _Floats, layer: int, cross: CrossCache, window: int, heads: Heads, taken: Attention
+    query: _Floats,
+    layer: int,
+    cross: CrossCache,
+    lengths: npt.NDArray[np.int64],
+    window: int,
+    heads: Heads,
+    taken: Attention,
 ) -> None:
     for place, (watched_layer, head) in enumerate(heads):
         if watched_layer == layer:
             part = query[:, head * HEAD_DIM : (head + 1) * HEAD_DIM]
-            taken[place] = part @ cross.dequantized_keys(window, head).T
+            keys = cross.dequantized_keys(window, head, int(lengths[window]))
+            taken[place, :, : len(keys)] = part @ keys.T

@@ -11,6 +11,10 @@ from longscribe.models.checkpoint import ModelDims
 
 HEAD_DIM = 64  # of every Whisper model
 
+# A spectrogram's frames come in so many: half of them are the encoder's positions, and those go
+# through its attention in groups of 60 (pair_attention.py) and of 6 (vnni_attention.py).
+FRAMES_STEP = 120
+
 Caches = list[tuple[Tensor, Tensor]]  # of each decoder layer: keys and values
 Heads = tuple[tuple[int, int], ...]  # (decoder layer, head), as in whisper's alignment heads
 Attention = npt.NDArray[np.float32]
@@ -50,7 +54,12 @@ class Network(Protocol):
         """The first layers alone: all the kernels of the whole, in a fraction of its time."""
 
     def encode(self, mels: Sequence[Tensor]) -> None:
-        """Listen to windows, each a log-mel spectrogram (n_mels, 3000) float32."""
+        """Listen to windows, each a log-mel spectrogram (n_mels, n) float32.
+
+        Args:
+            mels: up to 3000 frames each, a multiple of `FRAMES_STEP`. Those left out are silence,
+                as the last one is: a network may do without their positions.
+        """
 
     def start(
         self, windows: Sequence[int], prompt: Sequence[int], start_at: int, rows_per_window: int

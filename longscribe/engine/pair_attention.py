@@ -194,11 +194,11 @@ def _to_pair_code(x: Any) -> Any:
 
 
 @inlined
-def _pack_keys(keys: Any, packed: Any, scales: Any, shifts: Any) -> None:
+def _pack_keys(length: Any, keys: Any, packed: Any, scales: Any, shifts: Any) -> None:
     """Keys as 16 bits, those of 16 positions side by side, and the scale of each."""
     for t in range(POSITIONS):
         tile, place = t // TILE, t % TILE
-        if t >= CONTEXT:
+        if t >= length:
             scales[t], shifts[t] = np.float32(0.0), _LOWEST
             for j in range(HEAD_DIM):
                 packed[tile, j // PAIR, place, j % PAIR] = 0
@@ -211,11 +211,11 @@ def _pack_keys(keys: Any, packed: Any, scales: Any, shifts: Any) -> None:
 
 
 @inlined
-def _pack_values(values: Any, packed: Any, scales: Any) -> None:
+def _pack_values(length: Any, values: Any, packed: Any, scales: Any) -> None:
     """Values as 16 bits, those of two positions side by side, and the scale of each channel."""
     inverses = np.empty(HEAD_DIM, np.float32)
     scales[:] = np.float32(1e-12)
-    for t in range(CONTEXT):
+    for t in range(length):
         for j in range(HEAD_DIM):
             scales[j] = max(scales[j], abs(values[t, j]))
     for j in range(HEAD_DIM):
@@ -224,7 +224,7 @@ def _pack_values(values: Any, packed: Any, scales: Any) -> None:
     for t in range(POSITIONS):
         for j in range(HEAD_DIM):
             code = np.int16(0)
-            if t < CONTEXT:
+            if t < length:
                 code = _to_pair_code(values[t, j] * inverses[j])
             packed[j // TILE, t // PAIR, j % TILE, t % PAIR] = code
 
@@ -235,19 +235,20 @@ def pair_attention(heads: Any, out: Any) -> None:
 
     Args:
         heads: queries, keys, values, (3, H, 1500, 64) float32; queries already carry 1/8.
-        out: written, (1500, 64 H) float32.
+        out: written, (n, 64 H) float32, for the window's n positions, a multiple of 60.
     """
+    length = out.shape[0]
     for h in prange(heads.shape[1]):
         queries = np.empty((CONTEXT, HEAD_DIM), np.int16)
         query_scales = np.empty(CONTEXT, np.float32)
-        for t in range(CONTEXT):
+        for t in range(length):
             query_scales[t] = quantize_row(heads[0, h, t], queries[t]) * _LOG2_E
         keys = np.empty((POSITIONS // TILE, HEAD_DIM // PAIR, TILE, PAIR), np.int16)
         key_scales, shifts = np.empty(POSITIONS, np.float32), np.empty(POSITIONS, np.float32)
-        _pack_keys(heads[1, h], keys, key_scales, shifts)
+        _pack_keys(length, heads[1, h], keys, key_scales, shifts)
         values = np.empty((HEAD_DIM // TILE, POSITIONS // PAIR, TILE, PAIR), np.int16)
         value_scales = np.empty(HEAD_DIM, np.float32)
-        _pack_values(heads[2, h], values, value_scales)
+        _pack_values(length, heads[2, h], values, value_scales)
         scores = np.empty((ROWS, _PART), np.float32)
         codes = np.empty((ROWS, _PART), np.int16)
         results = np.empty((_GROUPS, ROWS, HEAD_DIM), np.float32)
@@ -255,11 +256,11 @@ def pair_attention(heads: Any, out: Any) -> None:
         totals = np.empty((_GROUPS, ROWS), np.float32)
         largest, sums = np.empty(ROWS, np.float32), np.empty(ROWS, np.float32)
         now = np.empty(ROWS, np.float32)
-        for first in range(0, CONTEXT, _GROUPS * ROWS):
+        for first in range(0, length, _GROUPS * ROWS):
             results[:] = 0.0
             totals[:] = 0.0
             best[:] = -3e38
-            for position in range(0, POSITIONS, _PART):
+            for position in range(0, (length + _PART - 1) // _PART * _PART, _PART):
                 for g in range(_GROUPS):
                     _score(  # type: ignore[call-arg]  # numba itself gives the typing context
                         queries,
@@ -307,5 +308,5 @@ class PairAttention:
         split_heads(raw, scales, bias, self._heads, first)
 
     def attend(self, out: npt.NDArray[np.float32]) -> None:
-        """Write the attention's result for all positions, (1500, d)."""
+        """Write the attention's result for the window's n positions, (n, d)."""
         pair_attention(self._heads, out)

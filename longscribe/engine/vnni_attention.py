@@ -168,12 +168,12 @@ def _add_values(
 
 
 @inlined
-def _pack_keys(keys: Any, mean: Any, packed: Any, scales: Any, starts: Any) -> None:
+def _pack_keys(length: Any, keys: Any, mean: Any, packed: Any, scales: Any, starts: Any) -> None:
     """Keys less their mean as signed bytes, those of 64 positions side by side."""
     row = np.empty(HEAD_DIM, np.float32)
     for t in range(POSITIONS):
         tile, place = t // _TILE, t % _TILE
-        if t >= CONTEXT:
+        if t >= length:
             scales[t] = starts[t] = np.float32(0.0)
             for j in range(HEAD_DIM):
                 packed[tile, j // GROUP, place, j % GROUP] = 0
@@ -193,11 +193,11 @@ def _pack_keys(keys: Any, mean: Any, packed: Any, scales: Any, starts: Any) -> N
 
 
 @inlined
-def _pack_values(values: Any, packed: Any, log2s: Any, inverses: Any) -> None:
+def _pack_values(length: Any, values: Any, packed: Any, log2s: Any, inverses: Any) -> None:
     """Values as signed bytes, those of four positions side by side, and their scales."""
     for t in range(POSITIONS):
         group, place = t // GROUP, t % GROUP
-        if t >= CONTEXT:
+        if t >= length:
             log2s[t], inverses[t] = _LOWEST, np.float32(0.0)
             for j in range(HEAD_DIM):
                 packed[group, j, place] = 0
@@ -216,36 +216,38 @@ def attention(heads: Any, out: Any) -> None:
 
     Args:
         heads: queries, keys, values, (3, H, 1500, 64) float32; queries already carry 1/8.
-        out: written, (1500, 64 H) float32.
+        out: written, (n, 64 H) float32, for the window's n positions, a multiple of 6.
     """
+    length = out.shape[0]
+    positions = (length + _PART - 1) // _PART * _PART
     for h in prange(heads.shape[1]):
         queries = np.empty((CONTEXT, HEAD_DIM), np.uint8)
         query_scales = np.empty(CONTEXT, np.float32)
         mean = np.zeros(HEAD_DIM, np.float32)
-        for t in range(CONTEXT):
+        for t in range(length):
             query_scales[t] = quantize_row(heads[0, h, t], queries[t]) * _LOG2_E
             for j in range(HEAD_DIM):
                 mean[j] += heads[1, h, t, j]
         for j in range(HEAD_DIM):
-            mean[j] /= np.float32(CONTEXT)
+            mean[j] /= np.float32(length)
         keys = np.empty((POSITIONS // _TILE, HEAD_DIM // GROUP, _TILE, GROUP), np.int8)
         key_scales, key_starts = np.empty(POSITIONS, np.float32), np.empty(POSITIONS, np.float32)
-        _pack_keys(heads[1, h], mean, keys, key_scales, key_starts)
+        _pack_keys(length, heads[1, h], mean, keys, key_scales, key_starts)
         values = np.empty((POSITIONS // GROUP, HEAD_DIM, GROUP), np.int8)
         value_log2s = np.empty(POSITIONS, np.float32)
         value_inverses = np.empty(POSITIONS, np.float32)
-        _pack_values(heads[2, h], values, value_log2s, value_inverses)
+        _pack_values(length, heads[2, h], values, value_log2s, value_inverses)
         scores = np.empty((_ROWS, _PART), np.float32)
         codes = np.empty((_ROWS, _PART), np.uint8)
         results = np.empty((_ROWS, HEAD_DIM), np.float32)
         largest, best = np.empty(_ROWS, np.float32), np.empty(_ROWS, np.float32)
         sums, totals = np.empty(_ROWS, np.float32), np.empty(_ROWS, np.float32)
         before, now = np.empty(_ROWS, np.float32), np.empty(_ROWS, np.float32)
-        for first in range(0, CONTEXT, _ROWS):
+        for first in range(0, length, _ROWS):
             results[:] = 0.0
             totals[:] = 0.0
             best[:] = -3e38
-            for position in range(0, POSITIONS, _PART):
+            for position in range(0, positions, _PART):
                 _score(  # type: ignore[call-arg]  # numba itself gives the typing context
                     queries,
                     first,
@@ -288,5 +290,5 @@ class ByteAttention:
         split_heads(raw, scales, bias, self._heads, first)
 
     def attend(self, out: npt.NDArray[np.float32]) -> None:
-        """Write the attention's result for all positions, (1500, d)."""
+        """Write the attention's result for the window's n positions, (n, d)."""
         attention(self._heads, out)

@@ -213,3 +213,12 @@ def test_short_windows_are_put_together_uncut() -> None:
     packed = pack_whole(windows)
     assert pieces_of(packed) == pieces_of(windows)
     assert [window.duration_s for window in packed] == [30.0, 30.0]
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "frames"), [(0.1, 120), (0.2, 120), (0.3, 240), (11.0, 1200), (28.9, 3000)]
+)
+def test_a_second_of_silence_is_heard_after_the_sound(duration_s: float, frames: int) -> None:
+    half = duration_s / 2
+    assert Window((Piece(3.0, 3.0 + half), Piece(9.0, 9.0 + half))).frames == frames
+    assert Window((Piece(0.0, LONGEST_S),)).frames == 3000

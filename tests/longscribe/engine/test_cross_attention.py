@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float32]
 
 HEADS = 2
 WIDTH = HEADS * HEAD_DIM
+LENGTHS = np.array([CONTEXT, CONTEXT, 780, 60])  # of windows, in positions
 
 
 @pytest.fixture
@@ -43,10 +44,12 @@ def store(cache: CrossCache, window: int, raw: Floats, scale: Floats, bias: Floa
         store_cross(raw[rows], scale[rows], bias, *written, first // BLOCK)
 
 
-def meant(cache: CrossCache, window: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Keys and values that the codes stand for, (H, T, 64)."""
-    keys = np.stack([cache.dequantized_keys(window, head) for head in range(HEADS)])
-    values = cache.values[window] * cache.value_scales[window][:, :, None]
+def meant(
+    cache: CrossCache, window: int, length: int = CONTEXT
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Keys and values that the codes stand for, (H, length, 64)."""
+    keys = np.stack([cache.dequantized_keys(window, head, length) for head in range(HEADS)])
+    values = (cache.values[window] * cache.value_scales[window][:, :, None])[:, :length]
     return torch.from_numpy(keys), torch.from_numpy(values)
 
 
@@ -84,6 +87,7 @@ def attended(
         *arrays(cache),
         np.asarray(windows),
         np.asarray(firsts),
+        LENGTHS,
         out,
     )
     return torch.from_numpy(out)
@@ -109,7 +113,7 @@ def test_attention(
     found = attended(queries, cache, windows, firsts)
     for row, window in enumerate(np.repeat(windows, rows_per_window)):
         query = torch.from_numpy(0.5 * queries[row]).view(HEADS, 1, HEAD_DIM)
-        keys, values = meant(cache, window)
+        keys, values = meant(cache, window, int(LENGTHS[window]))
         expected = functional.scaled_dot_product_attention(query, keys, values, scale=1.0)
         # What is negligible is left out: 1e-5 of the largest weight, 1500 / 4 times at most.
         assert torch.allclose(found[row], expected.reshape(WIDTH), rtol=2e-3, atol=2e-3)
