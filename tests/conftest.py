@@ -1,6 +1,7 @@
 """What all tests share: an environment of their own; one Prefect server for those that need it."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,11 @@ from tests import made_once
 os.environ["PREFECT_LOGGING_SETTINGS_PATH"] = str(Path(flows.__file__).with_name("logging.yml"))
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
+
+# Where the tests run in the background of a script, Ctrl-C is ignored by whatever they start, and
+# what ends by it never does.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Messages are compared in English, whatever the locale of whoever runs the tests.
 os.environ["LONGSCRIBE_UI_LANGUAGE"] = "en"

@@ -114,7 +114,8 @@ REFUSED_BY_THE_SERVER = [
         b'{"parameters": {"recording": "a.wav", "speed": 1e999}}',
         JSON,
     ),
-    Request("a word for a number", 409, "is not of type 'number'", _of(speed="fast")),
+    Request("a word for a number", 409, "is not of type 'number'", _of(temperature="warm")),
+    Request("a word for a tempo", 409, "'auto' was expected", _of(speed="fast")),
     Request("an unknown choice", 409, "is not one of", _of(formats=["exe"])),
     Request("ten thousand candidates", 409, "greater than the maximum of 20", _of(best_of=10_000)),
     Request(
