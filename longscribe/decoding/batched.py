@@ -18,7 +18,7 @@ from whisper.tokenizer import Tokenizer
 from longscribe.audio.recording import Samples
 from longscribe.audio.voice_activity import Spans
 from longscribe.decoding.search import Hypothesis, Search
-from longscribe.decoding.segments import STEP_S, has_inner_pause, ratio_of, segments_of
+from longscribe.decoding.segments import STEP_S, has_inner_pause, ratio_of, runs_past, segments_of
 from longscribe.decoding.spoken_languages import Listener, network_listener
 from longscribe.decoding.tokenizer import tokenizer_of
 from longscribe.decoding.windows import Window, in_batches, pack, pack_whole
@@ -308,7 +308,8 @@ class _Chunk:
             for place, hypothesis in zip(
                 left, self._search.decode(left, temperature, names), strict=True
             ):
-                attempts[place].append(hypothesis)
+                past = runs_past(batch[place], hypothesis, self._tokenizer)
+                attempts[place].append(hypothesis._replace(looped=hypothesis.looped or past))
             left = [place for place in left if self._failed(attempts[place][-1])]
         return attempts
 

@@ -28,6 +28,8 @@ _LONG_S = 0.6
 _WORDS_OFF_S = 0.3
 _SHORTEST_PART_S = 1.0
 
+_PAST_S = 1.5  # how far past the window's sound a time stamp may be; it hears a second of silence
+
 
 class _Span(NamedTuple):
     """A part of a window's text: its tokens, from when to when in the window."""
@@ -92,6 +94,13 @@ def has_inner_pause(
     """Whether somebody pauses in the middle of a segment, so that the words' times are needed."""
     spans, _, _ = _spans(window, hypothesis, tokenizer)
     return any(len(_pauses_in(span, window, sound)) for span in spans)
+
+
+def runs_past(window: Window, hypothesis: Hypothesis, tokenizer: Tokenizer) -> bool:
+    """Whether a text has times where nothing was heard: it says the same again and again."""
+    begin = tokenizer.timestamp_begin
+    times_s = [(token - begin) * STEP_S for token in hypothesis.tokens if token >= begin]
+    return max(times_s, default=0.0) > window.duration_s + _PAST_S
 
 
 def _spans(

@@ -33,8 +33,10 @@ _SEAM_S = 0.4  # how far a text's times may be off where two pieces meet
 _QUIET_S = 0.2  # where nobody pauses: the quietest moment of this length
 
 # Whisper is trained on windows filled up with silence to 30 s. Words are no worse where it hears a
-# second of that (docs/benchmarks.md), and the rest need not be computed.
+# second of that (docs/benchmarks.md), and ten in all: after two seconds of speech and one of silence
+# it said a clause three times.
 _SILENCE_HEARD_S = 1.0
+_LEAST_HEARD_S = 10.0
 
 
 class Piece(NamedTuple):
@@ -62,8 +64,8 @@ class Window(NamedTuple):
     @property
     def frames(self) -> int:
         """How many frames of its spectrogram the model hears: of the sound and some silence."""
-        frames: float = (self.duration_s + _SILENCE_HEARD_S) * FRAMES_PER_SECOND
-        steps = math.ceil(frames / FRAMES_STEP)
+        heard_s = max(self.duration_s + _SILENCE_HEARD_S, _LEAST_HEARD_S)
+        steps = math.ceil(heard_s * int(FRAMES_PER_SECOND) / FRAMES_STEP)
         return min(int(N_FRAMES), steps * FRAMES_STEP)
 
     def samples(self, chunk: Samples) -> Samples:

@@ -42,6 +42,24 @@ def test_good_texts_are_decoded_once(run: Callable[..., Run]) -> None:
     assert ran.texts == [(0.8, 29.2, 0.0), (32.8, 61.2, 0.0), (64.8, 93.2, 0.0)]
 
 
+def test_a_text_that_goes_on_past_the_window_s_end_is_decoded_again(
+    run: Callable[..., Run],
+) -> None:
+    """Said of half a sentence at a window's end, over and over: the stamp lay 22 s past it."""
+    heard_s = 5.4  # with what is kept at the edges
+    for end_s, temperatures in ((heard_s + 1.6, [0.0, 0.2]), (heard_s + 1.4, [0.0])):
+        ends_s = {0.0: end_s, 0.2: 5.0}
+        ran = run(
+            lambda start_s, temperature, ends_s=ends_s: hypothesis(
+                stamp(0.0), *WORDS[:10], stamp(ends_s[temperature])
+            ),
+            stretches=[(1.0, 6.0)],
+        )
+        assert [temperature for temperature, _ in ran.calls] == temperatures
+        (only,) = ran.result.segments
+        assert only.temperature == temperatures[-1]
+
+
 def test_windows_come_in_batches_of_even_size(run: Callable[..., Run]) -> None:
     ran = run(lambda start_s, temperature: WHOLE, batch_size=2)
     assert ran.network.encoded == [2, 1]
