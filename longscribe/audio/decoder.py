@@ -10,7 +10,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 
-from longscribe.audio.channels import ChannelMixer
+from longscribe.audio.channels import ChannelMixer, readable, readable_format
 from longscribe.audio.tempo import Samples
 
 # A hole in the container's time stamps longer than this is filled with silence, so that what
@@ -80,7 +80,11 @@ class AudioDecoder:
                 if resampler is not None:
                     yield from self._resampled(resampler, joined)
                     yield from self._mono(resampler.resample(None))
-                resampler = AudioResampler("fltp", frame.layout.name, self._sample_rate_hz)
+                resampler = AudioResampler(
+                    readable_format(frame.layout.nb_channels),
+                    frame.layout.name,
+                    self._sample_rate_hz,
+                )
                 joined = AudioFifo()
                 shape = (frame.format.name, frame.layout.name, frame.sample_rate)
             assert resampler is not None
@@ -143,6 +147,7 @@ class AudioDecoder:
         """The frame with NaN and infinite samples set to zero: one would spread over all others."""
         if not frame.format.name.startswith(("flt", "dbl")):
             return frame
+        frame = readable(frame)
         values: Any = frame.to_ndarray()
         invalid = int(values.size - np.count_nonzero(np.isfinite(values)))
         if invalid == 0:
