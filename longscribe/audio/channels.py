@@ -27,8 +27,8 @@ _STAYS: Final = 2.0  # how much louder than one that was taken another has to be
 _AUDIBLE: Final = 1e-10  # power, of full scale: below it there is nothing to decide about
 
 
-# With more planes PyAV ends the process: it counts those of a frame up to the first that is NULL, and
-# FFmpeg has no such end behind eight (PyAV 18.1.0, av/audio/frame.py: `planes`).
+# With more planes PyAV ends the process: it counts those of a frame up to the first that is NULL,
+# and FFmpeg has no such end behind eight (PyAV 18.1.0, av/audio/frame.py: `planes`).
 _MOST_PLANES: Final = 7
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import av
 from av.container import InputContainer
 
+from longscribe.audio.decoder import JITTER_S, LONGEST_HOLE_S, start_of
 from longscribe.audio.ogg_links import FilePart, ogg_links
 from longscribe.audio.wave_header import wave_data
 from longscribe.errors import RecordingError
@@ -23,9 +24,8 @@ _TAGS: Final[dict[str, Any]] = (
     {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
 _MATROSKA_TIME = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
-# Holes in time stamps of a file without a duration are believed up to this length.
-_LONGEST_HOLE_S: Final = 6 * 3600.0
-_JITTER_S: Final = 1.0  # that a packet may begin before the end of the one before it
+# FFmpeg takes the first and the last time stamp of these for their length, whatever leaps between.
+_WITHOUT_LENGTHS: Final = ("mpeg", "mpegts")
 
 
 class Length(NamedTuple):
@@ -130,7 +130,9 @@ def length_of(path: Path, container: InputContainer, track: Any) -> Length:
             is_own=True,
             is_undeclared=data.is_undeclared,
         )
-    start_s = max(0.0, (container.start_time or 0) / av.time_base)
+    if container.format.name in _WITHOUT_LENGTHS:
+        return Length(_scanned_s(container, track), is_own=False)
+    start_s = start_of(container)
     # Matroska's, of its own or per language; FFmpeg gives the file's for the duration of a track.
     for name, value in track.metadata.items():
         found = _MATROSKA_TIME.match(value) if name.upper().startswith("DURATION") else None
@@ -148,20 +150,22 @@ def length_of(path: Path, container: InputContainer, track: Any) -> Length:
 
 
 def _scanned_s(container: InputContainer, track: Any) -> float | None:
-    """When the last packet of a track ends, by time stamps that go forward without a great leap."""
-    last_s: float | None = None
+    """How long a track is by its packets' time stamps, leaps that are not believed left out."""
+    length_s: float | None = None
+    expected_s = start_of(container)
     try:
         for packet in container.demux(track):
             if packet.pts is None or packet.time_base is None:
                 continue
             time_s = float(packet.pts * packet.time_base)
-            leap_s = 0.0 if last_s is None else time_s - last_s
-            if not -_JITTER_S <= leap_s <= _LONGEST_HOLE_S:
-                return None
-            last_s = time_s + float((packet.duration or 0) * packet.time_base)
+            duration_s = float((packet.duration or 0) * packet.time_base)
+            leap_s = time_s - expected_s
+            believed_s = leap_s if -JITTER_S <= leap_s <= LONGEST_HOLE_S else 0.0
+            length_s = (length_s or 0.0) + believed_s + duration_s
+            expected_s = time_s + duration_s
     except av.error.FFmpegError:
         pass  # what came before counts
-    return last_s
+    return length_s
 
 
 def shown(path: Path) -> str:

@@ -17,9 +17,24 @@ from longscribe.audio.tempo import Samples
 # follows stays on the player's timeline; shorter ones are rounding and codec delay.
 _GAP_TO_FILL_S = 0.1
 
+# Time stamps that leap further, or back by more than a little, begin anew: a clock that was set, a
+# part that was joined on, bytes that are no time stamps at all.
+LONGEST_HOLE_S = 6 * 3600.0
+JITTER_S = 1.0
+
 # Frames are joined before anything is done to them: a codec's last some 20 ms, and calls for each
 # of them took twice as long as decoding them.
 _JOINED_S = 1.0
+
+
+def start_of(container: InputContainer) -> float:
+    """The time stamp, in seconds, at which a file's timeline begins.
+
+    What is a little before zero is what a codec needs to start; what is far before it is a clock
+    that goes round, which FFmpeg lays before zero.
+    """
+    start_s = (container.start_time or 0) / av.time_base
+    return start_s if start_s < -JITTER_S else max(0.0, start_s)
 
 
 class AudioDecoder:
@@ -35,6 +50,7 @@ class AudioDecoder:
         invalid_samples: samples of the track that were not numbers.
         filled_samples: samples of silence for holes in the track.
         damaged_packets: those left out.
+        leapt_s: what time stamps leapt ahead without being believed.
     """
 
     def __init__(
@@ -52,6 +68,7 @@ class AudioDecoder:
         self.invalid_samples = 0
         self.filled_samples = 0
         self.damaged_packets = 0
+        self.leapt_s = 0.0
 
     @property
     def cancelled_samples(self) -> int:
@@ -72,7 +89,7 @@ class AudioDecoder:
         resampler: AudioResampler | None = None
         shape: tuple[str, str, int] | None = None
         # Sound that begins after the picture keeps its place on the player's timeline.
-        start_s = max(0.0, (container.start_time or 0) / av.time_base)
+        origin_s = start_of(container)
         decoded_s = 0.0
         for frame in self._frames(container, stream):
             if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
@@ -89,11 +106,14 @@ class AudioDecoder:
                 shape = (frame.format.name, frame.layout.name, frame.sample_rate)
             assert resampler is not None
             if frame.pts is not None and frame.time_base:
-                hole_s = float(frame.pts * frame.time_base) - start_s - decoded_s
+                hole_s = float(frame.pts * frame.time_base) - origin_s - decoded_s
                 if self._is_fillable(hole_s, decoded_s):
                     yield from self._resampled(resampler, joined)
                     yield from self._silence(hole_s)
                     decoded_s += hole_s
+                elif not -JITTER_S <= hole_s <= _GAP_TO_FILL_S:
+                    origin_s += hole_s
+                    self.leapt_s += max(0.0, hole_s)
             decoded_s += frame.samples / frame.sample_rate
             frame.pts = None  # joined frames follow each other, whatever the container says
             joined.write(frame)
@@ -120,7 +140,7 @@ class AudioDecoder:
                 self.damaged_packets += 1
 
     def _is_fillable(self, hole_s: float, decoded_s: float) -> bool:
-        if hole_s <= _GAP_TO_FILL_S:
+        if not _GAP_TO_FILL_S < hole_s <= LONGEST_HOLE_S:
             return False
         # Broken time stamps may claim years: never fill past the declared end.
         declared_s = self._declared_duration_s

@@ -121,7 +121,7 @@ def probe(path: Path, audio_track: int | None = None) -> Recording:
                     "{path} has no audio track; give a recording or a video with sound."
                 ).format(path=shown(path))
             )
-        if audio_track is not None and audio_track > len(tracks):
+        if audio_track is not None and not 1 <= audio_track <= len(tracks):
             raise RecordingError(
                 translated(
                     "{path} has {tracks} audio track(s) and no track {track}; "
@@ -217,7 +217,7 @@ def accelerate(
         original_samples=written.original_samples,
         samples=written.samples,
         own_tempo_path=own_tempo_path,
-        missing_s=_missing_s(recording, written.original_samples / SAMPLE_RATE_HZ),
+        missing_s=_missing_s(recording, written.original_samples / SAMPLE_RATE_HZ + source.leapt_s),
         filled_s=source.filled_samples / SAMPLE_RATE_HZ,
         invalid_samples=source.invalid_samples,
         clipped_samples=written.clipped_samples,

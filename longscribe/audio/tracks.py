@@ -1,9 +1,10 @@
-"""Which of several audio tracks is heard: the one a player would take, unless nothing is in it."""
+"""Which of several audio tracks is heard: the one FFmpeg takes, unless nothing is in it."""
 
 from typing import Any, Final, NamedTuple
 
 import av
 from av.container import InputContainer
+from av.stream import Disposition
 
 from longscribe.audio.channels import ChannelMixer, readable_format
 from longscribe.audio.levels import LevelMeter
@@ -27,16 +28,13 @@ class Track(NamedTuple):
 
 
 def choose_track(container: InputContainer) -> Track:
-    """The track that FFmpeg calls the best, or the loudest one where that is silent or faint.
+    """The track that FFmpeg's program takes, or the next where that is silent or a faint hum.
 
     It listens to parts of the tracks only where there are several; the container is used up then.
     """
     tracks = container.streams.audio
-    best = container.streams.best("audio")
-    indices = [track.index for track in tracks]
-    number = 1 + (indices.index(best.index) if best is not None else 0)
     if len(tracks) < 2:
-        return Track(number, len(tracks))
+        return Track(1, len(tracks))
     levels = {i: _level(container, track) for i, track in enumerate(tracks, start=1)}
     loudest = max(levels.values())
     silent = tuple(
@@ -44,9 +42,13 @@ def choose_track(container: InputContainer) -> Track:
         for i, level in levels.items()
         if level < _SILENT_BELOW or (level < _FAINT_BELOW and level * _LOUDER < loudest)
     )
-    if number in silent and len(silent) < len(tracks):
-        number = max(levels, key=lambda i: levels[i])
-    return Track(number, len(tracks), silent)
+    order = sorted(levels, key=lambda i: (i in silent, *_rank(tracks[i - 1])))
+    return Track(order[0], len(tracks), silent)
+
+
+def _rank(track: Any) -> tuple[bool, int]:
+    """FFmpeg's order (fftools/ffmpeg_mux_init.c): by default first, then the most channels."""
+    return not track.disposition & Disposition.default, -track.codec_context.channels
 
 
 def _level(container: InputContainer, track: Any) -> float:
