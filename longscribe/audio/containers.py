@@ -9,6 +9,7 @@ import av
 from av.container import InputContainer
 
 from longscribe.audio.decoder import JITTER_S, LONGEST_HOLE_S, start_of
+from longscribe.audio.mp3_header import mp3_header
 from longscribe.audio.ogg_links import FilePart, ogg_links
 from longscribe.audio.wave_header import wave_data
 from longscribe.errors import RecordingError
@@ -24,8 +25,10 @@ _TAGS: Final[dict[str, Any]] = (
     {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
 _MATROSKA_TIME = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
-# FFmpeg takes the first and the last time stamp of these for their length, whatever leaps between.
-_WITHOUT_LENGTHS: Final = ("mpeg", "mpegts")
+# These have no header that tells a length. FFmpeg guesses it from the bit rate at their beginning, or
+# takes the first and the last time stamp for it, whatever leaps between.
+_WITHOUT_LENGTHS: Final = ("aac", "ac3", "adts", "amr", "dts", "eac3", "mpeg", "mpegts", "truehd")
+_ABOUT: Final = 0.01
 
 
 class Length(NamedTuple):
@@ -64,7 +67,8 @@ def open_container(path: Path) -> InputContainer:
             )
         # "file:" keeps FFmpeg from reading a colon in a name as a protocol.
         data = wave_data(path)
-        options = {"ignore_length": "1"} if data and data.is_undeclared else {}
+        is_longer = data and (data.is_undeclared or not data.declares_a_size)
+        options = {"ignore_length": "1"} if is_longer else {}
         container: InputContainer = av.open(
             f"file:{path.absolute()}", mode="r", options=options, **_TAGS
         )
@@ -120,16 +124,30 @@ def open_links(path: Path) -> Iterator[InputContainer]:
                 yield link
 
 
-def length_of(path: Path, container: InputContainer, track: Any) -> Length:
-    """How long an audio track of an opened file is; the container may be used up."""
+def length_of(path: Path, number: int) -> Length:
+    """How long an audio track of a file, or of all links of a chain, is."""
+    lengths = []
+    for container in open_links(path):
+        tracks = container.streams.audio
+        if tracks:
+            lengths.append(_length_of(path, container, tracks[min(number, len(tracks)) - 1]))
+    if len(lengths) == 1:
+        return lengths[0]
+    return Length(sum(length.duration_s or 0.0 for length in lengths), is_own=False)
+
+
+def _length_of(path: Path, container: InputContainer, track: Any) -> Length:
     data = wave_data(path)
-    if data is not None and data.declares_a_size:
-        return Length(
-            max(data.declared_bytes, data.there_bytes if data.is_undeclared else 0)
-            / data.bytes_per_s,
-            is_own=True,
-            is_undeclared=data.is_undeclared,
-        )
+    if data is not None:
+        is_longer = data.is_undeclared or not data.declares_a_size
+        size_bytes = data.there_bytes if is_longer else data.declared_bytes
+        return Length(size_bytes / data.bytes_per_s, is_own=True, is_undeclared=data.is_undeclared)
+    if container.format.name == "mp3":
+        header = mp3_header(path)
+        guessed_s = (container.duration or 0) / av.time_base
+        if header and abs(guessed_s - header.duration_s) < _ABOUT * header.duration_s:
+            return Length(header.duration_s, is_own=not header.is_whole)
+        return Length(_scanned_s(container, track), is_own=False)
     if container.format.name in _WITHOUT_LENGTHS:
         return Length(_scanned_s(container, track), is_own=False)
     start_s = start_of(container)

@@ -34,7 +34,7 @@ def start_of(container: InputContainer) -> float:
     that goes round, which FFmpeg lays before zero.
     """
     start_s = (container.start_time or 0) / av.time_base
-    return start_s if start_s < -JITTER_S else max(0.0, start_s)
+    return start_s if start_s < -_GAP_TO_FILL_S else max(0.0, start_s)
 
 
 class AudioDecoder:

@@ -6,7 +6,7 @@ change (https://trac.ffmpeg.org/ticket/3455); so each link is opened as a file o
 
 import io
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 _MAGIC: Final = b"OggS"
 _HEADER_BYTES: Final = 27
@@ -26,8 +26,9 @@ def ogg_links(path: Path) -> list[tuple[int, int]]:
         while position + _HEADER_BYTES <= size_bytes:
             file.seek(position)
             header = file.read(_HEADER_BYTES)
-            if header[:4] != _MAGIC:
-                break  # damaged: FFmpeg looks for the next page itself
+            if header[:4] != _MAGIC:  # damaged
+                position = _next_page(file, position + 1)
+                continue
             is_beginning = bool(header[5] & _BEGINS)
             if is_beginning and not was_beginning:
                 starts.append(position)
@@ -35,6 +36,19 @@ def ogg_links(path: Path) -> list[tuple[int, int]]:
             lengths = file.read(header[26])
             position += _HEADER_BYTES + len(lengths) + sum(lengths)
     return list(zip(starts, [*starts[1:], size_bytes], strict=True))
+
+
+def _next_page(file: BinaryIO, position: int) -> int:
+    """Where the next page begins; the end of the file where none does."""
+    file.seek(position)
+    before = b""
+    while content := file.read(_READ_BYTES):
+        found = (before + content).find(_MAGIC + b"\0")  # its version
+        if found >= 0:
+            return position - len(before) + found
+        position += len(content)
+        before = content[-len(_MAGIC) :]
+    return position
 
 
 class FilePart(io.RawIOBase):

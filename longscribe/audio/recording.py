@@ -21,7 +21,6 @@ from pydantic import BaseModel, ConfigDict
 from longscribe.audio.containers import length_of, open_container, open_links, shown
 from longscribe.audio.decoder import AudioDecoder
 from longscribe.audio.levels import Adjustment, LevelMeter
-from longscribe.audio.ogg_links import ogg_links
 from longscribe.audio.tempo import Samples as Samples
 from longscribe.audio.tempo import Tempo
 from longscribe.audio.tracks import Track, choose_track
@@ -36,6 +35,9 @@ BYTES_PER_SAMPLE = 2  # the scratch file holds little-endian int16, the precisio
 # from a bit rate are off by a little.
 _MISSING_AT_LEAST_S = 1.0
 _MISSING_AT_LEAST_FRACTION = 0.02
+
+# Of the slowest codecs for speech, half: no sound needs less, whatever a header declares.
+_LEAST_BIT_RATE = 350
 
 _BLOCK_SAMPLES = 10 * SAMPLE_RATE_HZ  # at work on at once while accelerating
 
@@ -131,16 +133,14 @@ def probe(path: Path, audio_track: int | None = None) -> Recording:
         track = choose_track(container) if audio_track is None else Track(audio_track, len(tracks))
         stream: Any = tracks[track.number - 1]
         context: Any = stream.codec_context
-        is_chained = container.format.name == "ogg" and len(ogg_links(path)) > 1
-        with open_container(path) as unread:
-            length = length_of(path, unread, unread.streams.audio[track.number - 1])
+        length = length_of(path, track.number)
         return Recording(
             path=path,
             container=container.format.name,
             codec=context.name,
             sample_rate_hz=context.sample_rate or 0,
             channels=context.channels or 0,
-            declared_duration_s=None if is_chained else length.duration_s or None,
+            declared_duration_s=length.duration_s or None,
             has_own_length=length.is_own,
             is_undeclared=length.is_undeclared,
             track=track.number,
@@ -173,9 +173,7 @@ def accelerate(
         OutputError: the scratch file cannot be written.
     """
     copies = 1 / speed + (own_tempo_path is not None)
-    needed_bytes = int(
-        (recording.declared_duration_s or 0.0) * copies * SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
-    )
+    needed_bytes = int(_longest_s(recording) * copies * SAMPLE_RATE_HZ * BYTES_PER_SAMPLE)
     free_bytes = shutil.disk_usage(pcm_path.parent).free
     if needed_bytes > free_bytes:
         raise _disk_full(pcm_path.parent, needed_bytes, free_bytes)
@@ -339,6 +337,13 @@ def _missing_s(recording: Recording, decoded_s: float) -> float:
     if missing_s < max(_MISSING_AT_LEAST_S, declared_s * _MISSING_AT_LEAST_FRACTION):
         return 0.0
     return missing_s
+
+
+def _longest_s(recording: Recording) -> float:
+    """The declared length, unless the file is too small for it."""
+    state = _state_of(recording.path)
+    longest_s = state[0] * 8 / _LEAST_BIT_RATE if state else math.inf
+    return min(recording.declared_duration_s or 0.0, longest_s)
 
 
 def _state_of(path: Path) -> tuple[int, int] | None:

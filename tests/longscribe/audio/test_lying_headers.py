@@ -194,11 +194,11 @@ def test_relatives_of_wav_are_heard_as_ffmpeg_hears_them(
     except RecordingError:
         heard = None
     theirs = ffmpeg_hears(path)
-    if theirs is not None:
-        assert (heard is None) == (len(theirs) == 0)
-    if heard is not None and theirs is not None:
+    if theirs is not None and len(theirs):
+        assert heard is not None
         assert heard.audio.original_duration_s == pytest.approx(len(theirs) / RATE_HZ, abs=0.02)
-    print(suffix, heard and heard.audio.original_duration_s, heard and heard.audio.missing_s)
+    if heard is not None and heard.audio.original_duration_s > 4:
+        assert are_near(heard.spans, SPANS), heard.spans
 
 
 def mp3(folder: Path, name: str = "whole", rate_hz: int = 44_100, **options: str) -> Path:
