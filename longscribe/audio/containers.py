@@ -9,6 +9,7 @@ import av
 from av.container import InputContainer
 
 from longscribe.audio.decoder import JITTER_S, LONGEST_HOLE_S, start_of
+from longscribe.audio.flac_links import flac_links
 from longscribe.audio.mp3_header import mp3_header
 from longscribe.audio.ogg_links import FilePart, ogg_links
 from longscribe.audio.wave_header import wave_data
@@ -29,6 +30,7 @@ _MATROSKA_TIME = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 # takes the first and the last time stamp for it, whatever leaps between.
 _WITHOUT_LENGTHS: Final = ("aac", "ac3", "adts", "amr", "dts", "eac3", "mpeg", "mpegts", "truehd")
 _ABOUT: Final = 0.01
+_LINKS: Final = {"ogg": ogg_links, "flac": flac_links}
 
 
 class Length(NamedTuple):
@@ -104,20 +106,21 @@ def open_container(path: Path) -> InputContainer:
 
 
 def open_links(path: Path) -> Iterator[InputContainer]:
-    """The file's container, or those of all links of a chained Ogg file, one after the other.
+    """The file's container, or those of all recordings in one Ogg or FLAC file, in turn.
 
     Raises:
         RecordingError: as `open_container`.
     """
     with open_container(path) as container:
-        links = ogg_links(path) if container.format.name == "ogg" else []
+        name = container.format.name
+        links = _LINKS[name](path) if name in _LINKS else []
         if len(links) < 2:
             yield container
             return
     for start_bytes, end_bytes in links:
         with FilePart(path, start_bytes, end_bytes) as part:
             try:
-                link = av.open(part, mode="r", format="ogg", **_TAGS)
+                link = av.open(part, mode="r", format=name, **_TAGS)
             except av.error.FFmpegError:
                 continue  # cut off within its headers
             with link:

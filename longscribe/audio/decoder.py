@@ -1,7 +1,7 @@
 """A recording's best audio track as float32 mono samples, on the timeline that players show."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import av
 import numpy as np
@@ -21,6 +21,11 @@ _GAP_TO_FILL_S = 0.1
 # part that was joined on, bytes that are no time stamps at all.
 LONGEST_HOLE_S = 6 * 3600.0
 JITTER_S = 1.0
+
+# Nothing in these is a time: FFmpeg counts packets, by the rate of the first of them.
+_WITHOUT_TIMES: Final = ("aac", "ac3", "amr", "dts", "eac3", "mp3", "truehd")
+
+_MP3_HEADERS: Final = (b"Xing", b"Info")
 
 # Frames are joined before anything is done to them: a codec's last some 20 ms, and calls for each
 # of them took twice as long as decoding them.
@@ -69,6 +74,7 @@ class AudioDecoder:
         self.filled_samples = 0
         self.damaged_packets = 0
         self.leapt_s = 0.0
+        self._lost_s = 0.0  # with damaged packets, since the last frame
 
     @property
     def cancelled_samples(self) -> int:
@@ -88,6 +94,8 @@ class AudioDecoder:
         joined = AudioFifo()
         resampler: AudioResampler | None = None
         shape: tuple[str, str, int] | None = None
+        has_times = container.format.name not in _WITHOUT_TIMES
+        self._lost_s = 0.0
         # Sound that begins after the picture keeps its place on the player's timeline.
         origin_s = start_of(container)
         decoded_s = 0.0
@@ -105,13 +113,16 @@ class AudioDecoder:
                 joined = AudioFifo()
                 shape = (frame.format.name, frame.layout.name, frame.sample_rate)
             assert resampler is not None
-            if frame.pts is not None and frame.time_base:
-                hole_s = float(frame.pts * frame.time_base) - origin_s - decoded_s
+            if not has_times or (frame.pts is not None and frame.time_base):
+                hole_s = self._lost_s
+                if has_times:
+                    hole_s = float(frame.pts * frame.time_base) - origin_s - decoded_s
                 if self._is_fillable(hole_s, decoded_s):
                     yield from self._resampled(resampler, joined)
                     yield from self._silence(hole_s)
                     decoded_s += hole_s
-                elif not -JITTER_S <= hole_s <= _GAP_TO_FILL_S:
+                    self._lost_s = 0.0
+                elif has_times and not -JITTER_S <= hole_s <= _GAP_TO_FILL_S:
                     origin_s += hole_s
                     self.leapt_s += max(0.0, hole_s)
             decoded_s += frame.samples / frame.sample_rate
@@ -137,7 +148,11 @@ class AudioDecoder:
             try:
                 yield from packet.decode()
             except av.error.FFmpegError:
+                # Where MP3 files were joined: it holds numbers and no sound.
+                if any(name in bytes(packet) for name in _MP3_HEADERS):
+                    continue
                 self.damaged_packets += 1
+                self._lost_s += float((packet.duration or 0) * (packet.time_base or 0))
 
     def _is_fillable(self, hole_s: float, decoded_s: float) -> bool:
         if not _GAP_TO_FILL_S < hole_s <= LONGEST_HOLE_S:

@@ -8,7 +8,7 @@ import io
 from pathlib import Path
 from typing import BinaryIO, Final
 
-_MAGIC: Final = b"OggS"
+_MAGIC: Final = b"OggS\0"  # and its version
 _HEADER_BYTES: Final = 27
 _BEGINS: Final = 2  # flag of a stream's first page
 _READ_BYTES: Final = 1 << 16
@@ -22,18 +22,21 @@ def ogg_links(path: Path) -> list[tuple[int, int]]:
     size_bytes = path.stat().st_size
     starts = [0]
     with path.open("rb", buffering=_READ_BYTES) as file:
-        position, was_beginning = 0, True
-        while position + _HEADER_BYTES <= size_bytes:
+        page, position, was_beginning = -1, 0, True
+        while position != size_bytes:
             file.seek(position)
             header = file.read(_HEADER_BYTES)
-            if header[:4] != _MAGIC:  # damaged
-                position = _next_page(file, position + 1)
+            if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+                # The page before this is damaged, its length too.
+                position = _next_page(file, page + 1)
+                page = max(page + 1, position - 1)
                 continue
             is_beginning = bool(header[5] & _BEGINS)
             if is_beginning and not was_beginning:
                 starts.append(position)
             was_beginning = is_beginning
             lengths = file.read(header[26])
+            page = position
             position += _HEADER_BYTES + len(lengths) + sum(lengths)
     return list(zip(starts, [*starts[1:], size_bytes], strict=True))
 
@@ -43,11 +46,11 @@ def _next_page(file: BinaryIO, position: int) -> int:
     file.seek(position)
     before = b""
     while content := file.read(_READ_BYTES):
-        found = (before + content).find(_MAGIC + b"\0")  # its version
+        found = (before + content).find(_MAGIC)
         if found >= 0:
             return position - len(before) + found
         position += len(content)
-        before = content[-len(_MAGIC) :]
+        before = content[-len(_MAGIC) + 1 :]
     return position
 
 
