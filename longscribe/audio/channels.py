@@ -68,6 +68,8 @@ class ChannelMixer:
         starts = np.arange(max(1, values.shape[1] // _DECIDED_SAMPLES)) * _DECIDED_SAMPLES
         opposites, audible = _opposites(weights[:, None] * values, starts)
         whole: Samples = weights / weights.sum()
+        if self._weights is not None and len(self._weights) != len(whole):
+            self._weights = None  # a track may change its channels midway
         before = self._weights if self._weights is not None else whole
         if not opposites.any() and np.array_equal(before, whole):
             self._weights = whole

@@ -26,7 +26,7 @@ _TAGS: Final[dict[str, Any]] = (
     {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
 _MATROSKA_TIME = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
-# These have no header that tells a length. FFmpeg guesses it from the bit rate at their beginning, or
+# These have no header that tells a length. FFmpeg guesses it from the bit rate at the beginning, or
 # takes the first and the last time stamp for it, whatever leaps between.
 _WITHOUT_LENGTHS: Final = ("aac", "ac3", "adts", "amr", "dts", "eac3", "mpeg", "mpegts", "truehd")
 _ABOUT: Final = 0.01

@@ -152,7 +152,8 @@ class AudioDecoder:
                 if any(name in bytes(packet) for name in _MP3_HEADERS):
                     continue
                 self.damaged_packets += 1
-                self._lost_s += float((packet.duration or 0) * (packet.time_base or 0))
+                if packet.duration and packet.time_base:
+                    self._lost_s += float(packet.duration * packet.time_base)
 
     def _is_fillable(self, hole_s: float, decoded_s: float) -> bool:
         if not _GAP_TO_FILL_S < hole_s <= LONGEST_HOLE_S:

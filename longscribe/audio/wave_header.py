@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-# Written while recording or into a pipe, with or without the header in it: all of 31, 32 or 64 bits.
+# Written while recording or into a pipe, less the header or not: all of 31, 32 or 64 bits.
 _PLACEHOLDERS: Final = (0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
 _HEADER_BYTES: Final = 4096
 _MOST_CHUNKS: Final = 1000

@@ -1,5 +1,6 @@
 """Recordings joined on to others: chained Ogg, MP3, ADTS and FLAC one after the other."""
 
+import itertools
 from pathlib import Path
 
 import av
@@ -101,7 +102,7 @@ def test_damage_in_one_link_costs_no_other(
     spans = heard.spans[-len(others) :]
     ends = [(a - heard.spans[0][0], b - heard.spans[0][0]) for a, b in spans]
     assert len(heard.spans) >= len(others)
-    for (start_s, end_s), (after_s, _) in zip(ends, ends[1:], strict=False):
+    for (start_s, end_s), (after_s, _) in itertools.pairwise(ends):
         assert after_s - start_s == pytest.approx(LENGTH_S, abs=0.1)
         assert end_s - start_s == pytest.approx(0.6, abs=0.1)
     assert spans[-1][1] - spans[-1][0] == pytest.approx(0.6, abs=0.1)

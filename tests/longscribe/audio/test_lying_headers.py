@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from longscribe.errors import RecordingError
-from tests.heard import are_near, ffmpeg_hears, hear, loud_spans, tones
+from tests.heard import are_near, ffmpeg_hears, hear, tones
 from tests.sounds import RATE_HZ, write_sound
 
 SPANS = [(0.5, 1.0), (3.5, 4.0)]
