@@ -42,6 +42,13 @@ def start_of(container: InputContainer) -> float:
     return start_s if start_s < -_GAP_TO_FILL_S else max(0.0, start_s)
 
 
+def _time_s(frame: AudioFrame, expected_s: float) -> float:
+    """When a frame begins, by its time stamp, if it has one."""
+    if frame.pts is None or not frame.time_base:
+        return expected_s
+    return float(frame.pts * frame.time_base)
+
+
 class AudioDecoder:
     """Decodes and counts what was wrong.
 
@@ -113,18 +120,17 @@ class AudioDecoder:
                 joined = AudioFifo()
                 shape = (frame.format.name, frame.layout.name, frame.sample_rate)
             assert resampler is not None
-            if not has_times or (frame.pts is not None and frame.time_base):
-                hole_s = self._lost_s
-                if has_times:
-                    hole_s = float(frame.pts * frame.time_base) - origin_s - decoded_s
-                if self._is_fillable(hole_s, decoded_s):
-                    yield from self._resampled(resampler, joined)
-                    yield from self._silence(hole_s)
-                    decoded_s += hole_s
-                    self._lost_s = 0.0
-                elif has_times and not -JITTER_S <= hole_s <= _GAP_TO_FILL_S:
-                    origin_s += hole_s
-                    self.leapt_s += max(0.0, hole_s)
+            hole_s = self._lost_s
+            if has_times:
+                hole_s = _time_s(frame, origin_s + decoded_s) - origin_s - decoded_s
+            if self._is_fillable(hole_s, decoded_s):
+                yield from self._resampled(resampler, joined)
+                yield from self._silence(hole_s)
+                decoded_s += hole_s
+                self._lost_s = 0.0
+            elif has_times and not -JITTER_S <= hole_s <= _GAP_TO_FILL_S:
+                origin_s += hole_s
+                self.leapt_s += max(0.0, hole_s)
             decoded_s += frame.samples / frame.sample_rate
             frame.pts = None  # joined frames follow each other, whatever the container says
             joined.write(frame)

@@ -8,7 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from tests.heard import Spans, are_near, hear, tones
+from tests.heard import Spans, are_near, ffmpeg_hears, hear, loud_spans, tones
+from tests.sounds import write_sound
 
 SPANS = [(0.5, 1.0), (1.5, 2.0)]
 LENGTH_S = 2.5
@@ -253,3 +254,62 @@ def test_a_declared_length_that_a_leap_made_is_not_missing(
     heard = hear(raw(tmp_path / "a.mkv", paused(1.2, by_s), options=options))
     assert are_near(heard.spans, SPANS, 0.12), heard.spans
     assert heard.audio.missing_s == 0.0
+
+
+def edited(content: bytes, skipped_s: float, length_s: float | None) -> bytes:
+    """An MP4 file whose last edit begins later in the track, and is so long."""
+    place = content.index(b"elst") + 4
+    count = int.from_bytes(content[place + 4 : place + 8], "big")
+    at = place + 8 + 12 * (count - 1)  # duration by the film's clock, start by the track's
+    scale = content.index(b"mvhd") + 16
+    film_hz = int.from_bytes(content[scale : scale + 4], "big")
+    length = int.from_bytes(content[at : at + 4], "big")
+    start = int.from_bytes(content[at + 4 : at + 8], "big") + round(skipped_s * 48_000)
+    length = length - round(skipped_s * film_hz) if length_s is None else round(length_s * film_hz)
+    return content[:at] + length.to_bytes(4, "big") + start.to_bytes(4, "big") + content[at + 8 :]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "m4a"])
+@pytest.mark.parametrize(
+    ("skipped_s", "length_s", "wanted"),
+    [
+        (0.0, None, SPANS),
+        (0.3, None, moved(SPANS, -0.3)),
+        (1.2, None, [(0.3, 0.8)]),
+        (0.0, 1.7, [SPANS[0], (1.5, 1.7)]),
+        (0.3, 1.0, [(0.2, 0.7)]),
+    ],
+)
+def test_what_an_editor_cut_away_is_not_heard(
+    tmp_path: Path, suffix: str, skipped_s: float, length_s: float | None, wanted: Spans
+) -> None:
+    """An edit list: the sound is still in the file."""
+    path = recorded(tmp_path / f"a.{suffix}")
+    path.write_bytes(edited(path.read_bytes(), skipped_s, length_s))
+    heard = hear(path)
+    assert are_near(heard.spans, wanted, 0.1), heard.spans
+    assert heard.audio.missing_s == 0.0
+    theirs = ffmpeg_hears(path) if suffix == "mp4" else None
+    assert theirs is None or are_near(loud_spans(theirs), heard.spans, 0.1)
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "aac", "flac", "ogg"])
+@pytest.mark.parametrize("share", [0.02, 0.2])
+def test_damage_in_a_stream_costs_no_more_than_what_is_damaged(
+    tmp_path: Path, suffix: str, share: float
+) -> None:
+    """Sound behind it stays where it was, as far as anything tells how much is lost."""
+    path = tmp_path / f"a.{suffix}"
+    write_sound(path, tones([*SPANS, (4.0, 5.0)], 5.5), codec=DAMAGED[suffix], rate_hz=48_000)
+    content = bytearray(path.read_bytes())
+    start, stop = round(0.4 * len(content)), round((0.4 + share) * len(content))
+    content[start:stop] = np.random.default_rng(0).bytes(stop - start)
+    path.write_bytes(content)
+    heard = hear(path)
+    length_s = heard.audio.original_duration_s
+    assert heard.spans[-1][1] - heard.spans[-1][0] > 0.3
+    assert length_s - heard.spans[-1][1] == pytest.approx(0.5, abs=0.15)
+    assert length_s <= 5.7
+
+
+DAMAGED = {"mp3": "mp3", "aac": "aac", "flac": "flac", "ogg": "libopus"}
