@@ -307,3 +307,13 @@ def test_lengths_guessed_from_a_bit_rate_miss_nothing(
     heard = hear(path)
     assert heard.audio.original_duration_s == pytest.approx(10.0, abs=0.1)
     assert heard.audio.missing_s == 0.0
+
+
+@pytest.mark.parametrize(("frames", "size", "missing_s"), [(2.0, 1.0, 0.0), (2.0, 2.0, 5.0)])
+def test_an_mp3_that_counts_too_many_frames(
+    tmp_path: Path, frames: float, size: float, missing_s: float
+) -> None:
+    """Half of a file is missing only where its size says so as well."""
+    heard = hear(xing(mp3(tmp_path), frames, size))
+    assert are_near(heard.spans, SPANS), heard.spans
+    assert heard.audio.missing_s == pytest.approx(missing_s, abs=0.1)
