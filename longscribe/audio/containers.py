@@ -8,6 +8,9 @@ from typing import Any, Final, NamedTuple
 import av
 from av.container import InputContainer
 
+from longscribe.audio.decoder import JITTER_S, LONGEST_HOLE_S, start_of
+from longscribe.audio.flac_links import flac_links
+from longscribe.audio.mp3_header import mp3_header
 from longscribe.audio.ogg_links import FilePart, ogg_links
 from longscribe.audio.wave_header import wave_data
 from longscribe.errors import RecordingError
@@ -23,9 +26,11 @@ _TAGS: Final[dict[str, Any]] = (
     {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
 _MATROSKA_TIME = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
-# Holes in time stamps of a file without a duration are believed up to this length.
-_LONGEST_HOLE_S: Final = 6 * 3600.0
-_JITTER_S: Final = 1.0  # that a packet may begin before the end of the one before it
+# These have no header that tells a length. FFmpeg guesses it from the bit rate at the beginning, or
+# takes the first and the last time stamp for it, whatever leaps between.
+_WITHOUT_LENGTHS: Final = ("aac", "ac3", "adts", "amr", "dts", "eac3", "mpeg", "mpegts", "truehd")
+_ABOUT: Final = 0.01
+_LINKS: Final = {"ogg": ogg_links, "flac": flac_links}
 
 
 class Length(NamedTuple):
@@ -64,7 +69,8 @@ def open_container(path: Path) -> InputContainer:
             )
         # "file:" keeps FFmpeg from reading a colon in a name as a protocol.
         data = wave_data(path)
-        options = {"ignore_length": "1"} if data and data.is_undeclared else {}
+        is_longer = data and (data.is_undeclared or not data.declares_a_size)
+        options = {"ignore_length": "1"} if is_longer else {}
         container: InputContainer = av.open(
             f"file:{path.absolute()}", mode="r", options=options, **_TAGS
         )
@@ -100,37 +106,54 @@ def open_container(path: Path) -> InputContainer:
 
 
 def open_links(path: Path) -> Iterator[InputContainer]:
-    """The file's container, or those of all links of a chained Ogg file, one after the other.
+    """The file's container, or those of all recordings in one Ogg or FLAC file, in turn.
 
     Raises:
         RecordingError: as `open_container`.
     """
     with open_container(path) as container:
-        links = ogg_links(path) if container.format.name == "ogg" else []
+        name = container.format.name
+        links = _LINKS[name](path) if name in _LINKS else []
         if len(links) < 2:
             yield container
             return
     for start_bytes, end_bytes in links:
         with FilePart(path, start_bytes, end_bytes) as part:
             try:
-                link = av.open(part, mode="r", format="ogg", **_TAGS)
+                link = av.open(part, mode="r", format=name, **_TAGS)
             except av.error.FFmpegError:
                 continue  # cut off within its headers
             with link:
                 yield link
 
 
-def length_of(path: Path, container: InputContainer, track: Any) -> Length:
-    """How long an audio track of an opened file is; the container may be used up."""
+def length_of(path: Path, number: int) -> Length:
+    """How long an audio track of a file, or of all links of a chain, is."""
+    lengths = []
+    for container in open_links(path):
+        tracks = container.streams.audio
+        if tracks:
+            lengths.append(_length_of(path, container, tracks[min(number, len(tracks)) - 1]))
+    if len(lengths) == 1:
+        return lengths[0]
+    return Length(sum(length.duration_s or 0.0 for length in lengths), is_own=False)
+
+
+def _length_of(path: Path, container: InputContainer, track: Any) -> Length:
     data = wave_data(path)
-    if data is not None and data.declares_a_size:
-        return Length(
-            max(data.declared_bytes, data.there_bytes if data.is_undeclared else 0)
-            / data.bytes_per_s,
-            is_own=True,
-            is_undeclared=data.is_undeclared,
-        )
-    start_s = max(0.0, (container.start_time or 0) / av.time_base)
+    if data is not None:
+        is_longer = data.is_undeclared or not data.declares_a_size
+        size_bytes = data.there_bytes if is_longer else data.declared_bytes
+        return Length(size_bytes / data.bytes_per_s, is_own=True, is_undeclared=data.is_undeclared)
+    if container.format.name == "mp3":
+        header = mp3_header(path)
+        guessed_s = (container.duration or 0) / av.time_base
+        if header and abs(guessed_s - header.duration_s) < _ABOUT * header.duration_s:
+            return Length(header.duration_s, is_own=not header.is_whole)
+        return Length(_scanned_s(container, track), is_own=False)
+    if container.format.name in _WITHOUT_LENGTHS:
+        return Length(_scanned_s(container, track), is_own=False)
+    start_s = start_of(container)
     # Matroska's, of its own or per language; FFmpeg gives the file's for the duration of a track.
     for name, value in track.metadata.items():
         found = _MATROSKA_TIME.match(value) if name.upper().startswith("DURATION") else None
@@ -148,20 +171,22 @@ def length_of(path: Path, container: InputContainer, track: Any) -> Length:
 
 
 def _scanned_s(container: InputContainer, track: Any) -> float | None:
-    """When the last packet of a track ends, by time stamps that go forward without a great leap."""
-    last_s: float | None = None
+    """How long a track is by its packets' time stamps, leaps that are not believed left out."""
+    length_s: float | None = None
+    expected_s = start_of(container)
     try:
         for packet in container.demux(track):
             if packet.pts is None or packet.time_base is None:
                 continue
             time_s = float(packet.pts * packet.time_base)
-            leap_s = 0.0 if last_s is None else time_s - last_s
-            if not -_JITTER_S <= leap_s <= _LONGEST_HOLE_S:
-                return None
-            last_s = time_s + float((packet.duration or 0) * packet.time_base)
+            duration_s = float((packet.duration or 0) * packet.time_base)
+            leap_s = time_s - expected_s
+            believed_s = leap_s if -JITTER_S <= leap_s <= LONGEST_HOLE_S else 0.0
+            length_s = (length_s or 0.0) + believed_s + duration_s
+            expected_s = time_s + duration_s
     except av.error.FFmpegError:
         pass  # what came before counts
-    return last_s
+    return length_s
 
 
 def shown(path: Path) -> str:

@@ -6,9 +6,9 @@ change (https://trac.ffmpeg.org/ticket/3455); so each link is opened as a file o
 
 import io
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-_MAGIC: Final = b"OggS"
+_MAGIC: Final = b"OggS\0"  # and its version
 _HEADER_BYTES: Final = 27
 _BEGINS: Final = 2  # flag of a stream's first page
 _READ_BYTES: Final = 1 << 16
@@ -22,19 +22,36 @@ def ogg_links(path: Path) -> list[tuple[int, int]]:
     size_bytes = path.stat().st_size
     starts = [0]
     with path.open("rb", buffering=_READ_BYTES) as file:
-        position, was_beginning = 0, True
-        while position + _HEADER_BYTES <= size_bytes:
+        page, position, was_beginning = -1, 0, True
+        while position != size_bytes:
             file.seek(position)
             header = file.read(_HEADER_BYTES)
-            if header[:4] != _MAGIC:
-                break  # damaged: FFmpeg looks for the next page itself
+            if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+                # The page before this is damaged, its length too.
+                position = _next_page(file, page + 1)
+                page = max(page + 1, position - 1)
+                continue
             is_beginning = bool(header[5] & _BEGINS)
             if is_beginning and not was_beginning:
                 starts.append(position)
             was_beginning = is_beginning
             lengths = file.read(header[26])
+            page = position
             position += _HEADER_BYTES + len(lengths) + sum(lengths)
     return list(zip(starts, [*starts[1:], size_bytes], strict=True))
+
+
+def _next_page(file: BinaryIO, position: int) -> int:
+    """Where the next page begins; the end of the file where none does."""
+    file.seek(position)
+    before = b""
+    while content := file.read(_READ_BYTES):
+        found = (before + content).find(_MAGIC)
+        if found >= 0:
+            return position - len(before) + found
+        position += len(content)
+        before = content[-len(_MAGIC) + 1 :]
+    return position
 
 
 class FilePart(io.RawIOBase):

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from longscribe.audio.containers import length_of, open_container, open_links, shown
 from longscribe.audio.decoder import AudioDecoder
-from longscribe.audio.ogg_links import ogg_links
+from longscribe.audio.levels import Adjustment, LevelMeter
 from longscribe.audio.tempo import Samples as Samples
 from longscribe.audio.tempo import Tempo
 from longscribe.audio.tracks import Track, choose_track
@@ -36,15 +36,12 @@ BYTES_PER_SAMPLE = 2  # the scratch file holds little-endian int16, the precisio
 _MISSING_AT_LEAST_S = 1.0
 _MISSING_AT_LEAST_FRACTION = 0.02
 
+# Of the slowest codecs for speech, half: no sound needs less, whatever a header declares.
+_LEAST_BIT_RATE = 350
+
 _BLOCK_SAMPLES = 10 * SAMPLE_RATE_HZ  # at work on at once while accelerating
 
 _CLIPPED_LEVEL = 1.0 - 2.0**-15
-# Resampling overshoots by a few per cent where it has to; beyond that, floats were meant to.
-_FAR_ABOVE_FULL_SCALE = 1.5
-# The scratch file's 16 bits are too coarse for a recording that uses the lowest of them only.
-_QUIET_PEAK = 0.1
-_PEAK_AFTER_GAIN = 0.5
-_LARGEST_GAIN = 3000.0  # 70 dB: what is quieter is the last bit of a silence
 
 
 class Recording(BaseModel):
@@ -95,6 +92,7 @@ class AcceleratedAudio(BaseModel):
     damaged_packets: int = 0
     cancelled_s: float = 0.0
     gain_db: float = 0.0
+    offset: float = 0.0  # that was taken away, of full scale
 
     @property
     def original_duration_s(self) -> float:
@@ -125,7 +123,7 @@ def probe(path: Path, audio_track: int | None = None) -> Recording:
                     "{path} has no audio track; give a recording or a video with sound."
                 ).format(path=shown(path))
             )
-        if audio_track is not None and audio_track > len(tracks):
+        if audio_track is not None and not 1 <= audio_track <= len(tracks):
             raise RecordingError(
                 translated(
                     "{path} has {tracks} audio track(s) and no track {track}; "
@@ -135,16 +133,14 @@ def probe(path: Path, audio_track: int | None = None) -> Recording:
         track = choose_track(container) if audio_track is None else Track(audio_track, len(tracks))
         stream: Any = tracks[track.number - 1]
         context: Any = stream.codec_context
-        is_chained = container.format.name == "ogg" and len(ogg_links(path)) > 1
-        with open_container(path) as unread:
-            length = length_of(path, unread, unread.streams.audio[track.number - 1])
+        length = length_of(path, track.number)
         return Recording(
             path=path,
             container=container.format.name,
             codec=context.name,
             sample_rate_hz=context.sample_rate or 0,
             channels=context.channels or 0,
-            declared_duration_s=None if is_chained else length.duration_s or None,
+            declared_duration_s=length.duration_s or None,
             has_own_length=length.is_own,
             is_undeclared=length.is_undeclared,
             track=track.number,
@@ -177,9 +173,7 @@ def accelerate(
         OutputError: the scratch file cannot be written.
     """
     copies = 1 / speed + (own_tempo_path is not None)
-    needed_bytes = int(
-        (recording.declared_duration_s or 0.0) * copies * SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
-    )
+    needed_bytes = int(_longest_s(recording) * copies * SAMPLE_RATE_HZ * BYTES_PER_SAMPLE)
     free_bytes = shutil.disk_usage(pcm_path.parent).free
     if needed_bytes > free_bytes:
         raise _disk_full(pcm_path.parent, needed_bytes, free_bytes)
@@ -187,10 +181,10 @@ def accelerate(
     before = _state_of(recording.path)
     try:
         paths = (pcm_path, own_tempo_path)
-        written = _written(recording, speed, paths, 1.0, on_progress)
-        gain = _gain(written.peak)
-        if gain != 1.0 and recording.path.exists():  # all of it again, at a better level
-            written = _written(recording, speed, paths, gain, None)
+        written = _written(recording, speed, paths, Adjustment(), on_progress)
+        better = written.better
+        if better != Adjustment() and recording.path.exists():  # all of it again
+            written = _written(recording, speed, paths, better, None)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(pcm_path.parent, needed_bytes, 0) from None
@@ -221,13 +215,14 @@ def accelerate(
         original_samples=written.original_samples,
         samples=written.samples,
         own_tempo_path=own_tempo_path,
-        missing_s=_missing_s(recording, written.original_samples / SAMPLE_RATE_HZ),
+        missing_s=_missing_s(recording, written.original_samples / SAMPLE_RATE_HZ + source.leapt_s),
         filled_s=source.filled_samples / SAMPLE_RATE_HZ,
         invalid_samples=source.invalid_samples,
         clipped_samples=written.clipped_samples,
         damaged_packets=source.damaged_packets,
         cancelled_s=source.cancelled_samples / SAMPLE_RATE_HZ,
-        gain_db=20.0 * math.log10(written.gain),
+        gain_db=20.0 * math.log10(written.adjustment.gain),
+        offset=written.adjustment.offset,
     )
 
 
@@ -236,20 +231,21 @@ class _Written(NamedTuple):
     original_samples: int
     samples: int
     clipped_samples: int
-    peak: float
-    gain: float
+    adjustment: Adjustment
+    better: Adjustment  # what a second time would do, of the same samples
 
 
 def _written(
     recording: Recording,
     speed: float,
     paths: tuple[Path, Path | None],
-    gain: float,
+    adjustment: Adjustment,
     on_progress: Callable[[float], None] | None,
 ) -> _Written:
     tempo = Tempo(speed, SAMPLE_RATE_HZ)
     samples = original_samples = clipped_samples = 0
-    next_report_s, peak = 60.0, 0.0
+    next_report_s = 60.0
+    meter = LevelMeter()
     source = _decoder(recording)
     pcm_path, own_tempo_path = paths
     with (
@@ -258,10 +254,9 @@ def _written(
     ):
         for block in _ahead(source.blocks()):
             original_samples += len(block)
-            levels = np.abs(block)
-            peak = max(peak, float(levels.max(initial=0.0)))
-            clipped_samples += int(np.count_nonzero(gain * levels >= _CLIPPED_LEVEL))
-            heard = block if gain == 1.0 else np.float32(gain) * block
+            meter.push(block)
+            heard = adjustment.applied(block)
+            clipped_samples += int(np.count_nonzero(np.abs(heard) >= _CLIPPED_LEVEL))
             if own_tempo:
                 _write(own_tempo, heard)
             for piece in tempo.push(heard):
@@ -275,16 +270,8 @@ def _written(
         for piece in tempo.flush():
             samples += _write(file, piece[: max(0, due_samples - samples)])
         samples += _write(file, np.zeros(max(0, due_samples - samples), dtype=np.float32))
-    return _Written(source, original_samples, samples, clipped_samples, peak, gain)
-
-
-def _gain(peak: float) -> float:
-    """What brings a recording to a good level: floats know no full scale, others may be quiet."""
-    if peak > _FAR_ABOVE_FULL_SCALE:
-        return 1.0 / peak
-    if 0.0 < peak < _QUIET_PEAK:
-        return min(_PEAK_AFTER_GAIN / peak, _LARGEST_GAIN)
-    return 1.0
+    better = meter.adjustment()
+    return _Written(source, original_samples, samples, clipped_samples, adjustment, better)
 
 
 def decode(recording: Recording) -> Iterator[Samples]:
@@ -350,6 +337,13 @@ def _missing_s(recording: Recording, decoded_s: float) -> float:
     if missing_s < max(_MISSING_AT_LEAST_S, declared_s * _MISSING_AT_LEAST_FRACTION):
         return 0.0
     return missing_s
+
+
+def _longest_s(recording: Recording) -> float:
+    """The declared length, unless the file is too small for it."""
+    state = _state_of(recording.path)
+    longest_s = state[0] * 8 / _LEAST_BIT_RATE if state else math.inf
+    return min(recording.declared_duration_s or 0.0, longest_s)
 
 
 def _state_of(path: Path) -> tuple[int, int] | None:

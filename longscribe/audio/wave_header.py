@@ -8,8 +8,12 @@ import struct
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-_UNKNOWN_SIZES: Final = (0, 0xFFFFFFFF)  # written while recording; FFmpeg reads to the end there
+# Written while recording or into a pipe, less the header or not: all of 31, 32 or 64 bits.
+_PLACEHOLDERS: Final = (0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
+_HEADER_BYTES: Final = 4096
 _MOST_CHUNKS: Final = 1000
+# PCM, floats, A-law, mu-law and what says it in an extension: every sample is as long as another.
+_EVEN: Final = (1, 3, 6, 7, 0xFFFE)
 
 
 class WaveData(NamedTuple):
@@ -33,7 +37,10 @@ class WaveData(NamedTuple):
     @property
     def declares_a_size(self) -> bool:
         """False for a file that was still being written."""
-        return self.declared_bytes not in _UNKNOWN_SIZES
+        return self.declared_bytes > 0 and not (
+            self.declared_bytes > self.there_bytes
+            and any(0 <= size - self.declared_bytes < _HEADER_BYTES for size in _PLACEHOLDERS)
+        )
 
 
 def wave_data(path: Path) -> WaveData | None:
@@ -54,17 +61,22 @@ def wave_data(path: Path) -> WaveData | None:
 
 def _data(file: BinaryIO, size_bytes: int) -> WaveData | None:
     kind, _, form = struct.unpack("<4sI4s", file.read(12))
-    if (kind, form) != (b"RIFF", b"WAVE"):
-        return None  # RF64 and W64 have sizes of 64 bits
-    bytes_per_s = 0
+    if kind not in (b"RIFF", b"RF64", b"BW64") or form != b"WAVE":
+        return None
+    bytes_per_s, long_bytes = 0, None
     for _ in range(_MOST_CHUNKS):
         name, length = struct.unpack("<4sI", file.read(8))
         if name == b"data":
             start = file.tell()
-            return WaveData(start, length, size_bytes - start, bytes_per_s)
-        content = file.read(min(length, 64)) if name == b"fmt " else b""
+            declared = length if long_bytes is None else long_bytes
+            return WaveData(start, declared, size_bytes - start, bytes_per_s)
+        content = file.read(min(length, 64))
         if name == b"fmt ":
-            bytes_per_s = struct.unpack("<HHII", content[:12])[3]
+            tag, _, rate_hz, bytes_per_s, block_bytes = struct.unpack("<HHIIH", content[:14])
+            if tag in _EVEN and block_bytes:
+                bytes_per_s = rate_hz * block_bytes
+        elif name == b"ds64" and kind != b"RIFF":  # sizes of 64 bits
+            long_bytes = struct.unpack("<QQ", content[:16])[1]
         file.seek(length + length % 2 - len(content), 1)
     return None
 

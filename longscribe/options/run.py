@@ -74,7 +74,7 @@ class RunOptions(DecodingOptions, SubtitleRules):
         Auto | Annotated[int, Field(ge=1, le=1000)],
         Field(
             description="Which of several audio tracks is heard, counted from 1; `auto` takes the "
-            "one a player would, or the loudest where nothing is in that one."
+            "one a player would, or the next where nothing is in that one."
         ),
         CommandLine(help=translatable("Of several, from 1.  [auto]")),
     ] = "auto"

@@ -62,7 +62,7 @@ def _choices(source: Recording) -> list[str]:
         found.append(translated("The header declares less than there is: all of the file is read"))
     if source.silent_tracks:
         choice = translated(
-            "Audio track {track} of {tracks} is heard: nothing is in track {silent}"
+            "Audio track {track} of {tracks} is heard: silence or hum is in track {silent}"
         )
         silent = translated(" and ").join(map(str, source.silent_tracks))
         found.append(choice.format(track=source.track, tracks=source.tracks, silent=silent))
@@ -78,10 +78,12 @@ def _findings(audio: AcceleratedAudio) -> list[str]:
     findings = []
     if audio.cancelled_s:
         finding = translated(
-            "The two channels cancel each other for {cancelled:.1f} s: "
-            "the louder one is taken there"
+            "Channels cancel each other for {cancelled:.1f} s: the louder ones are taken there"
         )
         findings.append(finding.format(cancelled=audio.cancelled_s))
+    if audio.offset:
+        finding = translated("A constant offset of {share:.1f} % of full scale was taken away")
+        findings.append(finding.format(share=100 * abs(audio.offset)))
     if audio.gain_db < 0:
         finding = translated("The samples lie far above full scale: brought down by {gain:.1f} dB")
         findings.append(finding.format(gain=-audio.gain_db))
