@@ -32,9 +32,9 @@ _SHORTEST_PIECE_S = 1.0
 _SEAM_S = 0.4  # how far a text's times may be off where two pieces meet
 _QUIET_S = 0.2  # where nobody pauses: the quietest moment of this length
 
-# Whisper is trained on windows filled up with silence to 30 s. Words are no worse where it hears a
-# second of that (docs/benchmarks.md), and ten in all: after two seconds of speech and one of silence
-# it said a clause three times.
+# Whisper is trained on windows filled up with silence to 30 s. Words are no worse where it hears
+# a second of that (docs/benchmarks.md), and ten in all: after two seconds of speech and one of it
+# the model said a clause three times.
 _SILENCE_HEARD_S = 1.0
 _LEAST_HEARD_S = 10.0
 
