@@ -29,7 +29,7 @@ from tests.longscribe.models.writers import write_ctranslate2, write_ggml, write
 
 # Words in a hundred that differ from openai-whisper's own transcript, beyond which something broke,
 # and word errors that may come on top of its own.
-MOST_DIFFERENT, MOST_WORSE = {"lj001_a": 5.0, "libri_other_a": 12.0, "pt_fleurs": 16.0}, 3.0
+MOST_DIFFERENT, MOST_WORSE = {"lj001_a": 5.0, "libri_other_a": 18.0, "pt_fleurs": 16.0}, 3.0
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def understood(reader: Excerpt) -> str:
 @needs_base
 @pytest.mark.parametrize("name", MOST_DIFFERENT)
 def test_words_are_as_openai_whisper_s(tmp_path: Path, base_pt: Path, name: str) -> None:
-    heard = excerpt(name, tmp_path)
+    heard = excerpt(name, tmp_path, longest_s=150.0)
     upstream = whisper.load_model(str(base_pt), device="cpu")
     samples = np.concatenate(list(decode(probe(heard.path))))  # whisper needs ffmpeg for a path
     theirs = upstream.transcribe(samples, language=heard.language, fp16=False)["text"]
