@@ -20,6 +20,7 @@ from torch.nn import functional
 from longscribe.engine import cross_attention, kernels
 from longscribe.engine.amx_attention import MatrixUnitAttention
 from longscribe.engine.cross_attention import BLOCK, CrossCache
+from longscribe.engine.float_heads import FloatHeads
 from longscribe.engine.int8_session import Int8Session, SelfCaches
 from longscribe.engine.kernels import CONTEXT
 from longscribe.engine.mapped_weights import PairLinear, TiledLinear, mapped
@@ -288,17 +289,11 @@ def _attention(
     return PairAttention(heads) if has_vectors_of_pairs() else _Float32Attention(heads)
 
 
-class _Float32Attention:
-    """The encoder's attention by torch; see `matrix_unit.MatrixUnitAttention`."""
-
-    def __init__(self, heads: int) -> None:
-        self._heads = torch.empty(3, heads, CONTEXT, HEAD_DIM)
-
-    def take(self, raw: _Floats, scales: _Floats, bias: _Floats, first: int) -> None:
-        kernels.split_heads(raw, scales, bias, self._heads.numpy(), first)
+class _Float32Attention(FloatHeads):
+    """The encoder's attention by torch: `take` all rows, then `attend`."""
 
     def attend(self, out: _Floats) -> None:
-        q, k, v = (part[None, :, : len(out)] for part in self._heads)
+        q, k, v = (part[None, :, : len(out)] for part in torch.from_numpy(self._heads))
         attended = functional.scaled_dot_product_attention(q, k, v, scale=1.0)
         out[:] = attended[0].transpose(0, 1).reshape(out.shape).numpy()
 

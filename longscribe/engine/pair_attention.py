@@ -16,6 +16,7 @@ from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from longscribe.engine.float_heads import FloatHeads
 from longscribe.engine.kernels import (
     CONTEXT,
     LARGEST_PAIR_CODE,
@@ -24,7 +25,6 @@ from longscribe.engine.kernels import (
     inlined,
     largest_size,
     quantize_row,
-    split_heads,
 )
 from longscribe.engine.network import HEAD_DIM
 from longscribe.engine.pair_gemm import (
@@ -291,21 +291,8 @@ def pair_attention(heads: Any, out: Any) -> None:
                         out[first + g * ROWS + i, h * HEAD_DIM + j] = result
 
 
-class PairAttention:
+class PairAttention(FloatHeads):
     """The encoder's attention: `take` all rows, then `attend`."""
-
-    def __init__(self, heads: int) -> None:
-        self._heads = np.empty((3, heads, CONTEXT, HEAD_DIM), np.float32)
-
-    def take(
-        self,
-        raw: npt.NDArray[np.float32],
-        scales: npt.NDArray[np.float32],
-        bias: npt.NDArray[np.float32],
-        first: int,
-    ) -> None:
-        """Queries, keys and values (n, 3d) of positions from `first` on, as `raw` products."""
-        split_heads(raw, scales, bias, self._heads, first)
 
     def attend(self, out: npt.NDArray[np.float32]) -> None:
         """Write the attention's result for the window's n positions, (n, d)."""

@@ -17,6 +17,7 @@ from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from longscribe.engine.float_heads import FloatHeads
 from longscribe.engine.kernels import (
     CONTEXT,
     ZERO_CODE,
@@ -26,7 +27,6 @@ from longscribe.engine.kernels import (
     largest_size,
     quantize_row,
     rounded,
-    split_heads,
 )
 from longscribe.engine.network import HEAD_DIM
 from longscribe.engine.vectors import FLOATS, INTS, LANES, Vectors, power_of_two, size
@@ -273,21 +273,8 @@ def attention(heads: Any, out: Any) -> None:
                     out[first + i, h * HEAD_DIM + j] = results[i, j] / totals[i]
 
 
-class ByteAttention:
+class ByteAttention(FloatHeads):
     """The encoder's attention: `take` all rows, then `attend`."""
-
-    def __init__(self, heads: int) -> None:
-        self._heads = np.empty((3, heads, CONTEXT, HEAD_DIM), np.float32)
-
-    def take(
-        self,
-        raw: npt.NDArray[np.float32],
-        scales: npt.NDArray[np.float32],
-        bias: npt.NDArray[np.float32],
-        first: int,
-    ) -> None:
-        """Queries, keys and values (n, 3d) of positions from `first` on, as `raw` products."""
-        split_heads(raw, scales, bias, self._heads, first)
 
     def attend(self, out: npt.NDArray[np.float32]) -> None:
         """Write the attention's result for the window's n positions, (n, d)."""

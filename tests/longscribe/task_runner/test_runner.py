@@ -95,42 +95,6 @@ def test_one_past_its_deadline_is_ended_and_runs_again(
     assert "Piece 2 is past its deadline of 6 s" in capfd.readouterr().out
 
 
-def test_a_worker_stopped_in_its_task_is_past_its_deadline_too(tmp_path: Path) -> None:
-    ran = run_pieces(tmp_path, {0: ["halt"], 3: ["halt"]}, limit_s=6.0)
-    assert sorted(ran.results) == ALL
-
-
-def test_a_task_whose_worker_is_stopped_does_not_wait_for_its_deadline(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(executor, "_STOPPED_AT_TASK_S", 3.0)
-    started_s = time.monotonic()
-    ran = run_pieces(tmp_path, {0: ["halt"], 3: ["halt"]}, limit_s=10 * HANGS_S)
-    assert time.monotonic() - started_s < HANGS_S
-    assert sorted(ran.results) == ALL
-    assert sorted(attempts(tmp_path)) == [0, 0, 1, 2, 3, 3]
-
-
-def test_a_worker_stopped_while_it_waits_is_replaced(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    @task
-    def nothing() -> int:
-        return os.getpid()
-
-    @flow(persist_result=False)
-    def run() -> int:
-        with a_runner(1):
-            pid = nothing.submit().result()
-            os.kill(pid, signal.SIGSTOP)
-            return int(nothing.submit().result() != pid)
-
-    started_s = time.monotonic()
-    assert run() == 1
-    assert time.monotonic() - started_s < HANGS_S
-    assert "is stopped while it is needed: it is ended" in capfd.readouterr().out
-
-
 def test_one_that_replaces_another_has_its_slot(tmp_path: Path) -> None:
     @task
     def slot(number: int) -> int:
@@ -167,13 +131,6 @@ def test_one_that_died_while_it_waited_costs_nothing(tmp_path: Path) -> None:
             return bool(nothing.submit().result() != pid)
 
     assert run()
-
-
-def test_a_stopped_fork_server_does_not_keep_new_workers_away(tmp_path: Path) -> None:
-    started_s = time.monotonic()
-    ran = run_pieces(tmp_path, {1: ["halt server"]})
-    assert time.monotonic() - started_s < HANGS_S
-    assert sorted(ran.results) == ALL
 
 
 SCRIPT = """
