@@ -1,5 +1,6 @@
 """Where compiled kernels are kept, by the sources that they were compiled from."""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,9 @@ KERNEL_SOURCES: Final = (
     *("decoding/logits_processors.py", "decoding/word_timestamps.py"),
 )
 
+# oneDNN's own variable, which limits the instructions that are used, ours too.
+INSTRUCTION_LIMIT: Final = "ONEDNN_MAX_CPU_ISA"
+
 
 def kernels_folder() -> Path:
     """The folder of all versions' kernels."""
@@ -21,8 +25,12 @@ def kernels_folder() -> Path:
 
 
 def compiled_folder(folder: Path) -> Path:
-    """The folder of this version's kernels: numba does not see that a piece elsewhere changed."""
-    return folder / sources_sha256(KERNEL_SOURCES)[:16]
+    """The folder of this version's kernels: numba does not see that a piece elsewhere changed.
+
+    Nor that the instructions they may use were limited by our own rules.
+    """
+    limit = os.environ.get(INSTRUCTION_LIMIT, "").lower()
+    return folder / (sources_sha256(KERNEL_SOURCES)[:16] + limit)
 
 
 def are_compiled() -> bool:

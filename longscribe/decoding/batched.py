@@ -9,7 +9,6 @@ decoded again, as upstream's loop does by starting its next window there.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import NamedTuple
 
 import whisper
@@ -17,8 +16,9 @@ from whisper.tokenizer import Tokenizer
 
 from longscribe.audio.recording import Samples
 from longscribe.audio.voice_activity import Spans
+from longscribe.decoding.quality import Checks
 from longscribe.decoding.search import Hypothesis, Search
-from longscribe.decoding.segments import STEP_S, has_inner_pause, ratio_of, runs_past, segments_of
+from longscribe.decoding.segments import has_inner_pause, runs_past, segments_of
 from longscribe.decoding.spoken_languages import Listener, network_listener
 from longscribe.decoding.tokenizer import tokenizer_of
 from longscribe.decoding.windows import Window, in_batches, pack, pack_whole
@@ -29,18 +29,11 @@ from longscribe.transcript import Segment
 
 _REST_ROUNDS = 2  # of sound that a window's text left over
 
-# Upstream's checks look at the text alone. Beside the sound a text is doubtful that leaves much of
-# it without a word, even for slow speech, or has one sentence go on over a long silence.
-_UNHEARD_S = 10.0
-_TOKEN_S = 0.5
-_FAR_S = 5.0
 _WORTH_HALVING_S = 10.0
 
 # What is heard faster than it was spoken: a model that is unsure of the first windows, from all
 # over the chunk, hears better at the recording's own tempo, and so it does with a single window.
 _TRIAL_WINDOWS = 4  # at most, and a quarter of all
-_SURE_LOGPROB = -0.25  # of the trial's windows on the average
-_UNSURE_LOGPROB = -0.5  # of one window
 
 
 class Batched(NamedTuple):
@@ -59,6 +52,13 @@ class Batched(NamedTuple):
     fallbacks: int
     unsure: tuple[Window, ...] = ()
     presumed: str = ""
+
+
+class _Tried(NamedTuple):
+    """A window and the texts it was decoded to so far, none of them good enough."""
+
+    window: Window
+    attempts: Sequence[Hypothesis]
 
 
 class _Heard(NamedTuple):
@@ -186,13 +186,14 @@ class _Chunk:
             self._network.dims, self._network.added_texts, language, self._options.task
         )
         self._search = Search(self._network, self._tokenizer, self._options, self._seed)
+        self._checks = Checks(self._tokenizer, self._options, self._sound)
         segments: list[Segment] = []
         for number in range(1 + _REST_ROUNDS):
             rests: list[Window] = []
             for heard in self._settled(windows, is_first=number == 0):
                 spoken_s = self._spoken_s.get(language, 0.0)
                 self._spoken_s[language] = spoken_s + heard.window.duration_s
-                if self._silent(heard.hypothesis):
+                if self._checks.is_silent(heard.hypothesis):
                     continue
                 found, rest_s = segments_of(
                     *(*heard, self._tokenizer, self._sound),
@@ -251,45 +252,66 @@ class _Chunk:
     def _settled(self, windows: Sequence[Window], is_first: bool) -> Iterator[_Heard]:
         """Every window with a text that passed the checks, or the best there is."""
         temperatures = self._options.temperatures
-        stubborn: list[tuple[Window, list[Hypothesis]]] = []
+        stubborn: list[_Tried] = []
         for number, batch in enumerate(self._batches(windows, is_first)):
             self._windows += len(batch)
             self._encode(batch)
             others = self._in_another(batch)
             tried = self._tried(batch, temperatures[: 2 - self._hears_again], without=others)
             self._fallbacks += sum(len(attempts) > 1 for attempts in tried)
-            if self._hears_again and is_first and number == 0 and self._unsure_of(batch, tried):
+            if (
+                self._hears_again
+                and is_first
+                and number == 0
+                and self._checks.are_unsure(batch, tried)
+            ):
                 self._unsure += [window for window in windows if window not in self._foreign]
                 return
             for place, (window, attempts) in enumerate(zip(batch, tried, strict=True)):
                 if place in others:
                     continue
-                if self._hears_again and self._unsure_of([window], [attempts], single=True):
+                if self._hears_again and self._checks.is_unsure(window, attempts):
                     self._fallbacks += 1
                     self._unsure.append(window)
-                elif self._failed(attempts[-1]) and len(temperatures) > 1:
-                    stubborn.append((window, attempts))
-                elif self._doubtful(window, attempts[-1]):
+                elif self._checks.has_failed(attempts[-1]) and len(temperatures) > 1:
+                    stubborn.append(_Tried(window, attempts))
+                elif self._checks.is_doubtful(window, attempts[-1]):
                     self._fallbacks += len(attempts) == 1
-                    stubborn.append((window, attempts))
+                    stubborn.append(_Tried(window, attempts))
                 else:
                     yield self._heard(place, window, attempts[-1])
+        yield from self._in_pieces(stubborn)
+
+    def _in_pieces(self, stubborn: Sequence[_Tried]) -> Iterator[_Heard]:
+        """What failed in all of the chunk, piece by piece: what fell back shares its batches."""
+        first, left = self._options.temperatures[0], self._options.temperatures[2:]
         while stubborn:
-            window, attempts = stubborn.pop()
-            # Alone: what was put together from several places may be what confused the model.
-            pieces = window.alone()
-            if len(pieces) == 1 and not self._failed(attempts[-1]):
-                pieces = window.halves(self._sound)
-            rest = temperatures[2:] if len(pieces) == 1 else (temperatures[0], *temperatures[2:])
-            for batch in in_batches(pieces, self._batch_size):
-                tried = self._tried(batch, rest)
-                for place, (piece, more) in enumerate(zip(batch, tried, strict=True)):
-                    every = [*attempts, *more] if len(pieces) == 1 else more
-                    best = every[-1] if not self._failed(every[-1]) else self._least_bad(every)
-                    if piece.duration_s >= _WORTH_HALVING_S and self._doubtful(piece, best):
-                        stubborn.append((piece, [best]))
-                    else:
-                        yield self._heard(place, piece, best)
+            again: list[_Tried] = []  # at the temperatures that are left
+            anew: list[_Tried] = []
+            for window, attempts in stubborn:
+                # Alone: what was put together from several places may be what confused the model.
+                pieces = window.alone()
+                if len(pieces) == 1 and not self._checks.has_failed(attempts[-1]):
+                    pieces = window.halves(self._sound)
+                if len(pieces) == 1:
+                    again.append(_Tried(window, attempts))
+                else:
+                    anew += [_Tried(piece, ()) for piece in pieces]
+            stubborn = []
+            for group, temperatures in ((again, left), (anew, (first, *left))):
+                for batch in in_batches(sorted(group, key=_window_of), self._batch_size):
+                    pieces = [piece for piece, _ in batch]
+                    tried = self._tried(pieces, temperatures)
+                    for place, ((piece, before), more) in enumerate(zip(batch, tried, strict=True)):
+                        every = [*before, *more]
+                        best = every[-1]
+                        if self._checks.has_failed(best):
+                            best = self._checks.least_bad(every)
+                        is_long = piece.duration_s >= _WORTH_HALVING_S
+                        if is_long and self._checks.is_doubtful(piece, best):
+                            stubborn.append(_Tried(piece, [best]))
+                        else:
+                            yield self._heard(place, piece, best)
 
     def _tried(
         self,
@@ -310,12 +332,12 @@ class _Chunk:
             ):
                 past = runs_past(batch[place], hypothesis, self._tokenizer)
                 attempts[place].append(hypothesis._replace(looped=hypothesis.looped or past))
-            left = [place for place in left if self._failed(attempts[place][-1])]
+            left = [place for place in left if self._checks.has_failed(attempts[place][-1])]
         return attempts
 
     def _heard(self, place: int, window: Window, hypothesis: Hypothesis) -> _Heard:
         words = None
-        if not self._silent(hypothesis) and (
+        if not self._checks.is_silent(hypothesis) and (
             self._options.word_timestamps
             or has_inner_pause(window, hypothesis, self._tokenizer, self._sound)
         ):
@@ -330,70 +352,10 @@ class _Chunk:
             )
         return _Heard(window, hypothesis, words)
 
-    def _failed(self, hypothesis: Hypothesis) -> bool:
-        """Upstream's `needs_fallback`, and texts that turn in circles."""
-        if self._silent(hypothesis):
-            return False
-        return (
-            hypothesis.looped
-            or ratio_of(hypothesis, self._tokenizer) > self._options.compression_ratio_threshold
-            or hypothesis.avg_logprob < self._options.logprob_threshold
-        )
-
-    def _doubtful(self, window: Window, hypothesis: Hypothesis) -> bool:
-        """Whether a text that passed upstream's checks contradicts the sound."""
-        if self._silent(hypothesis) or self._failed(hypothesis):
-            return False
-        begin = self._tokenizer.timestamp_begin
-        said = sum(token < self._tokenizer.eot for token in hypothesis.tokens)
-        if window.sound_s(self._sound) - said * _TOKEN_S >= _UNHEARD_S:
-            return True
-        start_s = 0.0
-        for before, token in pairwise((begin, *hypothesis.tokens)):
-            if token < begin:
-                continue
-            time_s = (token - begin) * STEP_S
-            if before < begin and window.leap_s(start_s, time_s) >= _FAR_S:
-                return True
-            start_s = time_s
-        return False
-
-    def _unsure_of(
-        self,
-        windows: Sequence[Window],
-        tried: Sequence[Sequence[Hypothesis]],
-        single: bool = False,
-    ) -> bool:
-        """Whether the model would do better with these windows at their own tempo."""
-        heard = [
-            (window, attempts[-1])
-            for window, attempts in zip(windows, tried, strict=True)
-            if attempts and not self._silent(attempts[-1])
-        ]
-        spoken_s = sum(window.duration_s for window, _ in heard)
-        if spoken_s == 0.0:
-            return False
-        if single and any(self._failed(h) or self._doubtful(w, h) for w, h in heard):
-            return True
-        surety = sum(window.duration_s * text.avg_logprob for window, text in heard) / spoken_s
-        return surety < (_UNSURE_LOGPROB if single else _SURE_LOGPROB)
-
-    def _silent(self, hypothesis: Hypothesis) -> bool:
-        """Upstream's `should_skip`: no speech, and a text nobody believes in."""
-        return (
-            hypothesis.no_speech_prob > self._options.no_speech_threshold
-            and hypothesis.avg_logprob < self._options.logprob_threshold
-        )
-
-    def _least_bad(self, attempts: Sequence[Hypothesis]) -> Hypothesis:
-        def merit(hypothesis: Hypothesis) -> tuple[bool, float]:
-            repeats = (
-                ratio_of(hypothesis, self._tokenizer) > self._options.compression_ratio_threshold
-            )
-            return not (repeats or hypothesis.looped), hypothesis.avg_logprob
-
-        return max(attempts, key=merit)
-
 
 def _mean(probabilities: Sequence[float]) -> float | None:
     return sum(probabilities) / len(probabilities) if probabilities else None
+
+
+def _window_of(tried: _Tried) -> Window:
+    return tried.window

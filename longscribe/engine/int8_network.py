@@ -59,6 +59,7 @@ class _Linear:
 
     def __init__(self, packed: PackedLinear | TiledLinear | PairLinear) -> None:
         self._packed = packed
+        self.rows = packed.rows
         self.bias: _Floats = packed.bias.numpy()
 
     def raw(self, codes: _Codes) -> _Floats:
@@ -118,7 +119,7 @@ class Int8Network:
         ]
         self._decoder_norm = _Norm(weights, "decoder.ln")
         self._logits: PackedLinear | TiledLinear | PairLinear = weights["logits"]
-        self._codes = torch.int16 if isinstance(self._logits, PairLinear) else torch.uint8
+        self._encoder_rows, self._decoder_rows = self._encoder[0].qkv.rows, self._logits.rows
         self._cross: list[CrossCache] = []
         self._lengths = np.zeros(0, np.int64)  # positions of the encoded windows
 
@@ -179,8 +180,8 @@ class Int8Network:
             # In parts whose intermediate results stay in the core's own cache.
             for first in range(0, len(x), _ENCODED_ROWS):
                 part = x[first : first + _ENCODED_ROWS]
-                codes = _Codes(len(part), x.shape[1], self._codes)
-                wide = _Codes(len(part), 4 * x.shape[1], self._codes)
+                codes = _Codes(len(part), x.shape[1], self._encoder_rows)
+                wide = _Codes(len(part), 4 * x.shape[1], self._encoder_rows)
                 if layer < 0:
                     kernels.norm_quantize(part, norm.weight, norm.bias, codes.array, codes.scales)
                 else:
@@ -235,7 +236,8 @@ class Int8Network:
         """
         x: _Floats = self._embedding[tokens].astype(np.float32) + self._positions[positions]
         count, d = x.shape
-        codes, wide = _Codes(count, d, self._codes), _Codes(count, 4 * d, self._codes)
+        kind = self._decoder_rows
+        codes, wide = _Codes(count, d, kind), _Codes(count, 4 * d, kind)
         attended = np.empty_like(x)
         starts = np.flatnonzero(np.diff(windows, prepend=-1))
         read, firsts = windows[starts], np.append(starts, count)

@@ -7,7 +7,7 @@ and workers map it, so the kernel keeps one copy for all of them.
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,6 +24,7 @@ from longscribe.engine.pair_gemm import PairTiles, multiplied_in_pairs, pair_til
 from longscribe.engine.processor import (
     has_byte_products,
     has_matrix_unit,
+    has_vectors_of_pairs,
     instructions,
     lacks_byte_products,
 )
@@ -60,6 +61,11 @@ class TiledLinear(NamedTuple):
     tiles: Tiles
     bias: Tensor
 
+    @property
+    def rows(self) -> torch.dtype:
+        """Of the codes that it multiplies."""
+        return torch.uint8
+
     def product(self, codes: Tensor) -> Tensor:
         """The product without bias, times the outputs' scales; codes stand around `ZERO_CODE`."""
         return torch.from_numpy(multiplied(codes.numpy(), self.tiles, len(self.bias)))
@@ -75,6 +81,11 @@ class PairLinear(NamedTuple):
 
     tiles: PairTiles
     bias: Tensor
+
+    @property
+    def rows(self) -> torch.dtype:
+        """Of the codes that it multiplies."""
+        return torch.int16
 
     def product(self, codes: Tensor) -> Tensor:
         """The product with rows (n, in) int16, times the outputs' scales, without bias."""
@@ -121,8 +132,6 @@ def cache_file(spec: ModelSpec, stored: Stored) -> Path:
     if stored == "int8":
         # oneDNN's layout is its own affair: it may differ between versions and instruction sets.
         parts += [f"torch{torch.__version__}", instructions()]
-        parts += ["tiled"] if _tiles_pay() else []
-        parts += ["pairs"] if lacks_byte_products() else []
     return cache_folder() / "weights" / ("-".join(parts).replace("+", "-") + ".pt")
 
 
@@ -227,13 +236,7 @@ def _int8(weights: Mapping[str, Tensor]) -> dict[str, Any]:
         ]
         if sources[0].endswith("query"):  # the 1 / sqrt(64) of attention: a power of two, so exact
             parts[0], biases[0] = parts[0] / 8, biases[0] / 8
-        is_of_a_step = target.startswith(("decoder", "logits")) and not target.endswith(
-            "cross_attn.kv"
-        )
-        form = _tiled if is_of_a_step and _tiles_pay() else packed
-        if lacks_byte_products():
-            form = _pair_tiled
-        content[target] = form(torch.cat(parts), torch.cat(biases))
+        content[target] = _form_of(target)(torch.cat(parts), torch.cat(biases))
         taken.update(f"{source}.{what}" for source in sources for what in ("weight", "bias"))
 
     prefixes = sorted({name.rsplit(".attn.", 1)[0] for name in weights if ".attn." in name})
@@ -258,9 +261,20 @@ def _int8(weights: Mapping[str, Tensor]) -> dict[str, Any]:
     return content
 
 
-def _tiles_pay() -> bool:
-    """Whether the decoder's steps go by `byte_products`: measured without a matrix unit only."""
-    return has_byte_products() and not has_matrix_unit()
+def _form_of(target: str) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
+    """How a linear layer is kept: as this processor multiplies it fastest.
+
+    oneDNN, made for large products, is slow at the decoder's steps, but with a matrix unit no
+    slower than our own code.
+    """
+    if lacks_byte_products():
+        return _pair_tiled
+    is_of_a_step = target.startswith(("decoder", "logits")) and not target.endswith("cross_attn.kv")
+    if not is_of_a_step or has_matrix_unit():
+        return packed
+    if has_byte_products():
+        return _tiled
+    return _pair_tiled if has_vectors_of_pairs() else packed
 
 
 def _tiled(weight: Tensor, bias: Tensor) -> dict[str, Tensor]:

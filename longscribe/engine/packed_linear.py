@@ -42,6 +42,11 @@ class PackedLinear(NamedTuple):
     zeros: Tensor
     bias: Tensor
 
+    @property
+    def rows(self) -> torch.dtype:
+        """Of the codes that it multiplies."""
+        return torch.uint8
+
     def product(self, codes: Tensor) -> Tensor:
         """The product without bias, times the outputs' scales; codes stand around `ZERO_CODE`."""
         product: Tensor = torch.ops.onednn.qlinear_pointwise(

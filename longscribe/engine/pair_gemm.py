@@ -1,4 +1,4 @@
-"""Products of pairs by AVX2, for processors that have no instruction for sums of byte products.
+"""Products of pairs by AVX2 or AVX-512, where no instruction adds up products of bytes.
 
 There `vpmaddubsw`, which adds two products of bytes in 16 bits, overflows unless weights are cut to
 6 bits, and costs words. `vpmaddwd` (Intel's intrinsics guide, AVX2) multiplies pairs of 16 bits and
@@ -19,19 +19,16 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from longscribe.engine.kernels import Kernel, compiled, inlined
-from longscribe.engine.processor import has_short_vnni
+from longscribe.engine.processor import has_long_vectors, has_short_vnni
 from longscribe.engine.vectors import Vectors, size
 
 PAIR = 2  # numbers of 16 bits that one instruction multiplies and adds up
-LANES = 8
-FLOATS = ir.VectorType(ir.FloatType(), LANES)
-INTS = ir.VectorType(ir.IntType(32), LANES)
-WORDS = ir.VectorType(ir.IntType(16), PAIR * LANES)
-_BYTES = ir.VectorType(ir.IntType(8), PAIR * LANES)
 
-ROWS = 6  # worked on together: with two vectors of sums each, all but 4 registers
+_LANES = 16 if has_long_vectors() else 8
+_ROWS = 12 if has_long_vectors() else 6  # worked on together: their sums fill the registers
 _ACROSS = 2
-TILE = _ACROSS * LANES  # outputs whose sums are in registers
+_TILE = _ACROSS * _LANES  # outputs whose sums are in registers
+_FLOATS = ir.VectorType(ir.FloatType(), _LANES)
 
 
 class Rows(NamedTuple):
@@ -51,42 +48,45 @@ class Rows(NamedTuple):
 
 
 def sums_of_pairs(
-    vectors: Vectors, rows: Rows, columns: Any, pairs: Any, *, of_bytes: bool
+    vectors: Vectors, rows: Rows, columns: Any, pairs: Any, across: int, *, of_bytes: bool
 ) -> list[list[Any]]:
-    """Sums of products of rows and a tile's columns: `rows.height` x 2 vectors of 8 sums.
+    """Sums of products of rows and a tile's columns: `rows.height` x `across` vectors.
 
     Args:
-        vectors: writes into the function.
+        vectors: writes into the function, vectors of 8 or 16 sums.
         rows: where they lie.
         columns: address of the columns, pair by pair, a pair's columns side by side.
         pairs: how many there are.
+        across: vectors of columns.
         of_bytes: columns are bytes, widened on the way; 16 bits else.
     """
-    builder = vectors.builder
-    zero = ir.Constant(INTS, [0] * LANES)
-    sums = [[vectors.variable(zero) for _ in range(_ACROSS)] for _ in range(rows.height)]
-    vector_bytes = PAIR * LANES * (1 if of_bytes else 2)
+    builder, lanes = vectors.builder, vectors.lanes
+    ints = ir.VectorType(ir.IntType(32), lanes)
+    words = ir.VectorType(ir.IntType(16), PAIR * lanes)
+    stored = ir.VectorType(ir.IntType(8), PAIR * lanes) if of_bytes else words
+    zero = ir.Constant(ints, [0] * lanes)
+    sums = [[vectors.variable(zero) for _ in range(across)] for _ in range(rows.height)]
+    vector_bytes = PAIR * lanes * (1 if of_bytes else 2)
+    product = "x86.avx2.pmadd.wd" if lanes == 8 else "x86.avx512.pmaddw.d.512"
 
     def added(so_far: Any, left: Any, right: Any) -> Any:
-        if has_short_vnni():  # vpdpwssd: both in one
-            both = (builder.bitcast(left, INTS), builder.bitcast(right, INTS))
-            return vectors.call("x86.avx512.vpdpwssd.256", INTS, so_far, *both)
-        return builder.add(so_far, vectors.call("x86.avx2.pmadd.wd", INTS, left, right))
+        if has_short_vnni() and lanes == 8:  # vpdpwssd: both in one
+            both = (builder.bitcast(left, ints), builder.bitcast(right, ints))
+            return vectors.call("x86.avx512.vpdpwssd.256", ints, so_far, *both)
+        return builder.add(so_far, vectors.call(product, ints, left, right))
 
     with cgutils.for_range(builder, pairs) as loop:
-        column = builder.gep(columns, [builder.mul(loop.index, size(_ACROSS * vector_bytes))])
+        column = builder.gep(columns, [builder.mul(loop.index, size(across * vector_bytes))])
         row = builder.gep(rows.start, [builder.mul(loop.index, size(rows.pair_bytes))])
         right = []
-        for j in range(_ACROSS):
+        for j in range(across):
             place = builder.gep(column, [size(vector_bytes * j)])
-            if of_bytes:
-                right.append(builder.sext(vectors.load(_BYTES, place), WORDS))
-            else:
-                right.append(vectors.load(WORDS, place))
+            taken = vectors.load(stored, place)
+            right.append(builder.sext(taken, words) if of_bytes else taken)
         for i in range(rows.height):
             pair = builder.gep(row, [size(i * rows.row_bytes)])
-            left = builder.bitcast(vectors.all(vectors.load(ir.IntType(32), pair)), WORDS)
-            for j in range(_ACROSS):
+            left = builder.bitcast(vectors.all(vectors.load(ir.IntType(32), pair)), words)
+            for j in range(across):
                 builder.store(added(builder.load(sums[i][j]), left, right[j]), sums[i][j])
     return [[builder.load(place) for place in line] for line in sums]
 
@@ -95,20 +95,20 @@ def _products_of(count: int) -> Kernel:
     """A kernel's piece: the products of `count` rows and one tile."""
 
     def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        vectors = Vectors(context, builder, signature.args, values, LANES)
+        vectors = Vectors(context, builder, signature.args, values, _LANES)
         _, first_pair, _, tile, pairs, _, _, first_number, width = values
         start = vectors.at(0, builder.mul(first_pair, size(2 * PAIR)))
         rows = Rows(start, count, row_bytes=2 * PAIR, pair_bytes=2 * PAIR * count)
-        columns = vectors.at(2, builder.mul(tile, builder.mul(pairs, size(PAIR * TILE))))
-        sums = sums_of_pairs(vectors, rows, columns, pairs, of_bytes=True)
-        first = builder.mul(tile, size(4 * TILE))
+        columns = vectors.at(2, builder.mul(tile, builder.mul(pairs, size(PAIR * _TILE))))
+        sums = sums_of_pairs(vectors, rows, columns, pairs, _ACROSS, of_bytes=True)
+        first = builder.mul(tile, size(4 * _TILE))
         for j in range(_ACROSS):
-            vector = size(4 * LANES * j)
-            scale = vectors.load(FLOATS, vectors.at(5, first, vector))
+            vector = size(4 * _LANES * j)
+            scale = vectors.load(_FLOATS, vectors.at(5, first, vector))
             for i in range(count):
                 row = builder.add(first_number, builder.mul(width, size(i)))
                 place = vectors.at(6, builder.mul(row, size(4)), vector)
-                vectors.store(builder.fmul(builder.sitofp(sums[i][j], FLOATS), scale), place)
+                vectors.store(builder.fmul(builder.sitofp(sums[i][j], _FLOATS), scale), place)
         return context.get_dummy_value()
 
     def typed(
@@ -132,14 +132,14 @@ def _products_of(count: int) -> Kernel:
     return piece
 
 
-_six, _four, _two, _one = (_products_of(count) for count in (ROWS, 4, 2, 1))
+_most, _four, _two, _one = (_products_of(count) for count in (_ROWS, 4, 2, 1))
 
 
 @inlined
 def _together(left: Any) -> Any:
     """How many of the rows that are left are worked on together: there is a piece for each."""
-    if left >= ROWS:
-        return ROWS
+    if left >= _ROWS:
+        return _ROWS
     if left >= 4:
         return 4
     return 2 if left >= 2 else 1
@@ -160,8 +160,8 @@ def _tile_of(
     """Products of `together` rows and a tile, into `target` from a number on, `width` a row."""
     pairs = weights.shape[1]
     first = row * pairs
-    if together == ROWS:
-        _six(joined, first, weights, tile, pairs, scales, target, first_number, width)
+    if together == _ROWS:
+        _most(joined, first, weights, tile, pairs, scales, target, first_number, width)
     elif together == 4:
         _four(joined, first, weights, tile, pairs, scales, target, first_number, width)
     elif together == 2:
@@ -176,8 +176,8 @@ def _multiply(pairs_of_rows: Any, weights: Any, scales: Any, out: Any) -> None:
 
     Args:
         pairs_of_rows: the rows' codes, two in each int32, (n, in / 2).
-        weights: (tiles, in / 2, 16, 2) int8.
-        scales: of the outputs, (16 tiles,) float32.
+        weights: (tiles, in / 2, 16 or 32, 2) int8.
+        scales: of the outputs, float32, those that fill up the last tile included.
         out: written, (n, out) float32.
     """
     n, outputs = out.shape
@@ -191,23 +191,23 @@ def _multiply(pairs_of_rows: Any, weights: Any, scales: Any, out: Any) -> None:
             for i in range(together):
                 joined[row * pairs + p * together + i] = pairs_of_rows[row + i, p]
         row += together
-    whole = outputs // TILE
+    whole = outputs // _TILE
     for tile in prange(whole):
         row = 0
         while row < n:
             together = _together(n - row)
-            first = row * outputs + tile * TILE
+            first = row * outputs + tile * _TILE
             _tile_of(joined, row, weights, tile, scales, together, out, first, outputs)
             row += together
     if whole < tiles:
-        part = np.empty((ROWS, TILE), np.float32)
+        part = np.empty((_ROWS, _TILE), np.float32)
         row = 0
         while row < n:
             together = _together(n - row)
-            _tile_of(joined, row, weights, whole, scales, together, part, 0, TILE)
+            _tile_of(joined, row, weights, whole, scales, together, part, 0, _TILE)
             for i in range(together):
-                for j in range(outputs - whole * TILE):
-                    out[row + i, whole * TILE + j] = part[i, j]
+                for j in range(outputs - whole * _TILE):
+                    out[row + i, whole * _TILE + j] = part[i, j]
             row += together
 
 
@@ -215,8 +215,8 @@ class PairTiles(NamedTuple):
     """Weights in the order in which they are read.
 
     Attributes:
-        weights: (tiles, in / 2, 16, 2) int8; outputs that fill up the last tile are zero.
-        scales: of the outputs, (16 tiles,) float32.
+        weights: (tiles, in / 2, 16 or 32, 2) int8; outputs that fill up the last tile are zero.
+        scales: of the outputs, float32, with those.
     """
 
     weights: npt.NDArray[np.int8]
@@ -226,9 +226,9 @@ class PairTiles(NamedTuple):
 def pair_tiled(codes: npt.NDArray[np.int8], scales: npt.NDArray[np.float32]) -> PairTiles:
     """Weights (out, in) and the scales of their outputs, (out,)."""
     outputs, inputs = codes.shape
-    filling = -outputs % TILE
+    filling = -outputs % _TILE
     filled = np.pad(codes, ((0, filling), (0, 0)))
-    ordered = filled.reshape(-1, TILE, inputs // PAIR, PAIR).transpose(0, 2, 1, 3)
+    ordered = filled.reshape(-1, _TILE, inputs // PAIR, PAIR).transpose(0, 2, 1, 3)
     return PairTiles(np.ascontiguousarray(ordered), np.pad(scales, (0, filling)))
 
 

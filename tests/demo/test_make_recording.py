@@ -54,8 +54,12 @@ def test_a_seed_gives_the_same_recording(tmp_path: Path) -> None:
     files = [tmp_path / "a.wav", tmp_path / "b.wav", tmp_path / "c.wav"]
     for path, seed in zip(files, (8, 8, 9), strict=True):
         make_recording(Request(seed, 0.3, "pt", 1.0, path))
-    assert files[0].read_bytes() == files[1].read_bytes()
-    assert files[0].read_bytes() != files[2].read_bytes()
+    first, again, other = (_samples(path).astype(np.float64) for path in files)
+    # Seen once in some hundred runs: eSpeak NG itself said a word with other last bits.
+    assert np.std(first - again) < 0.05 * np.std(first)
+    assert np.std(first - other) > 0.5 * np.std(first)
+    references = [path.with_suffix(".json").read_text(encoding="utf-8") for path in files]
+    assert references[0] == references[1] != references[2]
 
 
 def test_speed_moves_the_reference(tmp_path: Path) -> None:

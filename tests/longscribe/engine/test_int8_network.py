@@ -1,7 +1,6 @@
 """What int8 costs, measured: against openai-whisper's logits, and in words."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,14 +8,8 @@ import torch
 from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer
 
-from longscribe.cache.folder import CACHE_VARIABLE
 from longscribe.decoding.batched import transcribe_batched
-from longscribe.engine import int8_network, mapped_weights, packed_linear
-from longscribe.engine.int8_network import Int8Network
 from longscribe.engine.network import Network
-from longscribe.engine.pair_attention import PairAttention
-from longscribe.engine.vnni_attention import ByteAttention
-from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions
 from tests.longscribe.networks import compared, upstream_scores
 from tests.recordings import beginning, sound_in, word_error_rate
@@ -27,14 +20,6 @@ MEAN_CLOSE = 0.22
 STEP_CLOSE = 0.6
 
 
-ATTENTION = {
-    "matrix unit": ByteAttention,
-    "AVX-512 VNNI": PairAttention,
-    "VNNI": PairAttention,
-    "AVX2": int8_network._Float32Attention,
-}
-
-
 def test_logits_are_near_upstream_s_while_rows_come_and_go(
     int8: Network, upstream: Whisper, tokenizer: Tokenizer, mels: Sequence[torch.Tensor]
 ) -> None:
@@ -43,40 +28,6 @@ def test_logits_are_near_upstream_s_while_rows_come_and_go(
     assert np.mean(means) < MEAN_CLOSE
     # A row that went on with another row's past would be far off at its step.
     assert max(float(step.difference.mean(dim=-1).max()) for step in steps) < STEP_CLOSE
-
-
-@pytest.mark.parametrize("lacks", ["matrix unit", "AVX-512 VNNI", "VNNI", "AVX2"])
-def test_an_older_processor_s_logits_are_near_upstream_s_too(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    demo: ModelSpec,
-    int8: Network,
-    upstream: Whisper,
-    tokenizer: Tokenizer,
-    mels: Sequence[torch.Tensor],
-    lacks: str,
-) -> None:
-    """In bytes, by oneDNN with weights of half the range, or all in pairs of 12 bits."""
-    close = 2 * MEAN_CLOSE if lacks == "AVX2" else MEAN_CLOSE
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    if lacks == "AVX2":
-        monkeypatch.setattr(packed_linear, "integer_range", lambda: 63)
-        monkeypatch.setattr(int8_network, "has_vectors_of_pairs", lambda: False)
-    if lacks == "VNNI":
-        monkeypatch.setattr(mapped_weights, "lacks_byte_products", lambda: True)
-    for module in (int8_network, mapped_weights):
-        monkeypatch.setattr(module, "has_matrix_unit", lambda: False)
-        if lacks != "matrix unit":
-            monkeypatch.setattr(module, "has_byte_products", lambda: False)
-    if lacks != "matrix unit":
-        monkeypatch.setattr(int8_network, "has_bfloat16_products", lambda: False)
-    network = Int8Network(demo)
-    assert isinstance(network._attention, ATTENTION[lacks])
-    network.encode(mels[:1])
-    first = network.start([0], tokenizer.sot_sequence, 0, 1).first
-    theirs = upstream(mels[0][None], torch.tensor([tokenizer.sot_sequence]))[0]
-    assert (first.logits - theirs[-1]).abs().mean() < close
-    assert (first.at_start - theirs[0]).abs().mean() < close
 
 
 def test_the_first_layers_alone_leave_the_whole_as_it_was(

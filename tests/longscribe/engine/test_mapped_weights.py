@@ -105,14 +105,15 @@ def test_both_layouts_give_the_same_product(rows: int) -> None:
 def test_only_what_a_step_multiplies_is_in_tiles_and_only_where_that_pays(
     demo: ModelSpec, cache: Path, monkeypatch: pytest.MonkeyPatch, pays: bool
 ) -> None:
-    monkeypatch.setattr(mapped_weights, "_tiles_pay", lambda: pays)
+    monkeypatch.setattr(mapped_weights, "has_matrix_unit", lambda: not pays)
+    monkeypatch.setattr(mapped_weights, "has_byte_products", lambda: True)
+    monkeypatch.setattr(mapped_weights, "lacks_byte_products", lambda: False)
     layers = mapped(demo, "int8")
     in_tiles = {name for name, layer in layers.items() if isinstance(layer, TiledLinear)}
     block = ("attn.qkv", "attn.out", "cross_attn.query", "cross_attn.out", "mlp.0", "mlp.2")
     wanted = {f"decoder.blocks.{i}.{part}" for i in range(demo.dims.n_text_layer) for part in block}
     assert in_tiles == ({*wanted, "logits"} if pays else set())
     assert isinstance(layers["decoder.blocks.0.cross_attn.kv"], PackedLinear)
-    assert ("tiled" in cache_file(demo, "int8").name) == pays
 
 
 @needs_int8

@@ -53,12 +53,13 @@ def test_weights_use_half_their_range_where_products_could_overflow(
 def test_a_lesser_processor_is_imitated_by_limiting_onednn(
     monkeypatch: pytest.MonkeyPatch, limit: str, lacks: bool, long: bool
 ) -> None:
-    names = ("avx2", "avx_vnni", "avx512_f", "avx512_vnni", "avx512_bf16", "amx_tile")
+    names = ("avx2", "avx_vnni", "avx512_f", "avx512_bw", "avx512_vnni", "avx512_bf16", "amx_tile")
     capable_of(monkeypatch, *names, limit=limit)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
     assert processor.lacks_byte_products() == lacks
     assert processor.has_byte_products() == long
     assert processor.has_vectors_of_pairs() == (limit != "SSE41")
+    assert processor.has_long_vectors() == (limit in ("", "ALL") or "512" in limit)
     assert processor.has_matrix_unit() == (limit in ("", "ALL"))
     assert processor.has_bfloat16_products() == (limit in ("", "ALL"))
 
@@ -140,6 +141,7 @@ print(config.CACHE_DIR.startswith(sys.argv[1]), "-prefer-256-bit" in config.CPU_
         ({}, "True True"),
         ({"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "+sse2"}, "True False"),
         ({"NUMBA_CACHE_DIR": "/elsewhere"}, "False True"),
+        ({"ONEDNN_MAX_CPU_ISA": "SSE41"}, "True False"),
     ],
 )
 def test_numba_is_told_before_it_is_imported_and_what_the_user_chose_stays(
