@@ -299,11 +299,11 @@ class _Chunk:
                     anew += [_Tried(piece, ()) for piece in pieces]
             stubborn = []
             for group, temperatures in ((again, left), (anew, (first, *left))):
-                for batch in in_batches(sorted(group, key=_window_of), self._batch_size):
-                    pieces = [piece for piece, _ in batch]
-                    tried = self._tried(pieces, temperatures)
-                    for place, ((piece, before), more) in enumerate(zip(batch, tried, strict=True)):
-                        every = [*before, *more]
+                before = {window: attempts for window, attempts in group}
+                for batch in in_batches(sorted(before), self._batch_size):
+                    tried = self._tried(batch, temperatures)
+                    for place, (piece, more) in enumerate(zip(batch, tried, strict=True)):
+                        every = [*before[piece], *more]
                         best = every[-1]
                         if self._checks.has_failed(best):
                             best = self._checks.least_bad(every)
@@ -331,7 +331,7 @@ class _Chunk:
                 left, self._search.decode(left, temperature, names), strict=True
             ):
                 past = runs_past(batch[place], hypothesis, self._tokenizer)
-                attempts[place].append(hypothesis._replace(looped=hypothesis.looped or past))
+                attempts[place].append(hypothesis._replace(stopped=hypothesis.stopped or past))
             left = [place for place in left if self._checks.has_failed(attempts[place][-1])]
         return attempts
 
@@ -355,7 +355,3 @@ class _Chunk:
 
 def _mean(probabilities: Sequence[float]) -> float | None:
     return sum(probabilities) / len(probabilities) if probabilities else None
-
-
-def _window_of(tried: _Tried) -> Window:
-    return tried.window

@@ -97,4 +97,4 @@ class Checks:
 
     def _repeats(self, hypothesis: Hypothesis) -> bool:
         most = self._options.compression_ratio_threshold
-        return hypothesis.looped or ratio_of(hypothesis, self._tokenizer) > most
+        return hypothesis.stopped or ratio_of(hypothesis, self._tokenizer) > most

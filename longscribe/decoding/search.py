@@ -1,7 +1,8 @@
 """From encoded windows to texts: greedy, sampled, or by beams, many windows side by side.
 
 A row that has finished leaves the batch, so the longest window does not hold up the others; and one
-that turns in circles is stopped, which in openai-whisper costs all of its 224 tokens.
+that turns in circles, or that no likely ending could save, is stopped: in openai-whisper it costs
+all of its 224 tokens.
 """
 
 import math
@@ -29,6 +30,10 @@ _TURNS = 4
 _SHORTEST_CIRCLE = 24  # tokens, all turns together
 _LOOK_EVERY = 8  # tokens
 
+# A text is hopeless when as many tokens again, each of them certain, would leave it below the
+# threshold of avg_logprob.
+_SHORTEST_HOPELESS = 16  # tokens
+
 
 class Prompt(NamedTuple):
     """The tokens before the first decoded one."""
@@ -53,14 +58,14 @@ class Hypothesis(NamedTuple):
         tokens: with time stamps, without prompt and end.
         avg_logprob: average over the tokens and the end, as in whisper.
         no_speech_prob: probability of no speech at the start.
-        looped: stopped because it went round in circles.
+        stopped: before its end, because it went round in circles or was hopeless.
         temperature: it was decoded at.
     """
 
     tokens: tuple[int, ...]
     avg_logprob: float
     no_speech_prob: float
-    looped: bool
+    stopped: bool
     temperature: float
 
 
@@ -70,7 +75,7 @@ class _Row:
     tokens: list[int] = field(default_factory=list)
     sum_logprob: float = 0.0
     bonus: float = 0.0  # of hotwords, in the sum
-    looped: bool = False
+    stopped: bool = False
 
 
 class Search:
@@ -160,8 +165,8 @@ class Search:
                     finished.append(row)
                     continue
                 row.tokens.append(int(tokens[place]))
-                row.looped = self._is_looping(row.tokens)
-                if row.looped or len(row.tokens) == self._longest:
+                row.stopped = self._is_looping(row.tokens) or self._is_hopeless(row)
+                if row.stopped or len(row.tokens) == self._longest:
                     finished.append(row)
                 else:
                     going.append(place)
@@ -220,12 +225,14 @@ class Search:
                         candidates.append((i, _Row(window, longer, total, bonus)))
                         if len(candidates) == beam_size:
                             break
-                looped = self._is_looping(candidates[0][1].tokens) if candidates else False
-                if looped or length == self._longest or len(ended[window]) >= most:
+                stopped = bool(candidates) and (
+                    self._is_looping(candidates[0][1].tokens) or self._is_hopeless(candidates[0][1])
+                )
+                if stopped or length == self._longest or len(ended[window]) >= most:
                     # Not enough ended by themselves: the best of those under way are taken too.
                     missing = max(0, beam_size - len(ended[window]))
                     for _, row in candidates[:missing]:
-                        row.looped = looped
+                        row.stopped = stopped
                         ended[window].append((row.sum_logprob, row))
                 else:
                     sources += [i for i, _ in sorted(candidates, key=_row_of)]
@@ -256,7 +263,7 @@ class Search:
             tokens=tuple(row.tokens),
             avg_logprob=(total - row.bonus) / (len(row.tokens) + 1),
             no_speech_prob=silence,
-            looped=row.looped,
+            stopped=row.stopped,
             temperature=temperature,
         )
 
@@ -273,6 +280,13 @@ class Search:
             if all(text[-i] == text[-i - period] for i in range(1, span - period + 1)):
                 return True
         return False
+
+    def _is_hopeless(self, row: _Row) -> bool:
+        """Whether it can hardly pass the check of avg_logprob any more."""
+        count = len(row.tokens)
+        if count % _LOOK_EVERY or count < _SHORTEST_HOPELESS:
+            return False
+        return (row.sum_logprob - row.bonus) / (2 * count) < self._options.logprob_threshold
 
 
 def _row_of(candidate: "tuple[int, _Row]") -> int:

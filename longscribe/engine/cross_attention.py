@@ -48,12 +48,15 @@ class CrossCache:
         self.values = np.empty((windows, heads, CONTEXT, HEAD_DIM), np.int8)
         self.value_scales = np.empty((windows, heads, CONTEXT), np.float32)
 
-    def dequantized_keys(self, window: int, head: int, length: int) -> npt.NDArray[np.float32]:
-        """Of the window's positions, (length, 64)."""
+    def scores(
+        self, queries: npt.NDArray[np.float32], window: int, head: int, length: int
+    ) -> npt.NDArray[np.float32]:
+        """What queries (n, 64) of a head score at the window's positions, (n, length) float32."""
         blocks = -(-length // BLOCK)
-        scaled = self.keys[window, head, :blocks] * self.key_scales[window, head, :blocks, :, None]
-        keys: npt.NDArray[np.float32] = scaled.transpose(0, 2, 1).reshape(-1, HEAD_DIM)[:length]
-        return keys
+        scaled = queries[None] * self.key_scales[window, head, :blocks, None, :]
+        of_blocks = scaled @ self.keys[window, head, :blocks].astype(np.float32)
+        scores: npt.NDArray[np.float32] = of_blocks.transpose(1, 0, 2).reshape(len(queries), -1)
+        return scores[:, :length]
 
 
 def _fetch_ahead(typing_context: Any, array: Any, offset_bytes: Any) -> Any:

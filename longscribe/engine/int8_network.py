@@ -347,5 +347,5 @@ def _watch(
     for place, (watched_layer, head) in enumerate(heads):
         if watched_layer == layer:
             part = query[:, head * HEAD_DIM : (head + 1) * HEAD_DIM]
-            keys = cross.dequantized_keys(window, head, int(lengths[window]))
-            taken[place, :, : len(keys)] = part @ keys.T
+            scores = cross.scores(part, window, head, int(lengths[window]))
+            taken[place, :, : scores.shape[1]] = scores

@@ -23,7 +23,6 @@ from longscribe.engine.packed_linear import packed, quantized, unpacked
 from longscribe.engine.pair_gemm import PairTiles, multiplied_in_pairs, pair_tiled
 from longscribe.engine.processor import (
     has_byte_products,
-    has_matrix_unit,
     has_vectors_of_pairs,
     instructions,
     lacks_byte_products,
@@ -132,6 +131,7 @@ def cache_file(spec: ModelSpec, stored: Stored) -> Path:
     if stored == "int8":
         # oneDNN's layout is its own affair: it may differ between versions and instruction sets.
         parts += [f"torch{torch.__version__}", instructions()]
+        parts += [_form_of(part).__name__.lstrip("_") for part in ("encoder", "decoder")]
     return cache_folder() / "weights" / ("-".join(parts).replace("+", "-") + ".pt")
 
 
@@ -264,13 +264,12 @@ def _int8(weights: Mapping[str, Tensor]) -> dict[str, Any]:
 def _form_of(target: str) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
     """How a linear layer is kept: as this processor multiplies it fastest.
 
-    oneDNN, made for large products, is slow at the decoder's steps, but with a matrix unit no
-    slower than our own code.
+    oneDNN, made for large products, takes twice as long for a decoder's step of up to 12 rows, and
+    no less until there are some 40, also with a matrix unit (docs/benchmarks.md).
     """
     if lacks_byte_products():
         return _pair_tiled
-    is_of_a_step = target.startswith(("decoder", "logits")) and not target.endswith("cross_attn.kv")
-    if not is_of_a_step or has_matrix_unit():
+    if not target.startswith(("decoder", "logits")) or target.endswith("cross_attn.kv"):
         return packed
     if has_byte_products():
         return _tiled

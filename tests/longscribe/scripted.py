@@ -28,9 +28,9 @@ def stamp(time_s: float) -> int:
 
 
 def hypothesis(
-    *tokens: int, avg_logprob: float = -0.2, no_speech_prob: float = 0.01, looped: bool = False
+    *tokens: int, avg_logprob: float = -0.2, no_speech_prob: float = 0.01, stopped: bool = False
 ) -> Hypothesis:
-    return Hypothesis(tokens, avg_logprob, no_speech_prob, looped, -1.0)
+    return Hypothesis(tokens, avg_logprob, no_speech_prob, stopped, -1.0)
 
 
 WHOLE = hypothesis(BEGIN, *WORDS)  # to the end of its window, whichever that is

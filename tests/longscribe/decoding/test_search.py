@@ -36,7 +36,7 @@ def test_greedy_is_upstream_s_token_for_token(
         assert list(mine.tokens) == their.tokens
         assert mine.avg_logprob == pytest.approx(their.avg_logprob, abs=1e-4)
         assert mine.no_speech_prob == pytest.approx(their.no_speech_prob, abs=1e-4)
-        assert not mine.looped
+        assert not mine.stopped
 
 
 @pytest.mark.parametrize("options", [{}, {"patience": 2.0, "length_penalty": 0.5}])
@@ -83,8 +83,9 @@ def test_the_best_of_several_samples_is_taken(
 class Script:
     """A network that says what a script tells it; it notes how many rows each step has."""
 
-    def __init__(self, says: Callable[[int, int], int]) -> None:
+    def __init__(self, says: Callable[[int, int], int], sure: float = 20.0) -> None:
         self.says = says  # window and number of the token -> token
+        self.sure = sure  # its logit; all others have 0
         self.dims = SimpleNamespace(n_text_ctx=448)
         self.rows: list[int] = []
         self.prompts: list[tuple[tuple[int, ...], int]] = []
@@ -111,7 +112,7 @@ class Script:
     def logits(self, number: int) -> torch.Tensor:
         logits = torch.zeros(len(self.windows), 51865)
         for row, window in enumerate(self.windows):
-            logits[row, self.says(window, number)] = 20.0
+            logits[row, self.says(window, number)] = self.sure
         return logits
 
 
@@ -168,14 +169,14 @@ def test_a_text_that_turns_in_circles_is_stopped(
 ) -> None:
     script = circling(tokenizer, period)
     found = search(script, tokenizer, **options).decode([0], 0.0, [0])[0]
-    assert found.looped
+    assert found.stopped
     assert len(found.tokens) < LONGEST / 1.5
     assert len(found.tokens) <= max(40, 6 * period)
 
 
 def test_circles_with_time_stamps_between_are_seen(tokenizer: Tokenizer) -> None:
     found = search(circling(tokenizer, 3, stamps_every=12), tokenizer).decode([0], 0.0, [0])[0]
-    assert found.looped
+    assert found.stopped
     assert len(found.tokens) < 80
 
 
@@ -184,7 +185,25 @@ def test_a_long_text_goes_on_to_the_end(tokenizer: Tokenizer) -> None:
     line = [1000 + number % 97 for number in range(150)] + [2425, 11] * 5
     found = search(saying(tokenizer, line), tokenizer).decode([0], 0.0, [0])[0]
     assert found.tokens == (tokenizer.timestamp_begin, *line)
-    assert not found.looped
+    assert not found.stopped
+
+
+@pytest.mark.parametrize("options", [{}, {"beam_size": 2}])
+def test_a_text_that_nothing_could_save_is_stopped(
+    tokenizer: Tokenizer, options: dict[str, int]
+) -> None:
+    """Tokens of a logit of 8 among 50,000 others have some 6 % each, those of 10 30 %."""
+    line = [1000 + number % 97 for number in range(150)]
+    for sure, stops in ((8.0, True), (10.0, False)):
+        script = saying(tokenizer, line)
+        script.sure = sure
+        found = search(script, tokenizer, **options).decode([0], 0.0, [0])[0]
+        assert found.stopped == stops
+        assert found.avg_logprob < -1.0
+        assert len(found.tokens) < 40 if stops else len(found.tokens) > 100
+    lenient = search(script, tokenizer, logprob_threshold=-9.0, **options)
+    script.sure = 8.0
+    assert not lenient.decode([0], 0.0, [0])[0].stopped
 
 
 def test_nothing_is_longer_than_upstream_s_longest(tokenizer: Tokenizer) -> None:

@@ -48,7 +48,7 @@ def test_an_unsure_trial_means_all_of_it_again(run: Callable[..., Run]) -> None:
     assert (ran.texts, ran.result.windows) == ([], 2)
 
 
-@pytest.mark.parametrize("text", [POOR, VERY_UNSURE, WHOLE._replace(looped=True)])
+@pytest.mark.parametrize("text", [POOR, VERY_UNSURE, WHOLE._replace(stopped=True)])
 def test_a_single_window_is_heard_again_in_the_place_of_higher_temperatures(
     run: Callable[..., Run], text: Hypothesis
 ) -> None:

@@ -48,7 +48,8 @@ def meant(
     cache: CrossCache, window: int, length: int = CONTEXT
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Keys and values that the codes stand for, (H, length, 64)."""
-    keys = np.stack([cache.dequantized_keys(window, head, length) for head in range(HEADS)])
+    each_channel = np.eye(HEAD_DIM, dtype=np.float32)
+    keys = np.stack([cache.scores(each_channel, window, h, length).T for h in range(HEADS)])
     values = (cache.values[window] * cache.value_scales[window][:, :, None])[:, :length]
     return torch.from_numpy(keys), torch.from_numpy(values)
 

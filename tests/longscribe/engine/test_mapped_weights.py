@@ -105,8 +105,8 @@ def test_both_layouts_give_the_same_product(rows: int) -> None:
 def test_only_what_a_step_multiplies_is_in_tiles_and_only_where_that_pays(
     demo: ModelSpec, cache: Path, monkeypatch: pytest.MonkeyPatch, pays: bool
 ) -> None:
-    monkeypatch.setattr(mapped_weights, "has_matrix_unit", lambda: not pays)
-    monkeypatch.setattr(mapped_weights, "has_byte_products", lambda: True)
+    monkeypatch.setattr(mapped_weights, "has_byte_products", lambda: pays)
+    monkeypatch.setattr(mapped_weights, "has_vectors_of_pairs", lambda: False)
     monkeypatch.setattr(mapped_weights, "lacks_byte_products", lambda: False)
     layers = mapped(demo, "int8")
     in_tiles = {name for name, layer in layers.items() if isinstance(layer, TiledLinear)}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from longscribe.engine.kernels import LARGEST_PAIR_CODE
-from longscribe.engine.pair_gemm import TILE, multiplied_in_pairs, pair_tiled
+from longscribe.engine.pair_gemm import _TILE, multiplied_in_pairs, pair_tiled
 from longscribe.engine.processor import has_vectors_of_pairs
 
 pytestmark = pytest.mark.skipif(not has_vectors_of_pairs(), reason="no AVX2 on this processor")
@@ -17,7 +17,7 @@ def rows_and_weights(rows: int, inputs: int, outputs: int) -> tuple[np.ndarray, 
 
 
 @pytest.mark.parametrize("rows", [*range(1, 14), 60])
-@pytest.mark.parametrize(("inputs", "outputs"), [(64, TILE), (256, 3 * TILE + 9), (2048, 7)])
+@pytest.mark.parametrize(("inputs", "outputs"), [(64, _TILE), (256, 3 * _TILE + 9), (2048, 7)])
 def test_the_product_is_exact(rows: int, inputs: int, outputs: int) -> None:
     codes, weights = rows_and_weights(rows, inputs, outputs)
     scales = np.exp2(np.random.default_rng(0).integers(-3, 3, outputs)).astype(np.float32)
@@ -28,9 +28,9 @@ def test_the_product_is_exact(rows: int, inputs: int, outputs: int) -> None:
 
 @pytest.mark.parametrize("code", [-LARGEST_PAIR_CODE, LARGEST_PAIR_CODE])
 def test_the_largest_numbers_do_not_overflow(code: int) -> None:
-    weights = np.full((TILE, 5120), 127, np.int8)  # as many inputs as large has
+    weights = np.full((_TILE, 5120), 127, np.int8)  # as many inputs as large has
     codes = np.full((1, 5120), code, np.int16)
-    found = multiplied_in_pairs(codes, pair_tiled(weights, np.ones(TILE, np.float32)), TILE)
+    found = multiplied_in_pairs(codes, pair_tiled(weights, np.ones(_TILE, np.float32)), _TILE)
     assert (found == np.float32(code * 127 * 5120)).all()
 
 
