@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import fastapi.encoders  # noqa: F401  # for what is forked off; Prefect's flows import it late
 import httpx
 import prefect.main  # noqa: F401  # so that what is forked off has all that it shares
 from prefect.client.orchestration import get_client
@@ -73,8 +74,10 @@ def connected(server: EmbeddedServer | None) -> Iterator[None]:
     )
     # Heartbeats tell a server that outlives its runs of one that died. The thread that sends them
     # sleeps for a second, and every run would wait for it at its end (`_send_heartbeats` in
-    # prefect/flow_engine.py).
-    with temporary_settings({"flows.heartbeat_frequency": None}):
+    # prefect/flow_engine.py). And nobody need ask whether it is of this version.
+    with temporary_settings(
+        {"flows.heartbeat_frequency": None, "client.server_version_check_enabled": False}
+    ):
         yield
 
 

@@ -157,6 +157,8 @@ class SurvivingTaskRunner(PoolWithParts):
         """Submit a task for each of the parameters that are iterable."""
         # A worker would ask the server for its version before its first task, as the run itself
         # has done, and fail where the server is away.
+        if not PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED.value():
+            return super().map(task, parameters, wait_for)
         with temporary_settings({PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False}):
             return super().map(task, parameters, wait_for)
 

@@ -11,9 +11,13 @@ import prefect.task_engine  # noqa: F401  # for the fork server: no worker need 
 from prefect import flow, task, unmapped
 from prefect.futures import as_completed
 from prefect.logging import get_run_logger
+from prefect.plugins import load_prefect_collections
 
 from longscribe.runtime.worker_progress import advance
 from longscribe.task_runner import GPU_LOST, Patience, SurvivingTaskRunner, halvings, leave_pool
+
+# With its first task each worker would import what integrations are installed, seconds of a core.
+load_prefect_collections()
 
 COUNT = 4
 HANGS_S = 120.0  # for whom nobody waits
