@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from longscribe.errors import OutputError
+from longscribe.flows.prefect_home import check_prefect_home
 from longscribe.runtime.fork_server import start_fork_server
 from longscribe.tasks.preload import PRELOAD
 
@@ -38,8 +41,11 @@ def give_head_start(arguments: Sequence[str]) -> None:
     the recordings and look into them. Where it turns out that nothing is to be done, the fork
     server ends with this process, or is ended.
     """
-    if begins_run(arguments):
-        set_prefect_defaults()
+    if not begins_run(arguments):
+        return
+    set_prefect_defaults()
+    with suppress(OutputError):  # the command says it, and Prefect would warn when it is imported
+        check_prefect_home()
         start_fork_server(PRELOAD)
 
 
