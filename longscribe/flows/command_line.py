@@ -106,13 +106,15 @@ def command(
         from longscribe.flows.server import connected, started_server
 
         server = started_server()
-        import longscribe.flows.transcribe  # noqa: F401
+        import longscribe.flows.transcribe
         from longscribe.task_runner import keeping_workers
         from longscribe.tasks.chunk_runner import start_workers_early
 
     with keeping_workers():
         if runs[0] in undone:
             start_workers_early(runs[0])  # with the server, and not after it
+        with without_collections():
+            import longscribe.flows.late_imports  # noqa: F401
         with connected(server):
             codes |= {options.recording: _run(options, show or verbose) for options in runs}
             return _summed_up(codes)
