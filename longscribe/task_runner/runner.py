@@ -124,7 +124,8 @@ class SurvivingTaskRunner(PoolWithParts):
             if error is not None:
                 self._surviving.shutdown_at_once()
             elif keep(self._staff, self._surviving):
-                self.executor = self._surviving = None
+                self._surviving = None
+                self.executor = None
         super().__exit__(kind, error, traceback)
 
     def warm_up(self) -> None:

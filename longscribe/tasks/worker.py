@@ -44,7 +44,7 @@ def _count_compiling() -> None:
     """Let each pass of numba's compiler count as progress: all kernels take it a minute or two."""
     from numba.core import event
 
-    class Passes(event.Listener):  # type: ignore[misc]  # numba has no types
+    class Passes(event.Listener):
         def on_start(self, event: Any) -> None:
             advance()
 

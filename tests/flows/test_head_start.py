@@ -52,7 +52,7 @@ def test_the_fork_server_comes_before_all_slow_imports(tmp_path: Path) -> None:
 def test_bad_input_leaves_no_process_behind(tmp_path: Path) -> None:
     """The fork server it began with holds the pipes open for as long as it lives."""
     ran = subprocess.run(
-        [sys.executable, "-m", "longscribe", "missing.wav"],
+        [sys.executable, "-m", "longscribe", "missing.wav", "--model", "demo"],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         cwd=tmp_path,
         capture_output=True,
