@@ -75,10 +75,10 @@ class ChunkTraits:
 
     The pieces that a worker counts as progress take a second of a core in the largest model; where
     four busy processes share two cores with two workers, one that turns in circles has used up its
-    patience in a minute and a half.
+    patience within a minute and a half.
     """
 
-    patience: Patience | None = Patience(computing_s=30.0, waiting_s=90.0)
+    patience: Patience | None = Patience(computing_s=25.0, waiting_s=90.0)
 
     def __init__(self, limits: TimeLimits) -> None:
         self._limits = limits
