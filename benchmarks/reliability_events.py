@@ -51,7 +51,7 @@ def _stop_between_chunks(_: Bench, run: Run) -> None:
 
 
 def _stop_all(_: Bench, run: Run) -> None:
-    """Ctrl-Z, and `fg` long after every chunk's deadline."""
+    """Ctrl-Z, and `fg` long after every chunk's limit."""
     os.killpg(run.process.pid, signal.SIGSTOP)
     time.sleep(_OUTAGE_S)
     os.killpg(run.process.pid, signal.SIGCONT)
@@ -192,13 +192,13 @@ EVENTS = [
     Event("a worker is killed (SIGKILL)", _send_to_worker(signal.SIGKILL)),
     Event("a worker crashes in native code (SIGSEGV)", _send_to_worker(signal.SIGSEGV)),
     Event(
-        "a worker hangs (SIGSTOP; deadline 24 s)",
+        "a worker hangs (SIGSTOP; limit 24 s)",
         _send_to_worker(signal.SIGSTOP),
         ("--chunk-timeout-minutes", "0.4"),
     ),
     Event("a worker is stopped (SIGSTOP) between two chunks", _stop_between_chunks),
     Event(
-        f"the whole run is stopped for {_OUTAGE_S:.0f} s (Ctrl-Z, `fg`; deadline 24 s)",
+        f"the whole run is stopped for {_OUTAGE_S:.0f} s (Ctrl-Z, `fg`; limit 24 s)",
         _stop_all,
         ("--chunk-timeout-minutes", "0.4"),
     ),

@@ -17,6 +17,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     module = _SERVICE.get(arguments[0]) if arguments else None
     if module is None:
+        from longscribe.flows.head_start import give_head_start
+
+        give_head_start(arguments)
         from longscribe.flows.command_line import main as transcribe
 
         transcribe(arguments)

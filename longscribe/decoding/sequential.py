@@ -32,6 +32,7 @@ from longscribe.engine.mapped_weights import mapped, unfilled
 from longscribe.models.checkpoint import ModelDims
 from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions
+from longscribe.runtime.worker_progress import advance
 from longscribe.transcript import Segment, Word
 
 # Silences longer than this are left out of the windows. Each window costs a whole 30 s encoder
@@ -87,6 +88,8 @@ def load(spec: ModelSpec, device: str) -> Whisper:
     model.register_buffer("alignment_heads", marked.to_sparse(), persistent=False)
     if named is not None and spec.alignment_heads is None:
         model.set_alignment_heads(named)
+    for block in (*model.encoder.blocks, *model.decoder.blocks):
+        block.register_forward_hook(lambda *_: advance())
     return model.to(device).eval()
 
 

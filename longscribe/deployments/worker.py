@@ -28,6 +28,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.settings import PREFECT_HOME
 from prefect.states import AwaitingRetry, Cancelled, Crashed
 
+from longscribe.deployments.flow_process import TRANSCRIBES
 from longscribe.deployments.register import wait_for_server
 from longscribe.errors import ServerError
 from longscribe.flows.translated_command import TranslatedCommand
@@ -155,6 +156,9 @@ def main(name: str | None, queues: tuple[str, ...], limit: int, healthcheck: boo
     for queue in queues:
         command += ["--work-queue", queue]
     assert not lock.closed
+    os.environ["LONGSCRIBE_PYTHON"] = sys.executable  # flows/work_pool.py
+    if set(queues) != {"inbox"}:
+        os.environ[TRANSCRIBES] = "1"
     # What runs in the folder of recordings imports nothing from there.
     os.environ["PYTHONSAFEPATH"] = "1"
     # Prefect answers SIGTERM with SIGINT to itself (prefect/utilities/processutils.py), which the

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from longscribe.engine.network import HEAD_DIM, Caches
+from longscribe.runtime.worker_progress import advance
 
 if TYPE_CHECKING:
     from longscribe.engine.float_network import FloatNetwork
@@ -168,6 +169,7 @@ class GpuSession:
 
     def step(self, tokens: Sequence[int]) -> Tensor:
         """Give every row its next token; see `Session.step`."""
+        advance()
         steps = self._begun()
         of_slots = [0] * (self._size * self._width)
         for slot, token in zip(self._slots, tokens, strict=True):

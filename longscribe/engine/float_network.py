@@ -16,6 +16,7 @@ from longscribe.engine.mapped_weights import mapped
 from longscribe.engine.network import HEAD_DIM, Attention, Caches, First, Heads, Session
 from longscribe.models.checkpoint import ModelDims
 from longscribe.models.weights import ModelSpec
+from longscribe.runtime.worker_progress import advance
 
 # Windows encoded side by side: a CPU is busy with one, a GPU wants several.
 _ENCODED_AT_ONCE = {"cpu": 1, "cuda": 8}
@@ -53,7 +54,8 @@ class _Block:
         return self.linear(heads.transpose(1, 2).flatten(2), which)
 
     def mlp(self, x: Tensor) -> Tensor:
-        """The two layers with GELU between, added to x."""
+        """The two layers with GELU between, added to x: the end of a block's work."""
+        advance()
         inner = functional.gelu(self.linear(self.norm(x, "mlp_ln"), "mlp.0"))
         return x + self.linear(inner, "mlp.2")
 

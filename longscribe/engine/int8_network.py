@@ -36,6 +36,7 @@ from longscribe.engine.processor import (
 from longscribe.engine.vnni_attention import ByteAttention
 from longscribe.models.checkpoint import ModelDims
 from longscribe.models.weights import ModelSpec
+from longscribe.runtime.worker_progress import advance
 
 _Floats = npt.NDArray[np.float32]
 
@@ -172,6 +173,7 @@ class Int8Network:
         attended: _Floats = np.empty_like(x)
         layers = len(self._encoder)
         for layer in range(-1, layers):
+            advance()
             block = self._encoder[max(layer, 0)]
             after = self._encoder[layer + 1] if layer + 1 < layers else None
             if layer >= 0:
@@ -245,6 +247,7 @@ class Int8Network:
         kernels.norm_quantize(x, norm.weight, norm.bias, codes.array, codes.scales)
         norms = [block.attention_norm for block in self._decoder[1:]] + [self._decoder_norm]
         for layer, (block, next_norm) in enumerate(zip(self._decoder, norms, strict=True)):
+            advance()
             raw = block.qkv.raw(codes)
             keys, values = caches.keys[layer], caches.values[layer]
             kernels.self_attention(

@@ -32,6 +32,7 @@ from longscribe.errors import ModelError
 from longscribe.models import forms
 from longscribe.models.checkpoint import ModelDims
 from longscribe.models.weights import ModelSpec
+from longscribe.runtime.worker_progress import advance
 from longscribe.wording.catalog import translated
 from longscribe.wording.system_errors import told
 
@@ -227,6 +228,7 @@ def _int8(weights: Mapping[str, Tensor]) -> dict[str, Any]:
     taken: set[str] = set()
 
     def pack(target: str, *sources: str) -> None:
+        advance()
         parts = [weights[f"{source}.weight"].float() for source in sources]
         biases = [
             weights[f"{source}.bias"].float()

@@ -23,13 +23,14 @@ from longscribe.audio.recording import probe
 from longscribe.errors import InputError, LongscribeError, OptionError, RecordingError
 from longscribe.flows.cache_command import cache_command
 from longscribe.flows.command_options import all_options
+from longscribe.flows.head_start import set_prefect_defaults
 from longscribe.flows.output import say
 from longscribe.flows.prefect_home import check_prefect_home
 from longscribe.flows.translated_command import TranslatedCommand, ui_language_of
 from longscribe.models.weights import check_model, check_task, find_model, resolve_model
 from longscribe.options import RunOptions, check_options
 from longscribe.outputs.formats import output_name
-from longscribe.runtime.fork_server import start_fork_server
+from longscribe.runtime.fork_server import kill_fork_server, start_fork_server
 from longscribe.runtime.importing import without_collections
 from longscribe.runtime.scratch import keeping_names
 from longscribe.storage.access import Access
@@ -50,19 +51,6 @@ OK, FAILED, BAD_INPUT, PARTIAL, STOPPED, TERMINATED = 0, 1, 2, 3, 130, 143
 
 _BEGIN_WITHIN_S = 300.0
 _BEGIN_AGAIN_S = 2.0
-
-# Prefect reads these when it is imported; what the user has set himself wins.
-_PREFECT_DEFAULTS = {
-    "PREFECT_LOGGING_SETTINGS_PATH": str(Path(__file__).with_name("logging.yml")),
-    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    # A server that restarts, or is unreachable for some minutes, must not end a run: each retry
-    # waits twice as long as the one before, at first 2 s, in all eight minutes.
-    "PREFECT_CLIENT_MAX_RETRIES": "8",
-    # What a server answers while its database restarts; by itself Prefect gives up at once.
-    "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
-}
 
 _EPILOG = translatable(
     "openai-whisper's spellings and decoding options work too, such as --output_dir, --beam_size; "
@@ -105,22 +93,31 @@ def command(
     runs = [options for options in runs if options.recording not in codes]
     if not runs:
         return _summed_up(codes)
-    for name, value in _PREFECT_DEFAULTS.items():
-        os.environ.setdefault(name, value)
+    set_prefect_defaults()
     check_prefect_home()
-    if not all(map(_is_done, runs)):
-        start_fork_server(PRELOAD)  # it is ready when the server is
+    undone = [options for options in runs if not _is_done(options)]
+    if undone:
+        start_fork_server(PRELOAD)  # unless it had a head start
+    else:
+        kill_fork_server()
     # Only now: importing Prefect takes seconds, which --help, bad options and the fork server need
     # not wait for. And with all that the run will need, while the server is on its way up.
     with without_collections():
         from longscribe.flows.server import connected, started_server
 
         server = started_server()
-        import longscribe.flows.transcribe  # noqa: F401
+        import longscribe.flows.transcribe
+        from longscribe.task_runner import keeping_workers
+        from longscribe.tasks.chunk_runner import start_workers_early
 
-    with connected(server):
-        codes |= {options.recording: _run(options, show or verbose) for options in runs}
-        return _summed_up(codes)
+    with keeping_workers():
+        if runs[0] in undone:
+            start_workers_early(runs[0])  # with the server, and not after it
+        with without_collections():
+            import longscribe.flows.late_imports  # noqa: F401
+        with connected(server):
+            codes |= {options.recording: _run(options, show or verbose) for options in runs}
+            return _summed_up(codes)
 
 
 def _refusal(options: RunOptions) -> InputError | None:

@@ -16,6 +16,21 @@ from typing import Literal
 from longscribe.flows.prefect_home import prefect_home
 from longscribe.flows.server_process import serve
 
+# What a server does that lasts, and nobody wants of one that is gone with its command. They take a
+# second of a core when it starts; another three take its integrations, as many as are installed
+# (prefect-kubernetes, prefect-dask), which it imports to write their blocks into its database. The
+# next `prefect server start` on that database does it all. What the user has set himself wins.
+_SERVICES = (
+    *("SCHEDULER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS", "REPOSSESSOR"),
+    *("CANCELLATION_CLEANUP", "CLEANUP_RECONCILER"),
+)
+_LEFT_OUT = {
+    **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _SERVICES},
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+    # To see whether blocks have changed, it would import all integrations too.
+    "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
+}
+
 _RESTART_AFTER_S = 1.0
 _RESTARTS_AT_START = 3
 _END_WITHIN_S = 10.0
@@ -44,7 +59,7 @@ class EmbeddedServer:
         # SQLite's own temporary files would be beside the run's samples, on a disk that may be
         # full: then no line of the log was stored, and the command waited for that for ever.
         sqlite = {"SQLITE_TMPDIR": str(prefect_home())}
-        self._environment = {**sqlite, **os.environ, **ui}
+        self._environment = {**_LEFT_OUT, **sqlite, **os.environ, **ui}
         self._starts = 0
         self._stopping = threading.Event()
         self._replacing = threading.Lock()

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import fastapi.encoders  # noqa: F401  # for what is forked off; Prefect's flows import it late
 import httpx
 import prefect.main  # noqa: F401  # so that what is forked off has all that it shares
 from prefect.client.orchestration import get_client
@@ -21,11 +22,17 @@ _ASK_EVERY_S = 0.02
 
 
 def started_server() -> EmbeddedServer | None:
-    """An embedded server on its way up, where none is configured.
+    """An embedded server on its way up, where none is configured; what follows talks to that.
 
     It is forked off this process, which must not have other threads yet.
     """
-    return None if PREFECT_API_URL.value() else EmbeddedServer("fork")
+    if PREFECT_API_URL.value():
+        return None
+    server = EmbeddedServer("fork")
+    # Not temporary_settings: those hold in one thread, and the pool's threads would start a server.
+    os.environ["PREFECT_API_URL"] = f"{server.url}/api"
+    refresh_global_settings_context()
+    return server
 
 
 @contextmanager
@@ -65,13 +72,12 @@ def connected(server: EmbeddedServer | None) -> Iterator[None]:
             home=PREFECT_HOME.value()
         )
     )
-    # Not temporary_settings: those hold in one thread, and the pool's threads would start a server.
-    os.environ["PREFECT_API_URL"] = f"{server.url}/api"
-    refresh_global_settings_context()
     # Heartbeats tell a server that outlives its runs of one that died. The thread that sends them
     # sleeps for a second, and every run would wait for it at its end (`_send_heartbeats` in
-    # prefect/flow_engine.py).
-    with temporary_settings({"flows.heartbeat_frequency": None}):
+    # prefect/flow_engine.py). And nobody need ask whether it is of this version.
+    with temporary_settings(
+        {"flows.heartbeat_frequency": None, "client.server_version_check_enabled": False}
+    ):
         yield
 
 

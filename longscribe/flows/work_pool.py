@@ -7,10 +7,14 @@ from prefect.exceptions import ObjectAlreadyExists
 WORK_POOL = "longscribe"
 QUEUES = ("inbox", "short", "default")  # the first is served first
 
+# By the worker's own Python, which it names in its environment. A command that is said here also
+# spares each run a process of Prefect's that imports all of it to find out where the code is.
+_COMMAND = "sh -c 'exec \"${LONGSCRIBE_PYTHON:-python}\" -P -m longscribe.deployments.flow_process'"
+
 # What a run may change about the process that carries it out: nothing. Prefect's own template lets
 # whoever may start a run name the command and the environment.
 _JOB_TEMPLATE = {
-    "job_configuration": {"stream_output": True},
+    "job_configuration": {"stream_output": True, "command": _COMMAND},
     "variables": {"type": "object", "properties": {}, "additionalProperties": False},
 }
 

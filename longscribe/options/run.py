@@ -197,8 +197,9 @@ class RunOptions(DecodingOptions, SubtitleRules):
     chunk_timeout_minutes: Annotated[
         Auto | Annotated[float, Field(gt=0.0)],
         Field(
-            description="A chunk that takes longer is stuck and runs again; `auto` is twenty times "
-            "what the slowest so far took for as much sound."
+            description="A chunk that takes longer, time in which others have the cores left out, "
+            "runs again; `auto`: twenty times what the slowest so far took for as much sound, and "
+            "at least ten minutes. One that shows no progress runs again within two minutes."
         ),
         Docs(unit="minutes"),
     ] = "auto"

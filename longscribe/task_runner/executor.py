@@ -1,6 +1,5 @@
 """An executor whose worker processes may die, hang or be stopped: only what was lost runs again."""
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,17 +16,19 @@ from contextvars import copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final
-from uuid import UUID
 
 from longscribe.runtime.fork_server import (
     FORK_SERVER_DIED,
     fork_server_pid,
     kill_fork_server,
 )
-from longscribe.runtime.machine import out_of_memory_kills, this_machine
+from longscribe.task_runner.effort import Effort
 from longscribe.task_runner.inside import Outcome
-from longscribe.task_runner.job import Job, Order, TaskTraits, UnderWay
+from longscribe.task_runner.job import Job, UnderWay
 from longscribe.task_runner.observations import Observations
+from longscribe.task_runner.place import Place
+from longscribe.task_runner.run import NOBODY, Run
+from longscribe.task_runner.scarce_memory import ScarceMemory
 from longscribe.task_runner.worker import Setup, Worker, is_stopped
 from longscribe.task_runner.worker_ends import end_shown, is_memory
 from longscribe.wording.catalog import translated
@@ -36,22 +37,10 @@ _DEATHS_OF_A_TASK: Final = 3  # of its own worker; then it is given up
 _REFUSALS_OF_A_TASK: Final = 3  # its call came back without a result; then it is given up
 _LOSSES_IN_A_ROW: Final = 10  # of workers, with nothing finished in between; then everything is
 _LOOK_EVERY_S: Final = 1.0
-_BEGIN_WITHIN_S: Final = 900.0  # a worker; loading a large model from a slow disk takes less
 _STOPPED_S: Final = 5.0  # a worker without a task, or the fork server while it is needed
 _STOPPED_AT_TASK_S: Final = 30.0  # a worker
-_LITTLE_MEMORY: Final = 0.25  # of what a worker needs
 
 _STARTED, _READY, _DONE = "started", "ready", "done"
-
-
-class _Place:
-    """A worker and what it is at, as the supervising thread knows it."""
-
-    def __init__(self, worker: Worker, now_s: float) -> None:
-        self.worker = worker
-        self.began_s = now_s
-        self.job: Job | None = None
-        self.since_s = 0.0  # on the machine's monotonic clock
 
 
 class SurvivingExecutor(Executor):
@@ -63,36 +52,22 @@ class SurvivingExecutor(Executor):
     Args:
         workers: processes, at most.
         setup: what they begin with.
-        traits: of the tasks.
-        memory_per_worker_bytes: what one needs, to tell whether memory ran out.
-        logger: of the flow run.
     """
 
-    def __init__(
-        self,
-        workers: int,
-        setup: Setup,
-        traits: TaskTraits,
-        memory_per_worker_bytes: int,
-        logger: "logging.Logger | logging.LoggerAdapter[Any]",
-    ) -> None:
-        self.workers = workers
+    def __init__(self, workers: int, setup: Setup) -> None:
+        self.workers = self._wanted = workers
         self.halvings = 0
-        self.order: Callable[[], Order] | None = None
+        self._run = NOBODY
         self._setup = setup
-        self._traits = traits
-        self._memory_per_worker_bytes = memory_per_worker_bytes
-        self._logger = logger
+        self._memory = ScarceMemory()
         self._news: SimpleQueue[tuple[str, Any, Any]] = SimpleQueue()
         self._waiting: deque[Job] = deque()
         self._suspects: deque[Job] = deque()
-        self._places: list[_Place] = []
+        self._places: list[Place] = []
         self._warm = 0  # workers that are wanted before there are tasks
         self._jobs = 0
         self._losses_in_a_row = 0
         self._observations = Observations()
-        self._available_bytes = this_machine().available_bytes
-        self._memory_kills = out_of_memory_kills()
         self._lock = threading.RLock()
         self._is_closed = self._has_failed = False
         self._at_once = False
@@ -102,6 +77,27 @@ class SurvivingExecutor(Executor):
             target=copy_context().run, args=(self._supervise,), name="supervisor", daemon=True
         )
         self._thread.start()
+
+    def work_for(self, run: Run) -> None:
+        """From now on tasks are this run's."""
+        with self._lock:
+            self._run = run
+
+    def rest(self) -> bool:
+        """The run is over: hear the workers out, and let them wait for another.
+
+        Returns:
+            False where they cannot be kept: one is at a task, or memory ran out.
+        """
+        with self._lock:
+            is_worn = self.workers < self._wanted or self.halvings > 0 or self._has_failed
+            if is_worn or any(place.job for place in self._places):
+                return False
+            ready = [place.worker for place in self._places if place.worker.ready]
+        if not all(map(Worker.hear_out, ready)):
+            return False
+        self.work_for(NOBODY)
+        return True
 
     def warm_up(self) -> None:
         """Start the workers before there are tasks."""
@@ -120,8 +116,7 @@ class SurvivingExecutor(Executor):
         with self._lock:
             if self._is_closed or self._has_failed:
                 raise RuntimeError("the executor takes no tasks any more")
-            order = self.order() if self.order else Order(UUID(int=0), "task", {})
-            job = Job(self._jobs, order, partial(call, *args, **kwargs))
+            job = Job(self._jobs, self._run.order(), partial(call, *args, **kwargs))
             self._jobs += 1
             self._warm = 0  # from now on there are workers for the tasks that there are
             self._waiting.append(job)
@@ -191,7 +186,7 @@ class SurvivingExecutor(Executor):
                     if self._observations.is_due(_LOOK_EVERY_S):
                         self._look()
         except Exception as error:
-            self._logger.exception("The supervisor of the workers failed")
+            self._run.logger.exception("The supervisor of the workers failed")
             with self._lock:
                 self._has_failed = True
                 jobs = [place.job for place in self._places if place.job]
@@ -215,7 +210,9 @@ class SurvivingExecutor(Executor):
         for _ in range(max(wanted, min(self._warm, self.workers)) - len(self._places)):
             taken = {place.worker.slot for place in self._places}
             slot = next(slot for slot in range(len(taken) + 1) if slot not in taken)
-            self._places.append(_Place(Worker(self._setup, slot), self._observations.now_s))
+            self._places.append(
+                Place(Worker(self._setup, self._forward, slot), self._observations.now_s)
+            )
             place = self._places[-1]
             starting = self._starter.submit(place.worker.start)
             starting.add_done_callback(partial(self._tell, _STARTED, place))
@@ -233,7 +230,7 @@ class SurvivingExecutor(Executor):
                     return job
         return None
 
-    def _give(self, place: _Place, job: Job) -> None:
+    def _give(self, place: Place, job: Job) -> None:
         try:
             doing = place.worker.give(job.call, self.halvings)
         except (BrokenExecutor, RuntimeError, OSError):  # it died while it had nothing to do
@@ -241,13 +238,17 @@ class SurvivingExecutor(Executor):
             self._lose(place)
             return
         place.job, place.since_s = job, self._observations.look_s()
-        place.began_s = self._observations.now_s
+        place.effort = Effort(self._observations.now_s)
+        place.look(self._observations.now_s)
         doing.add_done_callback(partial(self._tell, _DONE, place))
 
-    def _tell(self, kind: str, place: _Place, about: Future[Any]) -> None:
+    def _forward(self, message: Any) -> None:
+        self._run.forward(message)
+
+    def _tell(self, kind: str, place: Place, about: Future[Any]) -> None:
         self._news.put((kind, place, about))
 
-    def _learn(self, kind: str, place: _Place, about: Future[Any]) -> None:
+    def _learn(self, kind: str, place: Place, about: Future[Any]) -> None:
         if kind == _DONE:
             self._take(place, about)
             return
@@ -261,7 +262,7 @@ class SurvivingExecutor(Executor):
         else:
             place.worker.ready = True
 
-    def _take(self, place: _Place, doing: Future[Outcome]) -> None:
+    def _take(self, place: Place, doing: Future[Outcome]) -> None:
         job = place.job
         assert job is not None
         try:
@@ -281,40 +282,34 @@ class SurvivingExecutor(Executor):
         with suppress(InvalidStateError):  # cancelled meanwhile
             job.future.set_result(outcome.result)
         place.job = None
-        self._traits.finished(job.order.parameters, self._observations.now_s - place.began_s)
+        place.look(self._observations.now_s)
+        self._run.traits.finished(job.order.parameters, place.effort.own_s)
 
     def _look(self) -> None:
-        """Look after the workers; end those that are past their deadline or stopped."""
-        self._available_bytes = this_machine().available_bytes
+        """Look after the workers; end those that are stuck, past their limit or stopped."""
+        self._memory.look()
         stopped = [p.worker.pid for p in self._places if p.worker.pid and p.worker.is_stopped]
         if (server := fork_server_pid()) is not None and is_stopped(server):
             stopped.append(server)
         self._observations.look(stopped)
         for place in list(self._places):
-            if not place.worker.ready:
-                if self._observations.now_s - place.began_s > _BEGIN_WITHIN_S:
-                    self._lose(place)
-            elif not place.worker.is_alive and place.job is None:
+            place.look(self._observations.now_s)
+            is_dead = place.worker.ready and not place.worker.is_alive and place.job is None
+            if is_dead or place.begins_in_vain:
                 self._lose(place)
-        for place in self._places:
-            self._end_overdue(place)
+            elif place.job and not place.job.ended_for:
+                self._end_stuck(place, place.job)
         self._end_stopped()
         if server in self._observations.stopped_for(_STOPPED_S):
             kill_fork_server()  # it neither starts workers nor tells of those that died
 
-    def _end_overdue(self, place: _Place) -> None:
-        job = place.job
-        if job is None or job.is_overdue:
-            return
-        limit_s = self._traits.limit_s(job.order.parameters, job.deaths)
-        if self._observations.now_s - place.began_s > limit_s:
-            self._logger.warning(
-                translated("%s is past its deadline of %.0f s: its worker, pid %d, is ended"),
-                self._traits.name(job.order.parameters),
-                limit_s,
-                place.worker.pid,
-            )
-            job.is_overdue = True
+    def _end_stuck(self, place: Place, job: Job) -> None:
+        """End a worker that shows no progress, or has had more time than its task may take."""
+        verdict = place.verdict(self._run.traits)
+        if verdict is not None:
+            job.ended_for = verdict.reason
+            name = self._run.traits.name(job.order.parameters)
+            self._run.logger.warning(verdict.message, name, verdict.seconds, place.worker.pid)
             place.worker.kill()
 
     def _end_stopped(self) -> None:
@@ -324,16 +319,16 @@ class SurvivingExecutor(Executor):
             is_needed = place.job or self._waiting or self._suspects
             if is_needed and place.worker.pid in self._observations.stopped_for(limit_s):
                 said = translated("Process %d is stopped while it is needed: it is ended")
-                self._logger.warning(said, place.worker.pid)
+                self._run.logger.warning(said, place.worker.pid)
                 (place.worker.kill if place.job else partial(self._retire, place))()
 
-    def _retire(self, place: _Place) -> None:
+    def _retire(self, place: Place) -> None:
         """End a worker that is at nothing."""
         self._places.remove(place)
         place.worker.kill()
         place.worker.bury()
 
-    def _lose(self, place: _Place) -> None:
+    def _lose(self, place: Place) -> None:
         """A worker died: sort out what that cost."""
         if place not in self._places:
             return
@@ -357,7 +352,7 @@ class SurvivingExecutor(Executor):
             self._suspects.clear()
             self._warm = 0
         elif left:
-            self._logger.warning(
+            self._run.logger.warning(
                 translated("A worker is started again: %s; %d task(s) to go"), how, left
             )
 
@@ -367,33 +362,27 @@ class SurvivingExecutor(Executor):
 
     def _suspect(self, job: Job, how: str) -> None:
         job.deaths += 1
-        if job.is_overdue:
-            job.is_overdue = False
-            how = translated("past its deadline")
+        how, job.ended_for = job.ended_for or how, ""
         if job.deaths >= _DEATHS_OF_A_TASK:
             reason = translated("its worker died {deaths} times ({how})")
             job.give_up(reason.format(deaths=job.deaths, how=how))
         else:
-            self._logger.warning(
+            self._run.logger.warning(
                 translated("%s lost its worker (%s): it runs again, alone"),
-                self._traits.name(job.order.parameters),
+                self._run.traits.name(job.order.parameters),
                 how,
             )
             self._suspects.append(job)
 
     def _shrink_after_memory(self) -> None:
         """Fewer workers, or smaller batches in the last one, after what looks like their memory."""
-        kills = out_of_memory_kills()
-        little = self._available_bytes < _LITTLE_MEMORY * self._memory_per_worker_bytes
-        scarce = kills > self._memory_kills or little
-        self._memory_kills = kills
-        if not scarce:
+        if not self._memory.ran_out(self._run.memory_per_worker_bytes):
             return
         if self.workers > 1:
             self.workers //= 2
         else:
             self.halvings += 1
-        self._logger.warning(
+        self._run.logger.warning(
             translated("Memory ran out: going on with %d worker(s), batches halved %d time(s)"),
             self.workers,
             self.halvings,

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from ctypes import c_uint64
 from multiprocessing import util
 from multiprocessing.connection import Connection
 from typing import Any, Final, NamedTuple, NoReturn
@@ -14,13 +15,17 @@ from typing import Any, Final, NamedTuple, NoReturn
 from prefect.context import refresh_global_settings_context
 from prefect.events.worker import EventsWorker
 
+from longscribe.runtime.worker_progress import count_in
 from longscribe.runtime.worker_slot import set_worker_slot
 from longscribe.task_runner.prefect_parts import begin_prefect
 
 _THE_END: Final = -1000  # priority of what is done last when a worker ends
 _SAID_WITHIN_S: Final = 5.0
 
+SAID_ALL: Final = "said all"  # not among Prefect's messages, which are tuples
+
 _halvings = 0  # of this worker's task
+_messages: "_Messages | None" = None  # of this worker
 
 
 class Outcome(NamedTuple):
@@ -51,6 +56,7 @@ def begin(
     pipe: Connection,
     environment: Mapping[str, str],
     slot: int,
+    count: c_uint64,
     initializer: Callable[..., None] | None,
     initargs: tuple[Any, ...],
 ) -> None:
@@ -60,6 +66,7 @@ def begin(
         pipe: to the flow's process.
         environment: of that process; the fork server's is older.
         slot: its number among the workers there are.
+        count: of what it finishes, shared with the flow's process.
         initializer: the user's, called with `initargs`.
         initargs: its arguments.
     """
@@ -69,8 +76,11 @@ def begin(
         del os.environ[name]
     os.environ.update(environment)
     set_worker_slot(slot)
+    count_in(count)
     refresh_global_settings_context()
-    begin_prefect(_Messages(pipe), initializer, initargs)
+    global _messages
+    _messages = _Messages(pipe)
+    begin_prefect(_messages, initializer, initargs)
 
 
 def perform(call: Callable[[], bytes], task_halvings: int) -> Outcome:
@@ -86,6 +96,13 @@ def perform(call: Callable[[], bytes], task_halvings: int) -> Outcome:
         return Outcome(result=call())
     except BaseException as error:
         return Outcome(error=f"{type(error).__name__}: {error}")
+
+
+def say_all() -> None:
+    """Send what is still to be said of the tasks so far, and then that this is all."""
+    EventsWorker.drain_all(timeout=_SAID_WITHIN_S, at_exit=False)
+    if _messages is not None:
+        _messages.put(SAID_ALL)
 
 
 def halvings() -> int:

@@ -6,22 +6,30 @@ from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from longscribe.task_runner.effort import Patience
+
 
 class LostTask(RuntimeError):
     """A task was given up: its workers died of it, or none stayed alive."""
 
 
 class TaskTraits(Protocol):
-    """What the runner wants to know of tasks; parameters are those of one task run."""
+    """What the runner wants to know of tasks; parameters are those of one task run.
+
+    Attributes:
+        patience: with one that shows no progress (`advance`); None where tasks never show any.
+    """
+
+    patience: Patience | None
 
     def name(self, parameters: Mapping[str, Any]) -> str:
         """For messages."""
 
     def limit_s(self, parameters: Mapping[str, Any], deaths: int) -> float:
-        """How long it may take, after so many deaths of its worker; then its worker is ended."""
+        """How much of its worker's time it may take, after so many deaths; then that is ended."""
 
     def finished(self, parameters: Mapping[str, Any], seconds: float) -> None:
-        """It came back after so long, in time that its worker had."""
+        """It came back after so much of its worker's time."""
 
 
 class Order(NamedTuple):
@@ -51,7 +59,7 @@ class Job:
         self.future: Future[bytes] = Future()
         self.deaths = 0
         self.refusals = 0
-        self.is_overdue = False
+        self.ended_for = ""  # why its worker was
 
     @property
     def is_suspect(self) -> bool:

@@ -25,7 +25,7 @@ class PoolWithParts(ProcessPoolTaskRunner):
         return cast("Executor | None", self._executor)
 
     @executor.setter
-    def executor(self, executor: Executor) -> None:
+    def executor(self, executor: Executor | None) -> None:
         self._executor = executor  # type: ignore[assignment]  # any Executor does
 
     def forward(self, message: Any) -> None:

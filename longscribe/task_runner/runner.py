@@ -1,7 +1,7 @@
 """The task runner that a flow uses."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from uuid import UUID
@@ -18,24 +18,10 @@ from prefect.settings import (
 from longscribe.runtime.fork_server import start_fork_server
 from longscribe.task_runner.executor import SurvivingExecutor
 from longscribe.task_runner.job import Order, TaskTraits, UnderWay
+from longscribe.task_runner.kept_workers import Staff, executor_for, keep
 from longscribe.task_runner.prefect_parts import PoolWithParts
+from longscribe.task_runner.run import AnyTask, Run
 from longscribe.task_runner.worker import Setup
-
-
-class AnyTask:
-    """Traits of tasks that nothing is known of: they may take as long as they like."""
-
-    def name(self, parameters: Mapping[str, Any]) -> str:
-        """For messages."""
-        return f"A task ({', '.join(map(str, parameters.values()))[:40]})"
-
-    def limit_s(self, parameters: Mapping[str, Any], deaths: int) -> float:
-        """None."""
-        del parameters, deaths
-        return float("inf")
-
-    def finished(self, parameters: Mapping[str, Any], seconds: float) -> None:
-        """Nothing is learnt from it."""
 
 
 class SurvivingTaskRunner(PoolWithParts):
@@ -45,7 +31,8 @@ class SurvivingTaskRunner(PoolWithParts):
       same task run, and no other is touched. It runs when all others are done, alone; after three
       deaths it is given up, and its future raises `LostTask`. Results that Prefect kept before the
       worker died are found by its cache.
-    - One that is past the deadline of its `traits` counts the same: its worker is killed.
+    - One that shows no progress for longer than the patience of its `traits` counts the same, and
+      one past its limit: its worker is killed. Time in which others had the cores does not count.
     - A worker that a signal stopped (SIGSTOP) is replaced, at a task after half a minute, without
       one when it is needed; where the whole run is stopped (Ctrl-Z, `fg`), time stands still.
     - After what looks like memory that ran out there are half as many workers; in the last one a
@@ -53,6 +40,8 @@ class SurvivingTaskRunner(PoolWithParts):
     - Workers are forked from a server that imported `preload` once: they are there at once, and
       share that memory. They end with the flow's process, however that ends.
     - Retries, caching, states, logs and events of tasks are Prefect's own.
+
+    - Within `keeping_workers` they wait for the next run that wants the same ones.
 
     Used in a flow, as a context manager; tasks that are mapped or submitted in the block run here,
     whatever the flow's own task runner is. An exception out of the block kills all workers at once.
@@ -65,7 +54,7 @@ class SurvivingTaskRunner(PoolWithParts):
         max_workers: processes.
         initializer: picklable; called once in each worker before its first task.
         initargs: its arguments.
-        traits: how long tasks may take, and their names in messages.
+        traits: how long tasks may show no progress and take, and their names in messages.
         memory_per_worker_bytes: what a worker needs, to tell whether memory ran out.
         preload: names of modules that the fork server imports.
         processors: of what workers send, as Prefect's `subprocess_message_processor_factories`.
@@ -83,24 +72,24 @@ class SurvivingTaskRunner(PoolWithParts):
         processors: Iterable[Any] = (),
     ) -> None:
         super().__init__(max_workers, subprocess_message_processor_factories=processors)
-        self._of_worker = (initializer, tuple(initargs))
-        self._traits = traits or AnyTask()
+        setup = Setup(initializer, tuple(initargs), tuple(preload))
+        self._staff = Staff(self.most_workers, setup)
         self._memory_per_worker_bytes = memory_per_worker_bytes
-        self._preload = tuple(preload)
+        self._traits = traits or AnyTask()
         self._surviving: SurvivingExecutor | None = None
         self._block = ExitStack()
         self._handed_over = threading.local()
 
     def duplicate(self) -> "SurvivingTaskRunner":
         """Another like it, not started."""
-        initializer, initargs = self._of_worker
+        setup = self._staff.setup
         return type(self)(
             self.most_workers,
-            initializer,
-            initargs,
+            setup.initializer,
+            setup.initargs,
             traits=self._traits,
             memory_per_worker_bytes=self._memory_per_worker_bytes,
-            preload=self._preload,
+            preload=setup.preload,
             processors=self.subprocess_message_processor_factories,
         )
 
@@ -111,15 +100,17 @@ class SurvivingTaskRunner(PoolWithParts):
         if unused is not None:
             unused.shutdown(wait=False)
         context = FlowRunContext.get()
-        setup = Setup(*self._of_worker, self._preload, self.forward)
-        self._surviving = SurvivingExecutor(
-            self.most_workers,
-            setup,
-            self._traits,
-            self._memory_per_worker_bytes,
-            get_run_logger() if context else self.logger,
+        logger = get_run_logger() if context else self.logger
+        self._surviving = executor_for(self._staff)
+        self._surviving.work_for(
+            Run(
+                self._traits,
+                logger,
+                self.forward,
+                self._memory_per_worker_bytes,
+                lambda: self._handed_over.order,
+            )
         )
-        self._surviving.order = lambda: self._handed_over.order
         self.executor = self._surviving
         if context is not None:
             # Where `Task.map` and `Task.submit` look for a runner.
@@ -127,17 +118,21 @@ class SurvivingTaskRunner(PoolWithParts):
         return self
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        """Let the workers leave; at once when there was an error."""
+        """Let the workers leave, or wait for another run; at once when there was an error."""
         self._block.close()
-        if error is not None and self._surviving is not None:
-            self._surviving.shutdown_at_once()
+        if self._surviving is not None:
+            if error is not None:
+                self._surviving.shutdown_at_once()
+            elif keep(self._staff, self._surviving):
+                self._surviving = None
+                self.executor = None
         super().__exit__(kind, error, traceback)
 
     def warm_up(self) -> None:
         """Start all workers now, before there is a task."""
         assert self._surviving
         # By this thread, which outlasts the runner: the next one finds it running.
-        start_fork_server(self._preload)
+        start_fork_server(self._staff.setup.preload)
         self._surviving.warm_up()
 
     @property
@@ -163,6 +158,8 @@ class SurvivingTaskRunner(PoolWithParts):
         """Submit a task for each of the parameters that are iterable."""
         # A worker would ask the server for its version before its first task, as the run itself
         # has done, and fail where the server is away.
+        if not PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED.value():
+            return super().map(task, parameters, wait_for)
         with temporary_settings({PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False}):
             return super().map(task, parameters, wait_for)
 

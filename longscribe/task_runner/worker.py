@@ -5,8 +5,9 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import suppress
+from ctypes import c_uint64
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -20,10 +21,12 @@ from longscribe.runtime.fork_server import (
     kill_fork_server,
     start_fork_server,
 )
-from longscribe.task_runner.inside import Outcome, begin, perform
+from longscribe.task_runner.effort import Vitals, vitals_of
+from longscribe.task_runner.inside import SAID_ALL, Outcome, begin, perform, say_all
 
 _LEAVE_WITHIN_S: Final = 10.0  # with nothing left to do
 _READ_WITHIN_S: Final = 2.0  # what it said last
+_SAY_ALL_WITHIN_S: Final = 10.0
 
 Forward = Callable[[Any], None]
 
@@ -35,13 +38,11 @@ class Setup(NamedTuple):
         initializer: called in it with `initargs` before its first task.
         initargs: picklable.
         preload: modules that the fork server imports for all workers.
-        forward: takes Prefect's messages from it, on a thread.
     """
 
     initializer: Callable[..., None] | None
     initargs: tuple[Any, ...]
     preload: tuple[str, ...]
-    forward: Forward
 
 
 class Worker:
@@ -56,8 +57,16 @@ class Worker:
         ready: its initializer has returned.
     """
 
-    def __init__(self, setup: Setup, slot: int = 0) -> None:
+    def __init__(self, setup: Setup, forward: Forward, slot: int = 0) -> None:
+        """Nothing is started yet.
+
+        Args:
+            setup: what it begins with.
+            forward: takes Prefect's messages from it, on a thread.
+            slot: its number among the workers there are, from 0.
+        """
         self._setup = setup
+        self._forward = forward
         self.slot = slot
         self._executor: ProcessPoolExecutor | None = None
         self._process: BaseProcess | None = None
@@ -66,6 +75,8 @@ class Worker:
         self._reading: threading.Thread | None = None
         self.pid: int | None = None
         self.ready = False
+        self._has_said_all = threading.Event()
+        self._count = c_uint64()  # of what it has finished
 
     def start(self) -> Future[int]:
         """Start the process; may wait for the fork server. Not from two threads at once.
@@ -81,7 +92,8 @@ class Worker:
         context = multiprocessing.get_context("forkserver")
         reader, writer = context.Pipe(duplex=False)
         given = (self._setup.initializer, self._setup.initargs)
-        initargs = (writer, dict(os.environ), self.slot, *given)
+        self._count = context.RawValue(c_uint64)
+        initargs = (writer, dict(os.environ), self.slot, self._count, *given)
         executor = ProcessPoolExecutor(1, context, begin, initargs)
         self._executor = executor
         before = multiprocessing.active_children()
@@ -106,10 +118,24 @@ class Worker:
         assert self._executor is not None
         return self._executor.submit(perform, call, halvings)
 
+    def hear_out(self) -> bool:
+        """Whether all that it had to say of its tasks has been forwarded; it is not at one."""
+        assert self._executor is not None
+        self._has_said_all.clear()
+        with suppress(BrokenExecutor, RuntimeError, OSError):
+            self._executor.submit(say_all)
+            return self._has_said_all.wait(_SAY_ALL_WITHIN_S)
+        return False
+
     @property
     def is_alive(self) -> bool:
         """Whether its process runs, be it stopped."""
         return self._seen is None or self._seen.is_running()
+
+    @property
+    def vitals(self) -> Vitals | None:
+        """What it has done so far; None where there is no process."""
+        return None if self.pid is None else vitals_of(self.pid, self._count.value)
 
     @property
     def is_stopped(self) -> bool:
@@ -168,7 +194,10 @@ class Worker:
     def _read(self, pipe: Connection) -> None:
         with pipe, suppress(EOFError, OSError):
             for message in iter(partial(_receive, pipe), None):
-                self._setup.forward(message)
+                if message == SAID_ALL:
+                    self._has_said_all.set()
+                else:
+                    self._forward(message)
 
 
 def _receive(pipe: Connection) -> Any:

@@ -2,16 +2,23 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from longscribe.audio.chunks import Chunk
-from longscribe.models.weights import ModelSpec
-from longscribe.monitoring.deadlines import Deadlines
-from longscribe.options import DecodingOptions
+from longscribe.audio.recording import probe
+from longscribe.errors import LongscribeError
+from longscribe.models.weights import ModelSpec, find_model, resolve_model
+from longscribe.monitoring.time_limits import TimeLimits
+from longscribe.options import DecodingOptions, RunOptions
 from longscribe.runtime.machine import Sizing
-from longscribe.task_runner import SurvivingTaskRunner
+from longscribe.storage.access import Access
+from longscribe.storage.uris import is_url
+from longscribe.task_runner import Patience, Setup, Staff, SurvivingTaskRunner, start_early
 from longscribe.tasks.preload import PRELOAD
+from longscribe.tasks.sizing import share_of
 from longscribe.tasks.worker import start_worker
+from longscribe.text.hotwords import with_hotwords
 from longscribe.wording.catalog import translated
 
 CHUNK_LOGGER = "chunk"  # the name under a task run's logger that marks a chunk's own lines
@@ -26,36 +33,67 @@ def chunk_runner(
         sizing: of the run.
         spec: of the model.
         options: of the run.
-        timeout_s: how long a chunk may take; None goes by the run's own speed.
+        timeout_s: how much of its worker's time a chunk may take; None goes by the run's own speed.
     """
+    workers, setup = _staff(sizing, spec, options)
     return SurvivingTaskRunner(
-        sizing.workers,
-        start_worker,
-        (sizing.threads_per_worker, (spec, options)),
-        traits=ChunkTraits(Deadlines(spec.dims.parameters, timeout_s)),
+        workers,
+        setup.initializer,
+        setup.initargs,
+        traits=ChunkTraits(TimeLimits(spec.dims.parameters, timeout_s)),
         memory_per_worker_bytes=sizing.memory_per_worker_bytes,
-        preload=PRELOAD,
+        preload=setup.preload,
         processors=[WorkerLines],
     )
 
 
-class ChunkTraits:
-    """A chunk's name, and how long it may take by the sound that is in it."""
+def start_workers_early(options: RunOptions) -> None:
+    """Start what a run's `chunk_runner` is going to want, while other things are got ready.
 
-    def __init__(self, deadlines: Deadlines) -> None:
-        self._deadlines = deadlines
+    Nothing is started where that cannot be told yet, or what is wrong is the run's to say.
+
+    Args:
+        options: of the run, as the command has them.
+    """
+    with suppress(LongscribeError, OSError):
+        options = with_hotwords(Access.from_environment().confine(options))
+        if is_url(options.recording) or find_model(options.model, options.model_dir) is None:
+            return
+        spec = resolve_model(options.model, options.model_dir)
+        source = probe(options.recording_path, options.audio_track_number)
+        share = share_of(source.declared_duration_s, spec, options)
+        start_early(_staff(share.sizing, spec, options.for_chunks))
+
+
+def _staff(sizing: Sizing, spec: ModelSpec, options: DecodingOptions) -> Staff:
+    initargs = (sizing.threads_per_worker, (spec, options))
+    return Staff(sizing.workers, Setup(start_worker, initargs, PRELOAD))
+
+
+class ChunkTraits:
+    """A chunk's name, and how long it may take by the sound that is in it.
+
+    The pieces that a worker counts as progress take a second of a core in the largest model; where
+    four busy processes share two cores with two workers, one that turns in circles has used up its
+    patience within a minute and a half.
+    """
+
+    patience: Patience | None = Patience(computing_s=25.0, waiting_s=90.0)
+
+    def __init__(self, limits: TimeLimits) -> None:
+        self._limits = limits
 
     def name(self, parameters: Mapping[str, Any]) -> str:
         """Such as `Chunk 3 of 7`."""
         return translated("Chunk {number}").format(number=parameters["chunk"].number)
 
     def limit_s(self, parameters: Mapping[str, Any], deaths: int) -> float:
-        """Its deadline."""
-        return self._deadlines.limit_s(_sound_s(parameters["chunk"]), deaths)
+        """How much of its worker's time it may take."""
+        return self._limits.limit_s(_sound_s(parameters["chunk"]), deaths)
 
     def finished(self, parameters: Mapping[str, Any], seconds: float) -> None:
         """What others may take goes by what this one took."""
-        self._deadlines.finished(_sound_s(parameters["chunk"]), seconds)
+        self._limits.finished(_sound_s(parameters["chunk"]), seconds)
 
 
 class WorkerLines:

@@ -1,18 +1,42 @@
 """How many workers a run takes, with how much of the machine each."""
 
+from typing import Final, NamedTuple
+
 from prefect.logging import get_run_logger
 
 from longscribe.audio.chunks import most_chunks
 from longscribe.models.weights import ModelSpec
 from longscribe.options import Auto, RunOptions
-from longscribe.runtime.machine import Sizing, memory_demand, size_run, this_machine
+from longscribe.runtime.machine import (
+    Demand,
+    Machine,
+    Sizing,
+    memory_demand,
+    size_run,
+    this_machine,
+)
+from longscribe.task_runner import kept_bytes
 from longscribe.wording.catalog import translated
 
-_LONG_S = 3600.0
+_LONG_S: Final = 3600.0
 
 
-def sizing_of_run(declared_s: float | None, spec: ModelSpec, options: RunOptions) -> Sizing:
-    """What the run takes of the machine, which is said in its log.
+class Share(NamedTuple):
+    """What a run takes of the machine, and why.
+
+    Attributes:
+        sizing: what it takes.
+        demand: what its model wants.
+        machine: what is there.
+    """
+
+    sizing: Sizing
+    demand: Demand
+    machine: Machine
+
+
+def share_of(declared_s: float | None, spec: ModelSpec, options: RunOptions) -> Share:
+    """What a run takes of the machine as it is now.
 
     Args:
         declared_s: the recording's length, in seconds; one that hides it counts as a long one.
@@ -22,13 +46,13 @@ def sizing_of_run(declared_s: float | None, spec: ModelSpec, options: RunOptions
     Raises:
         ResourceError: not even one worker fits.
     """
-    logger = get_run_logger()
     duration_s = (declared_s or _LONG_S) / options.tempo
     chunk_s = min(60.0 * options.chunk_minutes, duration_s)
     batched = options.decoding == "batched"
     machine = this_machine()
-    if options.device == "cpu":
-        machine = machine.model_copy(update={"gpus": 0})
+    free_bytes = machine.available_bytes + kept_bytes()
+    gpus = 0 if options.device == "cpu" else machine.gpus
+    machine = machine.model_copy(update={"available_bytes": free_bytes, "gpus": gpus})
     demand = memory_demand(
         spec.dims,
         chunk_s,
@@ -46,6 +70,13 @@ def sizing_of_run(declared_s: float | None, spec: ModelSpec, options: RunOptions
         memory_per_worker_bytes=options.memory_per_worker_bytes,
         batch_size=_number_or_none(options.batch_size),
     )
+    return Share(sizing, demand, machine)
+
+
+def sizing_of_run(declared_s: float | None, spec: ModelSpec, options: RunOptions) -> Sizing:
+    """What a run takes of the machine, which is said in its log; see `share_of`."""
+    sizing, demand, machine = share_of(declared_s, spec, options)
+    logger = get_run_logger()
     for note in sizing.notes:
         logger.warning(note)
     logger.info(

@@ -3,10 +3,12 @@
 import multiprocessing
 import os
 from contextlib import suppress
+from typing import Any
 
 from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions
 from longscribe.runtime.fork_server import thread_variables
+from longscribe.runtime.worker_progress import advance
 
 
 def start_worker(threads: int, model: tuple[ModelSpec, DecodingOptions] | None = None) -> None:
@@ -28,6 +30,7 @@ def start_worker(threads: int, model: tuple[ModelSpec, DecodingOptions] | None =
     torch.set_num_interop_threads(1)
     threadpool_limits(threads)
     _set_numba_threads(threads)
+    _count_compiling()
     if model is not None:
         from longscribe.decoding.chunk import prepare
 
@@ -35,6 +38,20 @@ def start_worker(threads: int, model: tuple[ModelSpec, DecodingOptions] | None =
         # here would only end the worker.
         with suppress(Exception):
             prepare(*model)
+
+
+def _count_compiling() -> None:
+    """Let each pass of numba's compiler count as progress: all kernels take it a minute or two."""
+    from numba.core import event
+
+    class Passes(event.Listener):
+        def on_start(self, event: Any) -> None:
+            advance()
+
+        def on_end(self, event: Any) -> None:
+            advance()
+
+    event.register("numba:run_pass", Passes())
 
 
 def _set_numba_threads(threads: int) -> None:

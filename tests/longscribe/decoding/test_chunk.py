@@ -1,6 +1,7 @@
 """The demo model on its own sample, through the engine without Prefect; where it may compute."""
 
 from collections.abc import Sequence
+from ctypes import c_uint64
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,7 @@ from longscribe.errors import OptionError
 from longscribe.models.names import OFFICIAL
 from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions
+from longscribe.runtime import worker_progress
 from longscribe.runtime.worker_slot import set_worker_slot
 from longscribe.transcript import Transcript
 from tests.chunks import chunk
@@ -155,6 +157,27 @@ def test_a_chunk_s_figures(tmp_path: Path, demo: ModelSpec) -> None:
     assert 0.0 <= result.load_s < result.seconds
     assert result.peak_memory_bytes > 50_000_000
     assert all(0.0 <= s.start < s.end <= chunk.duration_s for s in result.segments)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        DecodingOptions(),
+        DecodingOptions(precision="float32"),
+        DecodingOptions(decoding="sequential"),
+    ],
+)
+def test_layers_of_windows_and_of_tokens_count_as_progress(
+    tmp_path: Path, demo: ModelSpec, monkeypatch: pytest.MonkeyPatch, options: DecodingOptions
+) -> None:
+    part = beginning()[: round(LENGTH_S * RATE_HZ)]
+    chunk = chunk_of(tmp_path, part, sound_in(part).tolist())
+    count = c_uint64()
+    monkeypatch.setattr(worker_progress, "_count", count)
+    result = decoding.transcribe_chunk(chunk, demo, options, 1)
+    tokens = sum(len(segment.tokens) for segment in result.segments)
+    assert tokens > 10
+    assert count.value >= demo.dims.n_audio_layer + tokens * demo.dims.n_text_layer
 
 
 class OnAnyMachine:

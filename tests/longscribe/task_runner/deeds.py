@@ -7,21 +7,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import prefect.task_engine  # noqa: F401  # for the fork server: no worker need import it
 from prefect import flow, task, unmapped
 from prefect.futures import as_completed
 from prefect.logging import get_run_logger
+from prefect.plugins import load_prefect_collections
 
-from longscribe.task_runner import GPU_LOST, SurvivingTaskRunner, halvings, leave_pool
+from longscribe.runtime.worker_progress import advance
+from longscribe.task_runner import GPU_LOST, Patience, SurvivingTaskRunner, halvings, leave_pool
+
+# With its first task each worker would import what integrations are installed, seconds of a core.
+load_prefect_collections()
 
 COUNT = 4
 HANGS_S = 120.0  # for whom nobody waits
+PIECES, PIECE_S = 12, 0.5  # of "labour", each of a core
 
 
 class Traits:
     """Of `pretend`."""
 
-    def __init__(self, limit_s: float = 60.0) -> None:
+    def __init__(self, limit_s: float = 60.0, patience: Patience | None = None) -> None:
         self._limit_s = limit_s
+        self.patience = patience
 
     def name(self, parameters: Mapping[str, Any]) -> str:
         return f"Piece {parameters['index']}"
@@ -62,6 +70,12 @@ def pretend(index: int, folder: Path, deeds: Mapping[int, list[str]]) -> int:
     elif deed == "slow":
         for _ in range(30):  # not at once: a process that is stopped sleeps on
             time.sleep(0.1)
+    elif deed == "labour":
+        for _ in range(PIECES):
+            compute(PIECE_S)
+            advance()
+    elif deed == "turn":  # in circles
+        compute(HANGS_S)
     elif deed == "hang":
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         time.sleep(HANGS_S)
@@ -75,6 +89,13 @@ def pretend(index: int, folder: Path, deeds: Mapping[int, list[str]]) -> int:
     return halvings()
 
 
+def compute(seconds: float) -> None:
+    """Use up so much of a core."""
+    end_s = time.process_time() + seconds
+    while time.process_time() < end_s:
+        pass
+
+
 def a_runner(workers: int, **options: Any) -> SurvivingTaskRunner:
     """One whose workers need not import Prefect, which would take each of them three seconds."""
     return SurvivingTaskRunner(workers, preload=[__name__], **options)
@@ -86,6 +107,7 @@ def run_pieces(
     *,
     workers: int = 2,
     limit_s: float = 60.0,
+    patience: Patience | None = None,
     **options: Any,
 ) -> Ran:
     """Four pieces on a runner."""
@@ -93,7 +115,7 @@ def run_pieces(
     @flow(persist_result=False)
     def run() -> Any:
         ran = Ran({}, {}, 0)
-        with a_runner(workers, traits=Traits(limit_s), **options) as runner:
+        with a_runner(workers, traits=Traits(limit_s, patience), **options) as runner:
             futures = pretend.map(list(range(COUNT)), unmapped(folder), unmapped(deeds))
             index = {future: number for number, future in enumerate(futures)}
             for future in as_completed(list(futures)):

@@ -17,7 +17,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
 from longscribe.runtime.worker_slot import worker_slot
-from longscribe.task_runner import LostTask, executor
+from longscribe.task_runner import LostTask, executor, scarce_memory
 from tests.eventually import eventually
 from tests.longscribe.task_runner.deeds import (
     COUNT,
@@ -84,7 +84,7 @@ def test_no_task_is_blamed_for_the_death_of_the_fork_server(
     assert err == ""
 
 
-def test_one_past_its_deadline_is_ended_and_runs_again(
+def test_one_past_its_limit_is_ended_and_runs_again(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     started_s = time.monotonic()
@@ -92,7 +92,7 @@ def test_one_past_its_deadline_is_ended_and_runs_again(
     assert time.monotonic() - started_s < HANGS_S
     assert sorted(ran.results) == ALL
     assert attempts(tmp_path).count(2) == 2
-    assert "Piece 2 is past its deadline of 6 s" in capfd.readouterr().out
+    assert "Piece 2 is past its limit of 6 s" in capfd.readouterr().out
 
 
 def test_one_that_replaces_another_has_its_slot(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_run_that_was_stopped_as_a_whole_goes_on_with_its_workers(tmp_path: Pa
     ) as run:
         try:
             assert eventually((tmp_path / "attempts").exists, bool, within_s=120.0)
-            for _ in range(2):  # Ctrl-Z, then `fg`; together longer than the deadline
+            for _ in range(2):  # Ctrl-Z, then `fg`; together longer than the limit
                 os.killpg(run.pid, signal.SIGSTOP)
                 time.sleep(11)
                 os.killpg(run.pid, signal.SIGCONT)
@@ -211,7 +211,7 @@ def test_memory_that_ran_out_means_fewer_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """Whether the kernel took a worker, or the process that it was forked from."""
-    monkeypatch.setattr(executor, "out_of_memory_kills", _one_more().__next__)
+    monkeypatch.setattr(scarce_memory, "out_of_memory_kills", _one_more().__next__)
     ran = run_pieces(tmp_path, {0: [how]})
     assert sorted(ran.results) == ALL
     assert ran.workers == 1
@@ -220,7 +220,7 @@ def test_memory_that_ran_out_means_fewer_workers(
 def test_the_last_worker_is_told_to_halve_its_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "out_of_memory_kills", _one_more().__next__)
+    monkeypatch.setattr(scarce_memory, "out_of_memory_kills", _one_more().__next__)
     ran = run_pieces(tmp_path, {0: ["die"]}, workers=1)
     assert (ran.workers, ran.results[0]) == (1, 1)
 

@@ -14,12 +14,12 @@ from tests.longscribe.task_runner.deeds import COUNT, HANGS_S, a_runner, attempt
 ALL = list(range(COUNT))
 
 
-def test_a_worker_stopped_in_its_task_is_past_its_deadline_too(tmp_path: Path) -> None:
+def test_a_worker_stopped_in_its_task_is_past_its_limit_too(tmp_path: Path) -> None:
     ran = run_pieces(tmp_path, {0: ["halt"], 3: ["halt"]}, limit_s=6.0)
     assert sorted(ran.results) == ALL
 
 
-def test_a_task_whose_worker_is_stopped_does_not_wait_for_its_deadline(
+def test_a_task_whose_worker_is_stopped_does_not_wait_for_its_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(executor, "_STOPPED_AT_TASK_S", 3.0)

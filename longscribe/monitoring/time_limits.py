@@ -1,8 +1,8 @@
-"""How long a chunk may take before its worker counts as stuck."""
+"""How much of its worker's time a chunk may take, although it goes on showing progress."""
 
 from typing import Final
 
-_SHORTEST_S: Final = 120.0
+_SHORTEST_S: Final = 600.0
 _TIMES_MEASURED: Final = 20.0  # falling back at every window costs about ten times as much
 _TIMES_ESTIMATED: Final = 10.0
 _ENOUGH_SOUND_S: Final = 30.0  # a chunk with less says little about the speed
@@ -12,8 +12,11 @@ _ENOUGH_SOUND_S: Final = 30.0  # a chunk with less says little about the speed
 _WORK_PER_WEIGHT: Final = 1 / 400e6
 
 
-class Deadlines:
-    """Deadlines from the speed of this run's own chunks; before the first, from the model's size.
+class TimeLimits:
+    """Limits from the speed of this run's own chunks; before the first, from the model's size.
+
+    They are for what never ends and yet gets on, as openai-whisper's own loop did
+    (https://github.com/openai/whisper/issues/2005): far longer than any chunk takes that does.
 
     Args:
         parameters: weights of the model.
@@ -26,7 +29,7 @@ class Deadlines:
         self._slowest = 0.0
 
     def finished(self, sound_s: float, seconds: float) -> None:
-        """A chunk with so much sound took so long."""
+        """A chunk with so much sound took so much of its worker's time."""
         if sound_s >= _ENOUGH_SOUND_S:
             self._slowest = max(self._slowest, seconds / sound_s)
 
