@@ -12,22 +12,20 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import whisper
-from whisper.audio import N_SAMPLES
 
 from longscribe.audio.chunks import Chunk
 from longscribe.audio.recording import Samples, read_samples, to_float
 from longscribe.audio.voice_activity import PAD_S, Spans, overlap_s
 from longscribe.decoding.batched import Batched, transcribe_batched
-from longscribe.decoding.logits_processors import LogitsProcessors
+from longscribe.decoding.rehearsal import have_compiled, rehearse
 from longscribe.decoding.sequential import load as load_upstream
 from longscribe.decoding.sequential import transcribe_sequentially
 from longscribe.decoding.tempos import TwoTempos, with_own_tempo
-from longscribe.decoding.tokenizer import tokenizer_of
 from longscribe.engine import packed_linear
 from longscribe.engine.float_network import FloatNetwork
 from longscribe.engine.gpu_memory import BatchesOnGpu
 from longscribe.engine.int8_network import Int8Network
-from longscribe.engine.network import FRAMES_STEP, Heads, Network
+from longscribe.engine.network import Heads, Network
 from longscribe.errors import OptionError, ResourceError
 from longscribe.models.added_tokens import to_engine, to_stored
 from longscribe.models.weights import ModelSpec
@@ -122,26 +120,18 @@ def prepare(spec: ModelSpec, options: DecodingOptions) -> None:
         OptionError: a device or precision that this machine does not have.
     """
     chosen = arithmetic(options)
-    if options.decoding == "batched":
-        with torch.no_grad():
-            _rehearse(load(spec, chosen).shallow(), options)
-    else:
+    if options.decoding != "batched":
         load_upstream(spec, chosen.device)
+        return
+    if chosen.device == "cpu":
+        have_compiled(spec, options, chosen.precision)
+    rehearse_first_layers(spec, options)
 
 
-def _rehearse(network: Network, options: DecodingOptions) -> None:
-    """Hear one silent window: the first one compiles or loads the kernels.
-
-    In the first chunk that would be a second or two of its time, from which the run learns its
-    pace; here the recording is still being prepared.
-    """
-    tokenizer = tokenizer_of(network.dims, network.added_texts)
-    silence = whisper.log_mel_spectrogram(np.zeros(N_SAMPLES, np.float32), network.dims.n_mels)
-    network.encode([silence[:, :FRAMES_STEP]])
-    session = network.start([0], tokenizer.sot_sequence, 0, rows_per_window=1)
-    logits = session.step([tokenizer.eot])
-    # Its first use of the tokenizer compiles an expression of 1600 special tokens: 0.35 s.
-    LogitsProcessors.of(tokenizer, options).apply(logits.numpy(), [[]])
+def rehearse_first_layers(spec: ModelSpec, options: DecodingOptions) -> None:
+    """Load the model and hear one silent window with its first layers, without gradients."""
+    with torch.no_grad():
+        rehearse(load(spec, arithmetic(options)).shallow(), options)
 
 
 def with_own_suppression(spec: ModelSpec, options: DecodingOptions) -> DecodingOptions:
