@@ -111,11 +111,12 @@ def hear(
 ) -> Iterator[ChunkTranscript]:
     """Transcribe chunk after chunk, with all cores."""
     _set_up()
-    from longscribe.decoding.chunk import transcribe_chunk
+    from longscribe.decoding import chunk as of_chunks
 
+    of_chunks.prepare(spec, options.for_chunks)
     batch_size = _BATCH_SIZE if options.batch_size == "auto" else options.batch_size
     for chunk in chunks:
-        yield transcribe_chunk(chunk, spec, options.for_chunks, batch_size)
+        yield of_chunks.transcribe_chunk(chunk, spec, options.for_chunks, batch_size)
 
 
 def joined(

@@ -57,7 +57,7 @@ def understood(reader: Excerpt) -> str:
 @needs_base
 @pytest.mark.parametrize("name", MOST_DIFFERENT)
 def test_words_are_as_openai_whisper_s(tmp_path: Path, base_pt: Path, name: str) -> None:
-    heard = excerpt(name, tmp_path, longest_s=150.0)
+    heard = excerpt(name, tmp_path, longest_s=90.0)
     upstream = whisper.load_model(str(base_pt), device="cpu")
     samples = np.concatenate(list(decode(probe(heard.path))))  # whisper needs ffmpeg for a path
     theirs = upstream.transcribe(samples, language=heard.language, fp16=False)["text"]
