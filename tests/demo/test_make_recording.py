@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from demo.make_recording import Request, make_recording
+from demo.make_recording import Request, make_recording, turns
 
 
 def _have(library: str) -> bool:
@@ -51,15 +52,15 @@ def test_length_is_exact_and_reference_matches_the_sound(tmp_path: Path) -> None
 
 
 def test_a_seed_gives_the_same_recording(tmp_path: Path) -> None:
-    files = [tmp_path / "a.wav", tmp_path / "b.wav", tmp_path / "c.wav"]
-    for path, seed in zip(files, (8, 8, 9), strict=True):
-        make_recording(Request(seed, 0.3, "pt", 1.0, path))
-    first, again, other = (_samples(path).astype(np.float64) for path in files)
-    # Seen once in some hundred runs: eSpeak NG itself said a word with other last bits.
-    assert np.std(first - again) < 0.05 * np.std(first)
-    assert np.std(first - other) > 0.5 * np.std(first)
-    references = [path.with_suffix(".json").read_text(encoding="utf-8") for path in files]
-    assert references[0] == references[1] != references[2]
+    """The same turns and length; eSpeak NG, on a busy machine, has said a word a little later."""
+    requests = [Request(seed, 0.3, "pt", 1.0, tmp_path / f"{seed}.wav") for seed in (8, 8, 9)]
+    first, again, other = (list(islice(turns(request), 8)) for request in requests)
+    assert first == again
+    assert [turn.text for turn in first] != [turn.text for turn in other]
+    references = [make_recording(request) for request in requests]
+    texts = [[row["text"] for row in reference[:2]] for reference in references]
+    assert texts[0] == texts[1] != texts[2]
+    assert len(_samples(requests[0].out)) == requests[0].length_samples
 
 
 def test_speed_moves_the_reference(tmp_path: Path) -> None:

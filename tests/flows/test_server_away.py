@@ -73,8 +73,8 @@ def ended_at_once(run: Run, processes: list[psutil.Process]) -> int:
     ("how", "code", "server_hangs"),
     [
         (signal.SIGTERM, 143, False),
-        (signal.SIGINT, 130, False),
-        (signal.SIGTERM, 143, True),
+        pytest.param(signal.SIGINT, 130, False, marks=pytest.mark.service),
+        pytest.param(signal.SIGTERM, 143, True, marks=pytest.mark.service),
     ],
 )
 def test_it_ends_at_once_and_the_next_run_marks_its_rows(

@@ -55,7 +55,10 @@ def understood(reader: Excerpt) -> str:
 
 
 @needs_base
-@pytest.mark.parametrize("name", MOST_DIFFERENT)
+@pytest.mark.parametrize(
+    "name",
+    ["libri_other_a", "pt_fleurs", pytest.param("lj001_a", marks=pytest.mark.service)],
+)
 def test_words_are_as_openai_whisper_s(tmp_path: Path, base_pt: Path, name: str) -> None:
     heard = excerpt(name, tmp_path, longest_s=90.0)
     upstream = whisper.load_model(str(base_pt), device="cpu")
