@@ -27,9 +27,8 @@ def rttm(transcript: Transcript) -> Iterator[str]:
 
 def turns_of(transcript: Transcript) -> list[tuple[float, float, str]]:
     """(start in seconds, end, speaker) of every turn, sorted: as found, or of the segments."""
-    turns = getattr(transcript, "turns", ())
-    if turns:
-        return sorted((turn.start_s, turn.end_s, turn.speaker) for turn in turns)
+    if transcript.turns:
+        return sorted((turn.start_s, turn.end_s, turn.speaker) for turn in transcript.turns)
     last: dict[str, int] = {}
     made: list[tuple[float, float, str]] = []
     for segment in transcript.segments:

@@ -32,8 +32,7 @@ class Paragraph(NamedTuple):
 
 def speaker_of(segment: Segment) -> str | None:
     """Who or which channel speaks, where that is known."""
-    speaker = getattr(segment, "speaker", None)
-    return str(speaker) if speaker not in (None, "") else None
+    return segment.speaker or None
 
 
 def speakers_of(transcript: Transcript) -> dict[str, float]:
