@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import docx
 import pysubs2
 import pytest
+from rich.cells import cell_len
 
 from longscribe.monitoring.run_record import RunRecord
 from longscribe.options import Format, SubtitleRules
@@ -130,7 +131,7 @@ def test_no_line_is_too_long_and_no_cue_mixes_two_speakers(seed: int, rules: Sub
     plain = talk(seed)
     said = with_speakers(plain, ["Ana", "Ana", "Bo", None, "Somebody with a long name"])
     for cue in cues(said, rules):
-        assert all(len(line_text(line)) <= rules.max_line_chars for line in cue.lines)
+        assert all(cell_len(line_text(line)) <= rules.max_line_chars for line in cue.lines)
         if len(set(cue.speakers)) > 1:
             marks = ["-", "-"] if rules is DASHES else [f"{name}:" for name in cue.speakers]
             starts = zip(marks, map(line_text, cue.lines), strict=True)
