@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from longscribe.options.choices import SpeakerMarks
 from longscribe.options.presentation import CommandLine, Docs
-from longscribe.wording.catalog import translatable, translated
+from longscribe.wording.catalog import translated
 
 _SHORTEST_LINE_CHARS = 10
 
@@ -60,7 +60,6 @@ class SubtitleRules(BaseModel):
             description="How subtitles say who speaks, where that is known: `names` before the "
             "first words of a turn, `dashes` there, or `none`."
         ),
-        CommandLine(help=translatable("Who speaks, in subtitles.  [names]")),
         Docs(
             text="how subtitles say who speaks, where [that is known](speakers.md): `names` before "
             "the first words of a turn, `dashes` there, or `none`"
