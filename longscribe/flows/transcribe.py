@@ -10,7 +10,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 
-from longscribe.audio.recording import probe
+from longscribe.audio.lanes import declared_duration_s
 from longscribe.cache.kernels import are_compiled
 from longscribe.errors import TranscriptionError
 from longscribe.flows.parameters import taking_options
@@ -18,6 +18,7 @@ from longscribe.models.weights import check_language, check_task
 from longscribe.options import RunOptions
 from longscribe.outputs.formats import output_name
 from longscribe.runtime.scratch import scratch
+from longscribe.storage.lanes import lanes_in
 from longscribe.storage.uploads import check_destination, writing_folder
 from longscribe.storage.uris import name_of
 from longscribe.tasks.accelerate import accelerate
@@ -86,11 +87,11 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
         check_task(spec.name, options.task, spec.dims)
-        fetched = fetch(options.recording, folder_of_run, access)
-        source = probe(fetched, options.audio_track_number)
+        fetched = fetch(options.recordings, folder_of_run, access)
+        lanes = lanes_in(fetched, options)  # one; or channels or files that are heard each alone
         _say_what_takes_long_once(options)
-        sizing = sizing_of_run(source.declared_duration_s, spec, options)
-        earlier = EarlierWork(source, spec, options)
+        sizing = sizing_of_run(declared_duration_s(lanes), spec, options)
+        earlier = EarlierWork(lanes, spec, options)
         given = (spec, options.for_chunks, sizing.batch_size)
         with (
             marking_what_was_stopped(),
@@ -98,11 +99,11 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
         ):
             if not earlier.is_complete:
                 runner.warm_up()  # workers load the model while the recording is prepared
-            audio = accelerate(source, options.tempo, folder_of_run, options.hears_again)
-            pieces = split(audio, options.chunk_minutes, sizing.workers, earlier.plan, options.vad)
+            heard = accelerate(lanes, options.tempo, folder_of_run, options.hears_again)
+            pieces = split(heard, options.chunk_minutes, sizing.workers, earlier.plans, options.vad)
             kept, missing = earlier.sort(pieces)
             report = Report(
-                pieces.chunks, runner, artifacts, expected_ending_s(source, audio, options)
+                pieces.chunks, runner, artifacts, expected_ending_s(lanes, heard, options)
             )
             if missing:
                 report.begin(len(kept))
@@ -116,11 +117,10 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
             transcribed = collect(found, at, earlier, report)
         if not transcribed.results:
             raise TranscriptionError(translated("all chunks failed; the log says why"))
-        merged = merge(source.path, options, audio, pieces, transcribed)
-        original_speech = pieces.speech * (audio.original_samples / audio.samples)
-        transcript = postprocess(merged, original_speech, spellings, options)
+        merged = merge(fetched[0], options, heard, pieces, transcribed)
+        transcript = postprocess(merged, heard, pieces, spellings, options)
         folder = writing_folder(options.output_dir, name, folder_of_run)
-        written = write(transcript, folder, name, options, source, audio, transcribed.record)
+        written = write(transcript, folder, name, options, lanes, heard, transcribed.record)
         publish(written)
         files = deliver(written, options.output_dir, name)
         why = transcribed.failures

@@ -225,7 +225,7 @@ def test_what_browsers_do_not_play_is_copied(
 def test_a_copy_keeps_the_recording_s_times(tmp_path: Path) -> None:
     spans = [(5.0, 5.2), (61.0, 61.2)]
     recording = write_sound(tmp_path / "a.flac", bursts(spans, 70.0))
-    encode_copy(audio.probe(recording), tmp_path / "copy.mp4")
+    encode_copy([audio.probe(recording)], tmp_path / "copy.mp4")
     copy = audio.accelerate(audio.probe(tmp_path / "copy.mp4"), 1.0, tmp_path / "copy.pcm")
     assert copy.original_duration_s == pytest.approx(70.0, abs=0.1)
     samples = audio.to_float(audio.read_samples(copy.pcm_path, 0, copy.samples))
@@ -251,7 +251,7 @@ def accelerated(samples: np.ndarray, folder: Path) -> audio.AcceleratedAudio:
 
 
 def test_loudness_shows_where_there_is_sound(tmp_path: Path) -> None:
-    levels = loudness(accelerated(bursts([(30.0, 60.0)], 120.0), tmp_path))
+    levels = loudness([accelerated(bursts([(30.0, 60.0)], 120.0), tmp_path)])
     assert len(levels) == 4000
     values = np.frombuffer(levels, dtype=np.uint8)
     assert values[1010:1990].min() > 200
@@ -260,7 +260,7 @@ def test_loudness_shows_where_there_is_sound(tmp_path: Path) -> None:
 
 def test_loudness_of_the_longest_shortest_and_quietest(tmp_path: Path) -> None:
     long = accelerated(np.full(5_000_001, 0.1), tmp_path)  # many blocks that divide columns
-    values = np.frombuffer(loudness(long), dtype=np.uint8)
+    values = np.frombuffer(loudness([long]), dtype=np.uint8)
     assert set(values.tolist()) == {255}
-    assert loudness(accelerated(np.zeros(0), tmp_path)) == b""
-    assert set(loudness(accelerated(np.zeros(16_000), tmp_path))) == {0}
+    assert loudness([accelerated(np.zeros(0), tmp_path)]) == b""
+    assert set(loudness([accelerated(np.zeros(16_000), tmp_path)])) == {0}
