@@ -1,7 +1,8 @@
-"""Calls and multitrack recordings made of real voices with a seed: who says what, and when, is known.
+"""Calls made of real voices with a seed, a channel a side: who says what, and when, is known.
 
-Each side is a reader of benchmarks/speech. They take turns, now and then before the other has ended;
-each microphone also hears the others, weaker, a little later and duller, and has a noise of its own.
+Each side is a reader of benchmarks/speech. They take turns, now and then before the other has
+ended; each microphone also hears the others, weaker, a little later and duller, and has a noise of
+its own.
 """
 
 import json

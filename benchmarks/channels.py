@@ -1,4 +1,4 @@
-"""Channels: words on the right side, none twice, and what it costs: `python -m benchmarks.channels`.
+"""Channels: words on the right side, none twice, at what cost: `python -m benchmarks.channels`.
 
 A call with bleed is made of real voices by a seed (benchmarks/calls.py) and transcribed with
 `--speakers channels`; its sides without bleed, each alone, tell what the model itself gets wrong.
@@ -167,7 +167,7 @@ def _astray(
     heard: Sequence[Sequence[Heard]],
     normalize: EnglishTextNormalizer,
 ) -> tuple[int, int]:
-    """Words that a side has beyond its own and that another says at that time: moved, and copied."""
+    """Words a side has beyond its own that another says at that time: moved, and copied."""
     wrong = twice = 0
     for side, words in enumerate(heard):
         for word in _beyond(references[side], words):
