@@ -8,6 +8,7 @@ LongscribeError
 │   ├── OutputError        the transcript cannot be written where it should go
 │   ├── ResourceError      this machine has too little memory or disk for the run
 │   └── ServerError        the configured Prefect server does not answer
+├── StoreError             the shared store cannot be used now; runs go on without it
 └── TranscriptionError     chunks failed although the input was good; exit code 1
 """
 
@@ -42,6 +43,10 @@ class ResourceError(InputError):
 
 class ServerError(InputError):
     """The Prefect server that is configured does not answer."""
+
+
+class StoreError(LongscribeError):
+    """What several machines share could not be read or written."""
 
 
 class TranscriptionError(LongscribeError):
