@@ -96,7 +96,13 @@ def command(
     set_prefect_defaults()
     check_prefect_home()
     undone = [options for options in runs if not _is_done(options)]
-    if undone:
+    here = [options for options in undone if options.runner == "processes"]
+    if undone and not here:
+        # Only here: it imports Dask.
+        from longscribe.tasks.cluster_sizing import check_cluster
+
+        check_cluster(undone[0])
+    if here:
         start_fork_server(PRELOAD)  # unless it had a head start
     else:
         kill_fork_server()
@@ -111,7 +117,7 @@ def command(
         from longscribe.tasks.chunk_runner import start_workers_early
 
     with keeping_workers():
-        if runs[0] in undone:
+        if runs[0] in here:
             start_workers_early(runs[0])  # with the server, and not after it
         with without_collections():
             import longscribe.flows.late_imports  # noqa: F401

@@ -12,6 +12,7 @@ from longscribe.audio.chunks import Chunk
 from longscribe.cache.atomic_file import replace_file
 from longscribe.cache.folder import mark_used, results_folder
 from longscribe.cache.results import is_kept, result_name, result_path
+from longscribe.task_runner.cluster_inside import returned_files
 from longscribe.transcript import ChunkTranscript
 
 P = ParamSpec("P")
@@ -32,6 +33,9 @@ class ResultFolder(LocalFileSystem):
     def write_path(self, path: str, content: bytes, **_: Any) -> str:  # type: ignore[override]  # not also async
         """Write a file below the folder."""
         target = self._resolve_path(path)
+        if (elsewhere := returned_files()) is not None:
+            elsewhere[path] = content  # the run keeps it, on its own machine
+            return str(target)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             replace_file(target, content)
@@ -47,6 +51,11 @@ def keeping(run: Task[P, R]) -> Task[P, R]:
     # Not as an option: those must be saved on the server, which has no use for a folder of ours.
     kept.result_storage = _folder()
     return kept
+
+
+def keep_returned(path: str, content: bytes) -> None:
+    """Keep a result that a worker elsewhere wrote, by its path below the folder."""
+    _folder().write_path(path, content)
 
 
 def _folder() -> ResultFolder:
