@@ -9,6 +9,7 @@ LongscribeError
 │   ├── ResourceError      this machine has too little memory or disk for the run
 │   ├── ServerError        the configured Prefect server does not answer
 │   └── ClusterError       the Dask cluster does not answer, or its workers cannot be used
+├── StoreError             the shared store cannot be used now; runs go on without it
 └── TranscriptionError     chunks failed although the input was good; exit code 1
 """
 
@@ -47,6 +48,10 @@ class ServerError(InputError):
 
 class ClusterError(InputError):
     """The Dask cluster does not answer, or none of its workers can be used."""
+
+
+class StoreError(LongscribeError):
+    """What several machines share could not be read or written."""
 
 
 class TranscriptionError(LongscribeError):

@@ -38,6 +38,7 @@ from longscribe.storage.uploads import check_destination
 from longscribe.storage.uris import is_url, name_of
 from longscribe.tasks.kept_chunks import kept_chunks
 from longscribe.tasks.preload import PRELOAD
+from longscribe.tasks.shared_weights import bring_weights
 from longscribe.text.glossary import read_glossary
 from longscribe.text.hotwords import with_hotwords
 from longscribe.wording.catalog import (
@@ -87,6 +88,7 @@ def command(
     runs = [check_options(recording=recording, **values) for recording in recordings]
     _refuse_same_outputs(runs)
     check_task(runs[0].model, runs[0].task)
+    bring_weights(runs[0].model, runs[0].model_dir)
     check_model(runs[0].model, runs[0].model_dir)
     refused = {options.recording: _refusal(options) for options in runs}
     codes = {recording: _complain(str(error)) for recording, error in refused.items() if error}

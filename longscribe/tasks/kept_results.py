@@ -1,6 +1,7 @@
 """Results of chunks that survive the run: kept by Prefect, under keys of the engine."""
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task
@@ -12,6 +13,8 @@ from longscribe.audio.chunks import Chunk
 from longscribe.cache.atomic_file import replace_file
 from longscribe.cache.folder import mark_used, results_folder
 from longscribe.cache.results import is_kept, result_name, result_path
+from longscribe.errors import StoreError
+from longscribe.storage.shared_store import SharedStore
 from longscribe.task_runner.cluster_inside import returned_files
 from longscribe.transcript import ChunkTranscript
 
@@ -22,13 +25,18 @@ SERIALIZER = "json"  # what is kept must not depend on where a class lives in th
 
 
 class ResultFolder(LocalFileSystem):
-    """A local folder whose files are there whole or not at all.
+    """A local folder whose files are there whole or not at all, and a store behind it.
 
     A result that cannot be written (a full disk) is no reason to lose the chunk: Prefect would log
     a traceback for each, the run says it once.
+
+    Attributes:
+        store: path or URL of what several machines share; empty where they share nothing.
     """
 
     _block_type_name = "Longscribe chunk results"
+
+    store: str = ""
 
     def write_path(self, path: str, content: bytes, **_: Any) -> str:  # type: ignore[override]  # not also async
         """Write a file below the folder."""
@@ -42,6 +50,10 @@ class ResultFolder(LocalFileSystem):
         except OSError:
             with suppress(OSError):
                 target.unlink()  # an older result, which was to be replaced
+        if self.store:
+            name = target.relative_to(Path(str(self.basepath)).expanduser().resolve()).as_posix()
+            with suppress(StoreError):
+                SharedStore(self.store).put(f"results/{name}", content)
         return str(target)
 
 
@@ -59,7 +71,8 @@ def keep_returned(path: str, content: bytes) -> None:
 
 
 def _folder() -> ResultFolder:
-    return ResultFolder(basepath=str(results_folder()))
+    store = SharedStore.from_environment()
+    return ResultFolder(basepath=str(results_folder()), store=store.place if store else "")
 
 
 def storage_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:

@@ -180,7 +180,9 @@ def test_one_that_works_on_unwanted_ends_and_its_worker_stays(
     time.sleep(3.0)
     used_s = [_used_s(pid) for pid in _worker_pids(cluster)]
     time.sleep(2.0)
-    assert max(b - a for a, b in zip(used_s, map(_used_s, _worker_pids(cluster)), strict=True)) < 1.0
+    assert (
+        max(b - a for a, b in zip(used_s, map(_used_s, _worker_pids(cluster)), strict=True)) < 1.0
+    )
     assert first in workers_of(cluster, 2)
 
 
