@@ -12,6 +12,7 @@ from uuid import UUID
 import psutil
 
 _READ_BYTES: Final = 1 << 16
+_LEAVES_WITHIN_S: Final = 5.0
 _MODULE: Final = "longscribe.deployments.run_host"
 
 
@@ -104,9 +105,14 @@ class Host:
         with suppress(ProcessLookupError):
             self._process.kill()
 
-    def leave(self) -> None:
-        """Let it end by itself; it is at nothing."""
+    async def leave(self) -> None:
+        """Let it end by itself; it is at nothing, or dead."""
         self._writer.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), _LEAVES_WITHIN_S)
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
 
 
 class Hosts:
@@ -124,27 +130,29 @@ class Hosts:
 
     async def start_one(self) -> None:
         """Have one that is ready, or on its way."""
-        self._forget_dead()
+        await self._forget_dead()
         if not self._free:
             self._free.append(await Host.start(self._idle_s, self._niceness))
 
     async def take(self) -> Host:
         """One that is at nothing: the one that was at a run last, which has most ready."""
-        self._forget_dead()
+        await self._forget_dead()
         return self._free.pop() if self._free else await Host.start(self._idle_s, self._niceness)
 
     async def give_back(self, host: Host, run: RunInHost) -> None:
-        """After a run."""
+        """After a run; one that is not as good as before is replaced."""
         if run.stays:
             self._free.append(host)
         else:
-            host.leave()
             await self.start_one()
+            await host.leave()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let all that are at nothing end."""
         while self._free:
-            self._free.pop().leave()
+            await self._free.pop().leave()
 
-    def _forget_dead(self) -> None:
-        self._free = [host for host in self._free if host.is_alive]
+    async def _forget_dead(self) -> None:
+        for host in [host for host in self._free if not host.is_alive]:
+            self._free.remove(host)
+            await host.leave()

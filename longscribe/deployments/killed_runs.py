@@ -55,7 +55,10 @@ def take_up_killed(
             memory_kills += 1
         is_over = kills > _MOST_KILLS
         # Whoever starts it again by hand gives it as many chances.
-        labels = {KILLS_LABEL: 0 if is_over else kills, MEMORY_KILLS_LABEL: memory_kills}
+        labels: dict[str, bool | int | float | str] = {
+            KILLS_LABEL: 0 if is_over else kills,
+            MEMORY_KILLS_LABEL: memory_kills,
+        }
         client.update_flow_run_labels(flow_run_id, labels)
         state = _given_up(kills, killed_by) if is_over else _going_on(kills, killed_by)
     client.set_flow_run_state(flow_run_id, state, force=True)

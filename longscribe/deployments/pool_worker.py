@@ -57,7 +57,7 @@ class PoolWorker(ProcessWorker):
     async def teardown(self, *exc_info: Any) -> None:
         """Clean up."""
         await super().teardown(*exc_info)
-        self._hosts.close()
+        await self._hosts.close()
 
     async def run(
         self,

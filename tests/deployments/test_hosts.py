@@ -24,7 +24,7 @@ def within_worker(story: Callable[[Hosts], Awaitable[None]]) -> None:
         try:
             await story(hosts)
         finally:
-            hosts.close()
+            await hosts.close()
 
     asyncio.run(all_of_it())
 
