@@ -16,8 +16,8 @@ from longscribe.web.changes import Changes
 from longscribe.web.database import Database
 from longscribe.web.follower import Follower
 from longscribe.web.pages import STATIC, environment, page
-from longscribe.web.problems import Problem
-from longscribe.web.routes import jobs, library, login, state
+from longscribe.web.problems import Problem, openai_error
+from longscribe.web.routes import asr, jobs, library, login, openai_audio, state
 from longscribe.web.services import Services
 from longscribe.web.settings import WebSettings
 from longscribe.wording.catalog import speaking, translated
@@ -70,7 +70,7 @@ def create_application(
     )
     application.state.services = services
     application.state.templates = environment()
-    for routes in (state, login, jobs, library):
+    for routes in (state, login, jobs, openai_audio, asr, library):
         application.include_router(routes.router)
     application.mount("/static", StaticFiles(directory=STATIC), name="static")
     application.add_exception_handler(Problem, _on_problem)
@@ -146,20 +146,6 @@ def _answer(request: Request, problem: Problem) -> Response:
         return answer
     body = {"detail": problem.sentence, "field": problem.field, "code": problem.code}
     return JSONResponse(body, problem.status, headers=problem.headers)
-
-
-def openai_error(problem: Problem) -> dict[str, Any]:
-    """A problem in the form of OpenAI's API."""
-    kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-    kind = "server_error" if problem.status >= 500 else "invalid_request_error"
-    return {
-        "error": {
-            "message": problem.sentence,
-            "type": kinds.get(problem.status, kind),
-            "param": problem.field,
-            "code": problem.code,
-        }
-    }
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:

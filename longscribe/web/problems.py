@@ -1,6 +1,7 @@
 """What a request gets instead of an answer: a status and a sentence."""
 
 from collections.abc import Mapping
+from typing import Any
 
 
 class Problem(Exception):
@@ -28,3 +29,17 @@ class Problem(Exception):
         self.field = field
         self.code = code
         self.headers = dict(headers or {})
+
+
+def openai_error(problem: Problem) -> dict[str, Any]:
+    """A problem in the form of OpenAI's API."""
+    kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+    kind = "server_error" if problem.status >= 500 else "invalid_request_error"
+    return {
+        "error": {
+            "message": problem.sentence,
+            "type": kinds.get(problem.status, kind),
+            "param": problem.field,
+            "code": problem.code,
+        }
+    }

@@ -1,12 +1,15 @@
 """The web application with a backend of the tests' own, and users with keys."""
 
 import io
+import threading
+import time
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -60,7 +63,7 @@ def client(application: FastAPI) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def key_of(application: FastAPI, client: TestClient) -> Callable[..., dict[str, str]]:
+def key_of(application: FastAPI) -> Callable[..., dict[str, str]]:
     """Makes a user with a key; the headers that show it."""
 
     def make(name: str = "ana", *scopes: str, **more: object) -> dict[str, str]:
@@ -89,3 +92,17 @@ def logged_in(application: FastAPI, client: TestClient) -> Callable[[str], str]:
 
 def csrf_token(page: str) -> str:
     return page.partition('name="csrf_token" value="')[2].partition('"')[0]
+
+
+@pytest.fixture
+def live(application: FastAPI) -> Iterator[str]:
+    """The address of the application behind a real server, for clients that want one."""
+    server = uvicorn.Server(uvicorn.Config(application, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
