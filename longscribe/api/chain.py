@@ -25,6 +25,7 @@ _OF_THE_FLOW: Final = frozenset(
         *("recording", "workers", "threads_per_worker", "memory_per_worker", "output_dir"),
         *("formats", "page_audio", "fresh", "chunk_timeout_minutes", "keep_days", "keep_size"),
         *("max_line_chars", "max_lines", "max_chars_per_s", "min_gap_s", "ui_language"),
+        "speaker_marks",
     }
 )
 

@@ -19,7 +19,7 @@ ORDER: Final = (
     "workers", "threads_per_worker", "memory_per_worker", "batch_size",
     "runner", "address",
     "output_dir", "formats", "page_audio",
-    "max_line_chars", "max_lines", "max_chars_per_s", "min_gap_s",
+    "max_line_chars", "max_lines", "max_chars_per_s", "min_gap_s", "speaker_marks",
     "speakers", "speaker_names", "known_voices",
     "hotwords", "glossary", "verbatim", "initial_prompt",
     "model_dir", "vad", "audio_track",

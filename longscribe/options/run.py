@@ -181,7 +181,8 @@ class RunOptions(DecodingOptions, SubtitleRules, SpeakerOptions):
             names=("-f", "--output-format"),  # openai-whisper's name
             metavar="LIST",
             help=translatable(
-                "[txt,srt,vtt,tsv,json,html,report]; also words,ass,lrc,md,docx,report-png; all."
+                "[txt,srt,vtt,tsv,json,html,report]; also words,ass,lrc,md,docx,rttm,report-png; "
+                "all."
             ),
         ),
         Docs(
