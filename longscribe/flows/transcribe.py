@@ -17,9 +17,10 @@ from longscribe.flows.parameters import taking_options
 from longscribe.models.weights import check_language, check_task
 from longscribe.options import RunOptions
 from longscribe.outputs.formats import output_name
+from longscribe.outputs.partial_texts import PartialTexts
 from longscribe.runtime.scratch import scratch
 from longscribe.storage.uploads import check_destination, writing_folder
-from longscribe.storage.uris import name_of
+from longscribe.storage.uris import is_url, name_of
 from longscribe.tasks.accelerate import accelerate
 from longscribe.tasks.access import access_of_run
 from longscribe.tasks.artifacts import RunArtifacts
@@ -113,7 +114,8 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
                 missing, *map(unmapped, given), [earlier.key(chunk) for chunk in missing]
             )
             at = dict(zip(futures, missing, strict=True))
-            transcribed = collect(found, at, earlier, report)
+            partial = PartialTexts(_folder_of_readers(options.output_dir, name))
+            transcribed = collect(found, at, earlier, report, partial)
         if not transcribed.results:
             raise TranscriptionError(translated("all chunks failed; the log says why"))
         merged = merge(source.path, options, audio, pieces, transcribed)
@@ -121,6 +123,7 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
         transcript = postprocess(merged, original_speech, spellings, options)
         folder = writing_folder(options.output_dir, name, folder_of_run)
         written = write(transcript, folder, name, options, source, audio, transcribed.record)
+        partial.remove()
         publish(written)
         files = deliver(written, options.output_dir, name)
         why = transcribed.failures
@@ -142,6 +145,13 @@ def _say_what_takes_long_once(options: RunOptions) -> None:
         get_run_logger().info(
             translated("Compiling the engine's kernels, once for this version: up to two minutes")
         )
+
+
+def _folder_of_readers(output_dir: str, name: str) -> Path | None:
+    """Where somebody reads along: those of the web application do; None where nobody does."""
+    if "web" not in flow_run.tags or is_url(output_dir):
+        return None
+    return Path(output_dir).expanduser() / name
 
 
 def _current_run_id() -> UUID:

@@ -19,6 +19,7 @@ from longscribe.options.choices import (
 from longscribe.options.decoding import DecodingOptions
 from longscribe.options.presentation import CommandLine, Docs
 from longscribe.options.sizes import parse_bytes
+from longscribe.options.speakers import SpeakerOptions
 from longscribe.options.subtitles import SubtitleRules
 from longscribe.wording.catalog import translatable, translated
 
@@ -26,7 +27,7 @@ _AUTOMATIC_TEMPO: Final = 1.2
 _ADDRESS: Final = re.compile(r"(?:tcp|tls|ws|wss)://[^\s/@]+:[0-9]{1,5}")
 
 
-class RunOptions(DecodingOptions, SubtitleRules):
+class RunOptions(DecodingOptions, SubtitleRules, SpeakerOptions):
     """All options of one recording's run, checked; everything that shows options is made of it.
 
     `longscribe.options.described` has the order in which they are shown.
@@ -178,7 +179,8 @@ class RunOptions(DecodingOptions, SubtitleRules):
             names=("-f", "--output-format"),  # openai-whisper's name
             metavar="LIST",
             help=translatable(
-                "[txt,srt,vtt,tsv,json,html,report]; also words,ass,lrc,md,docx,report-png; all."
+                "[txt,srt,vtt,tsv,json,html,report]; also words,ass,lrc,md,docx,rttm,report-png; "
+                "all."
             ),
         ),
         Docs(

@@ -101,8 +101,8 @@ class Access(BaseModel):
                 "output_dir": self.allowed_folder(options.output_dir, "--output-dir"),
                 "model": self._model(options.model),
                 "model_dir": options.model_dir and self._path(options.model_dir, "--model-dir"),
-                "hotwords": tuple(map(self._hotwords_entry, options.hotwords)),
-                "glossary": tuple(map(self._glossary_entry, options.glossary)),
+                "hotwords": tuple(map(self.hotwords_entry, options.hotwords)),
+                "glossary": tuple(map(self.glossary_entry, options.glossary)),
             }
         )
 
@@ -164,10 +164,20 @@ class Access(BaseModel):
     # A word that happens to be a file where the worker runs would be read as one: an arrow, or a
     # comma at the end, says that it is none.
 
-    def _hotwords_entry(self, entry: str) -> str:
+    def hotwords_entry(self, entry: str) -> str:
+        """A word to listen for, or the path of a file of them, if it may be read.
+
+        Raises:
+            OptionError: it may not.
+        """
         return self._file_or(f"{entry},", entry, "--hotwords")
 
-    def _glossary_entry(self, entry: str) -> str:
+    def glossary_entry(self, entry: str) -> str:
+        """A spelling, or the path of a file of them, if it may be read.
+
+        Raises:
+            OptionError: it may not.
+        """
         if "=>" in entry:
             return entry
         return self._file_or(f"{entry} => {entry}", entry, "--glossary")

@@ -40,7 +40,6 @@ class SurvivingTaskRunner(PoolWithParts):
     - Workers are forked from a server that imported `preload` once: they are there at once, and
       share that memory. They end with the flow's process, however that ends.
     - Retries, caching, states, logs and events of tasks are Prefect's own.
-
     - Within `keeping_workers` they wait for the next run that wants the same ones.
 
     Used in a flow, as a context manager; tasks that are mapped or submitted in the block run here,

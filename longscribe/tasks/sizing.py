@@ -17,6 +17,7 @@ from longscribe.runtime.machine import (
 )
 from longscribe.task_runner import kept_bytes
 from longscribe.tasks.cluster_sizing import sizing_on_cluster
+from longscribe.tasks.current_run import memory_kills
 from longscribe.wording.catalog import translated
 
 _LONG_S: Final = 3600.0
@@ -62,7 +63,7 @@ def share_of(declared_s: float | None, spec: ModelSpec, options: RunOptions) -> 
         memory_per_worker_bytes=options.memory_per_worker_bytes,
         batch_size=_number_or_none(options.batch_size),
     )
-    return Share(sizing, demand, machine)
+    return Share(sizing.halved(memory_kills()), demand, machine)
 
 
 def sizing_of_run(declared_s: float | None, spec: ModelSpec, options: RunOptions) -> Sizing:
@@ -80,6 +81,13 @@ def sizing_of_run(declared_s: float | None, spec: ModelSpec, options: RunOptions
     logger = get_run_logger()
     for note in sizing.notes:
         logger.warning(note)
+    if kills := memory_kills():
+        logger.warning(
+            translated(
+                "Its process was killed %d time(s), as when memory ends: with less of it now"
+            ),
+            kills,
+        )
     logger.info(
         translated("%d worker(s) x %d thread(s) on %d core(s); batches of %d windows"),
         sizing.workers,
