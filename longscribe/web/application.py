@@ -15,9 +15,12 @@ from longscribe.web.backend import Backend
 from longscribe.web.changes import Changes
 from longscribe.web.database import Database
 from longscribe.web.follower import Follower
+from longscribe.web.library import change_routes, tus_routes
+from longscribe.web.library import routes as library
+from longscribe.web.library.indexer import Indexer
 from longscribe.web.pages import STATIC, environment, page
 from longscribe.web.problems import Problem, openai_error
-from longscribe.web.routes import asr, jobs, library, login, openai_audio, state
+from longscribe.web.routes import asr, jobs, login, openai_audio, state
 from longscribe.web.services import Services
 from longscribe.web.settings import WebSettings
 from longscribe.wording.catalog import speaking, translated
@@ -50,7 +53,7 @@ def create_application(
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncIterator[None]:
         settings.uploads.mkdir(parents=True, exist_ok=True)
-        beside = [Follower(services)]
+        beside: list[Follower | Indexer] = [Follower(services), Indexer(services)]
         for one in beside:
             one.start()
         try:
@@ -70,7 +73,7 @@ def create_application(
     )
     application.state.services = services
     application.state.templates = environment()
-    for routes in (state, login, jobs, openai_audio, asr, library):
+    for routes in (state, login, jobs, openai_audio, asr, library, change_routes, tus_routes):
         application.include_router(routes.router)
     application.mount("/static", StaticFiles(directory=STATIC), name="static")
     application.add_exception_handler(Problem, _on_problem)

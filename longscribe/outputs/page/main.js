@@ -81,6 +81,7 @@ shade(true);
 setUpWaveform();
 setUpSearch();
 setUpEditing();
+setUpLibrary();
 setUpPlayer();
 showPosition(0);
 goToMoment({ play: false });
