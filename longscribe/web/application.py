@@ -12,12 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from longscribe.web.backend import Backend
+from longscribe.web.callbacks import Deliverer
 from longscribe.web.changes import Changes
 from longscribe.web.database import Database
 from longscribe.web.follower import Follower
 from longscribe.web.pages import STATIC, environment, page
 from longscribe.web.problems import Problem, openai_error
-from longscribe.web.routes import asr, jobs, library, login, openai_audio, state
+from longscribe.web.routes import asr, callbacks, jobs, library, login, openai_audio, state
 from longscribe.web.services import Services
 from longscribe.web.settings import WebSettings
 from longscribe.wording.catalog import speaking, translated
@@ -50,7 +51,7 @@ def create_application(
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncIterator[None]:
         settings.uploads.mkdir(parents=True, exist_ok=True)
-        beside = [Follower(services)]
+        beside = [Follower(services), Deliverer(services)]
         for one in beside:
             one.start()
         try:
@@ -70,7 +71,7 @@ def create_application(
     )
     application.state.services = services
     application.state.templates = environment()
-    for routes in (state, login, jobs, openai_audio, asr, library):
+    for routes in (state, login, jobs, callbacks, openai_audio, asr, library):
         application.include_router(routes.router)
     application.mount("/static", StaticFiles(directory=STATIC), name="static")
     application.add_exception_handler(Problem, _on_problem)
