@@ -1,8 +1,8 @@
 """Messages about finished jobs: queued in the database with the job's end, sent until they arrive.
 
 Signed as Standard Webhooks (https://www.standardwebhooks.com) has it, so that its libraries check
-them: HMAC-SHA256 of `id.timestamp.body` by the secret of the job's user. The time stamp is that of the
-attempt: whoever refuses old ones is safe from messages that are sent again by somebody else.
+them: HMAC-SHA256 of `id.timestamp.body` by the secret of the job's user. The time stamp is that of
+the attempt: whoever refuses old ones is safe from messages that somebody else sends again.
 """
 
 import base64
@@ -91,9 +91,10 @@ def message_about(recording: Recording, settings: WebSettings) -> dict[str, Any]
 
 
 def signature(secret: str, delivery_id: str, timestamp: int, body: str) -> str:
-    """The header `webhook-signature` of a message."""
+    """The header `webhook-signature` of a message, by a secret such as `whsec_` and base64."""
     signed = f"{delivery_id}.{timestamp}.{body}".encode()
-    digest = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.new(key, signed, hashlib.sha256).digest()
     return f"v1,{base64.b64encode(digest).decode()}"
 
 
