@@ -190,10 +190,10 @@ def main(host: str, port: int, web_port: int, folder: Path) -> None:
         service.start("inbox", f"{_HERE}.worker", "--queue", "inbox")
         service.start("web", _WEB, "--host", host, "--port", str(web_port))
         click.echo(_how_to_use(url, media / "inbox", transcripts, host not in _LOOPBACK))
-        login = first_login(WebSettings.from_environment(environment), folder)
+        web_login = first_login(WebSettings.from_environment(environment), folder)
         click.echo(
             translated("The web application is at {url}; sign in with what is in {login}").format(
-                url=web_url, login=login
+                url=web_url, login=web_login
             )
         )
         service.wait()

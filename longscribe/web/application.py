@@ -51,7 +51,7 @@ def create_application(
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncIterator[None]:
         settings.uploads.mkdir(parents=True, exist_ok=True)
-        beside = [Follower(services), Deliverer(services)]
+        beside: tuple[Follower | Deliverer, ...] = (Follower(services), Deliverer(services))
         for one in beside:
             one.start()
         try:
