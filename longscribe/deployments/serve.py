@@ -1,7 +1,7 @@
 """`make serve`: server, workers and web application on this machine, with SQLite, until Ctrl-C.
 
-The same as deploy.sh without Docker: one process each for the server, the worker, the inbox and the
-web application.
+The same as deploy.sh without Docker: one process each for the server, the worker, the one for
+clips, the inbox and the web application.
 """
 
 import os
@@ -187,6 +187,7 @@ def main(host: str, port: int, web_port: int, folder: Path) -> None:
         service.start("server", f"{_HERE}.server", "--host", host, "--port", str(port))
         service.run(f"{_HERE}.register")
         service.start("worker", f"{_HERE}.worker")
+        service.start("clips", f"{_HERE}.worker", "--queue", "clips")
         service.start("inbox", f"{_HERE}.worker", "--queue", "inbox")
         service.start("web", _WEB, "--host", host, "--port", str(web_port))
         click.echo(_how_to_use(url, media / "inbox", transcripts, host not in _LOOPBACK))
