@@ -23,12 +23,17 @@ CHUNK_FAILED = translatable("chunk failed")  # often with the run's own words be
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word with its times, as `whisper.transcribe(word_timestamps=True)` gives it."""
+    """One word with its times, as `whisper.transcribe(word_timestamps=True)` gives it.
+
+    `speaker` and `overlap` are ours: as in `Segment`.
+    """
 
     word: str
     start: float
     end: float
     probability: float
+    speaker: str | None = None
+    overlap: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,9 @@ class Segment:
 
     Times are seconds: of the accelerated chunk when a worker returns it, of the original recording
     after the merge. `seek` is in mel frames of 10 ms. `language` and how probable it is are ours:
-    the probability is None where the run named the language.
+    the probability is None where the run named the language. So are `speaker`, a name or
+    SPEAKER_00 and so on, None where that is not known, and `overlap`, whether others speak at the
+    same time, None where nobody asked.
     """
 
     id: int
@@ -53,6 +60,17 @@ class Segment:
     words: tuple[Word, ...] | None = None
     language: str = ""
     language_probability: float | None = None
+    speaker: str | None = None
+    overlap: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Somebody speaks without a pause, in seconds of the original recording; turns may overlap."""
+
+    start_s: float
+    end_s: float
+    speaker: str
 
 
 class ChunkTranscript(BaseModel):
@@ -114,7 +132,10 @@ class Change:
 
 
 class Transcript(BaseModel):
-    """The whole recording's transcript, on its original timeline."""
+    """The whole recording's transcript, on its original timeline.
+
+    `turns` are sorted by their start; empty where nobody asked who speaks.
+    """
 
     model_config = _FROZEN
 
@@ -125,6 +146,7 @@ class Transcript(BaseModel):
     stretches: tuple[Stretch, ...] = ()
     changes: tuple[Change, ...] = ()
     seams_s: tuple[float, ...] = ()
+    turns: tuple[Turn, ...] = ()
     model: str = ""
     speed: float = 1.0
 

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from typing import Any
 
 from longscribe.options import SubtitleRules
@@ -37,19 +37,9 @@ def segment(start: float, end: float, text: str, **values: Any) -> Segment:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SpokenSegment(Segment):
-    """A segment that says who speaks, as diarization would leave it."""
-
-    speaker: str | None = None
-
-
 def with_speakers(said: Transcript, names: Sequence[str | None]) -> Transcript:
     """The transcript with its segments spoken by the names in turn."""
-    spoken = tuple(
-        SpokenSegment(*(getattr(s, f.name) for f in fields(Segment)), speaker=names[n % len(names)])
-        for n, s in enumerate(said.segments)
-    )
+    spoken = tuple(replace(s, speaker=names[n % len(names)]) for n, s in enumerate(said.segments))
     return said.model_copy(update={"segments": spoken})
 
 

@@ -24,7 +24,6 @@ from longscribe.storage.uris import is_url, name_of
 from longscribe.tasks.accelerate import accelerate
 from longscribe.tasks.access import access_of_run
 from longscribe.tasks.artifacts import RunArtifacts
-from longscribe.tasks.chunk_runner import chunk_runner
 from longscribe.tasks.collect import collect
 from longscribe.tasks.deliver import deliver
 from longscribe.tasks.fetch import fetch
@@ -41,6 +40,7 @@ from longscribe.tasks.postprocess import postprocess
 from longscribe.tasks.publish import publish
 from longscribe.tasks.report import Report
 from longscribe.tasks.resume import EarlierWork
+from longscribe.tasks.runner_of_run import runner_of_run
 from longscribe.tasks.show_outcome import show_outcome
 from longscribe.tasks.sizing import sizing_of_run
 from longscribe.tasks.split import split
@@ -95,7 +95,7 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
         given = (spec, options.for_chunks, sizing.batch_size)
         with (
             marking_what_was_stopped(),
-            chunk_runner(sizing, spec, options.for_chunks, options.chunk_timeout_s) as runner,
+            runner_of_run(sizing, spec, options) as runner,
         ):
             if not earlier.is_complete:
                 runner.warm_up()  # workers load the model while the recording is prepared

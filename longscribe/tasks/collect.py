@@ -130,6 +130,13 @@ class _SaidOnce:
                 ),
                 results_folder(),
             )
+        if self._earlier.is_not_shared(chunk):
+            self._say(
+                translated(
+                    "Finished chunks cannot be written to the shared store: the run goes on, "
+                    "other machines would do them again"
+                )
+            )
 
     def _say(self, message: str, *about: Any) -> None:
         if message not in self._said:

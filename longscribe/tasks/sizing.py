@@ -16,6 +16,7 @@ from longscribe.runtime.machine import (
     this_machine,
 )
 from longscribe.task_runner import kept_bytes
+from longscribe.tasks.cluster_sizing import sizing_on_cluster
 from longscribe.tasks.current_run import memory_kills
 from longscribe.wording.catalog import translated
 
@@ -47,21 +48,12 @@ def share_of(declared_s: float | None, spec: ModelSpec, options: RunOptions) -> 
     Raises:
         ResourceError: not even one worker fits.
     """
-    duration_s = (declared_s or _LONG_S) / options.tempo
-    chunk_s = min(60.0 * options.chunk_minutes, duration_s)
-    batched = options.decoding == "batched"
+    duration_s, chunk_s = _lengths_s(declared_s, options)
     machine = this_machine()
     free_bytes = machine.available_bytes + kept_bytes()
     gpus = 0 if options.device == "cpu" else machine.gpus
     machine = machine.model_copy(update={"available_bytes": free_bytes, "gpus": gpus})
-    demand = memory_demand(
-        spec.dims,
-        chunk_s,
-        max(options.best_of, options.beams),
-        int8=batched and options.precision in ("auto", "int8"),
-        batched=batched,
-        gpu=machine.gpus > 0,
-    )
+    demand = _demand(spec, options, chunk_s, gpu=machine.gpus > 0)
     sizing = size_run(
         machine,
         most_chunks(duration_s, chunk_s),
@@ -75,7 +67,16 @@ def share_of(declared_s: float | None, spec: ModelSpec, options: RunOptions) -> 
 
 
 def sizing_of_run(declared_s: float | None, spec: ModelSpec, options: RunOptions) -> Sizing:
-    """What a run takes of the machine, which is said in its log; see `share_of`."""
+    """What a run takes of the machine, which is said in its log; see `share_of`.
+
+    Raises:
+        ResourceError: not even one worker fits.
+        ClusterError: it is to run on a cluster that cannot be used.
+    """
+    if options.runner == "dask":
+        lengths_s = _lengths_s(declared_s, options)
+        demand = _demand(spec, options, lengths_s[1], gpu=options.device == "cuda")
+        return sizing_on_cluster(demand, *lengths_s, options)
     sizing, demand, machine = share_of(declared_s, spec, options)
     logger = get_run_logger()
     for note in sizing.notes:
@@ -101,6 +102,24 @@ def sizing_of_run(declared_s: float | None, spec: ModelSpec, options: RunOptions
         machine.available_bytes / 1e9,
     )
     return sizing
+
+
+def _lengths_s(declared_s: float | None, options: RunOptions) -> tuple[float, float]:
+    """Seconds of the accelerated audio, and of a chunk of it."""
+    duration_s = (declared_s or _LONG_S) / options.tempo
+    return duration_s, min(60.0 * options.chunk_minutes, duration_s)
+
+
+def _demand(spec: ModelSpec, options: RunOptions, chunk_s: float, *, gpu: bool) -> Demand:
+    batched = options.decoding == "batched"
+    return memory_demand(
+        spec.dims,
+        chunk_s,
+        max(options.best_of, options.beams),
+        int8=batched and options.precision in ("auto", "int8"),
+        batched=batched,
+        gpu=gpu,
+    )
 
 
 def _number_or_none(value: Auto | int) -> int | None:

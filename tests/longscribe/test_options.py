@@ -48,6 +48,12 @@ def test_defaults() -> None:
         ({"condition_on_previous_text": True}, "needs --decoding sequential"),
         ({"decoding": "sequential", "precision": "int8"}, "int8 needs --decoding batched"),
         ({"decoding": "sequential", "precision": "bfloat16"}, "bfloat16 needs --decoding batched"),
+        ({"speakers": "some"}, "--speakers: 'some' is no way.*off, channels, auto"),
+        ({"speakers": 0}, "--speakers: .*from 1 to 20"),
+        ({"speakers": "5-2"}, "--speakers: 5-2: from 1 to 20"),
+        ({"speakers": "2-21"}, "--speakers: 2-21: from 1 to 20"),
+        ({"speaker_names": "Ana,Rui,Ana"}, "--speaker-names: 'Ana' is there twice"),
+        ({"speaker_names": 5}, "--speaker-names"),
     ],
 )
 def test_bad_values_get_one_sentence_that_names_the_option(
@@ -168,3 +174,24 @@ def test_how_chinese_is_written_is_no_matter_of_the_decoder() -> None:
 )
 def test_scripts_of_chinese(language: str, scripts: dict[str, str]) -> None:
     assert DecodingOptions(language=language).chinese_scripts == scripts
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "count"),
+    [
+        ("off", "off", None),
+        ("channels", "channels", None),
+        (" Auto", "auto", (1, 20)),
+        (3, "3", (3, 3)),
+        ("2 - 5", "2-5", (2, 5)),
+        ("4-4", "4", (4, 4)),
+    ],
+)
+def test_ways_to_tell_speakers(given: object, kept: str, count: tuple[int, int] | None) -> None:
+    options = check_options(recording="a", speakers=given)
+    assert (options.speakers, options.voice_count) == (kept, count)
+
+
+def test_names_of_speakers_are_a_list_or_one_text() -> None:
+    for given in ("Host, Guest", ["Host,Guest"], ("Host", " Guest", "")):
+        assert check_options(recording="a", speaker_names=given).speaker_names == ("Host", "Guest")
