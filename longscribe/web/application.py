@@ -18,7 +18,7 @@ from longscribe.web.database import Database
 from longscribe.web.follower import Follower
 from longscribe.web.pages import STATIC, environment, page
 from longscribe.web.problems import Problem, openai_error
-from longscribe.web.routes import asr, callbacks, jobs, library, login, openai_audio, state
+from longscribe.web.routes import asr, callbacks, jobs, library, login, openai_audio, state, uploads
 from longscribe.web.services import Services
 from longscribe.web.settings import WebSettings
 from longscribe.wording.catalog import speaking, translated
@@ -73,10 +73,12 @@ def create_application(
     application.state.templates = environment()
     for routes in (state, login, jobs, callbacks, openai_audio, asr, library):
         application.include_router(routes.router)
+    application.include_router(uploads.create_router(settings))
     application.mount("/static", StaticFiles(directory=STATIC), name="static")
     application.add_exception_handler(Problem, _on_problem)
     application.add_exception_handler(RequestValidationError, _on_invalid)
     application.add_exception_handler(HTTPException, _on_http_exception)
+    application.add_middleware(uploads.OneAtATime, idle_s=settings.idle_s)
     application.add_middleware(InFront)
     return application
 
