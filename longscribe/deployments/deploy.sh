@@ -106,6 +106,7 @@ healthy server
 "${compose[@]}" run --rm -T register
 "${compose[@]}" up -d --remove-orphans
 healthy worker
+healthy clips
 healthy inbox
 
 echo

@@ -1,6 +1,7 @@
 """`make serve`: server and workers on this machine, with SQLite, until Ctrl-C.
 
-The same as deploy.sh without Docker: one process each for the server, the worker and the inbox.
+The same as deploy.sh without Docker: one process each for the server, the worker, the one for
+clips and the inbox.
 """
 
 import os
@@ -172,6 +173,7 @@ def main(host: str, port: int, folder: Path) -> None:
         service.start("server", f"{_HERE}.server", "--host", host, "--port", str(port))
         service.run(f"{_HERE}.register")
         service.start("worker", f"{_HERE}.worker")
+        service.start("clips", f"{_HERE}.worker", "--queue", "clips")
         service.start("inbox", f"{_HERE}.worker", "--queue", "inbox")
         click.echo(_how_to_use(url, media / "inbox", transcripts, host not in _LOOPBACK))
         service.wait()

@@ -18,13 +18,13 @@ from longscribe.flows.parameters import taking_options
 from longscribe.models.weights import check_language, check_task
 from longscribe.options import RunOptions
 from longscribe.outputs.formats import output_name
+from longscribe.outputs.partial_texts import PartialTexts
 from longscribe.runtime.scratch import scratch
 from longscribe.storage.uploads import check_destination, writing_folder
-from longscribe.storage.uris import name_of
+from longscribe.storage.uris import is_url, name_of
 from longscribe.tasks.accelerate import accelerate
 from longscribe.tasks.access import access_of_run
 from longscribe.tasks.artifacts import RunArtifacts
-from longscribe.tasks.chunk_runner import chunk_runner
 from longscribe.tasks.collect import collect
 from longscribe.tasks.deliver import deliver
 from longscribe.tasks.fetch import fetch
@@ -41,6 +41,7 @@ from longscribe.tasks.postprocess import postprocess
 from longscribe.tasks.publish import publish
 from longscribe.tasks.report import Report
 from longscribe.tasks.resume import EarlierWork
+from longscribe.tasks.runner_of_run import runner_of_run
 from longscribe.tasks.show_outcome import show_outcome
 from longscribe.tasks.sizing import sizing_of_run
 from longscribe.tasks.split import split
@@ -99,7 +100,7 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
         given = (spec, options.for_chunks, sizing.batch_size)
         with (
             marking_what_was_stopped(),
-            chunk_runner(sizing, spec, options.for_chunks, options.chunk_timeout_s) as runner,
+            runner_of_run(sizing, spec, options) as runner,
         ):
             if not earlier.is_complete:
                 runner.warm_up()  # workers load the model while the recording is prepared
@@ -122,7 +123,8 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
             at = dict(zip(futures, missing, strict=True))
             if voices:
                 voices.begin(audio, pieces, earlier)
-            transcribed = collect(found, at, earlier, report)
+            partial = PartialTexts(_folder_of_readers(options.output_dir, name))
+            transcribed = collect(found, at, earlier, report, partial)
             if voices:
                 voices.collect()
         if not transcribed.results:
@@ -134,6 +136,7 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
             transcript = name_speakers(transcript, voices, options)
         folder = writing_folder(options.output_dir, name, folder_of_run)
         written = write(transcript, folder, name, options, source, audio, transcribed.record)
+        partial.remove()
         publish(written)
         files = deliver(written, options.output_dir, name)
         why = transcribed.failures
@@ -155,6 +158,13 @@ def _say_what_takes_long_once(options: RunOptions) -> None:
         get_run_logger().info(
             translated("Compiling the engine's kernels, once for this version: up to two minutes")
         )
+
+
+def _folder_of_readers(output_dir: str, name: str) -> Path | None:
+    """Where somebody reads along: those of the web application do; None where nobody does."""
+    if "web" not in flow_run.tags or is_url(output_dir):
+        return None
+    return Path(output_dir).expanduser() / name
 
 
 def _current_run_id() -> UUID:

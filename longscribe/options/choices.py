@@ -7,11 +7,13 @@ from longscribe.wording.catalog import translated
 # fmt: off
 Format = Literal[
     "txt", "srt", "vtt", "tsv", "json", "html", "report",
-    "words", "ass", "lrc", "md", "docx", "report-png",
+    "words", "ass", "lrc", "md", "docx", "rttm", "report-png",
 ]
 # fmt: on
 FORMATS: tuple[Format, ...] = get_args(Format)
 DEFAULT_FORMATS: tuple[Format, ...] = ("txt", "srt", "vtt", "tsv", "json", "html", "report")
+
+SpeakerMarks = Literal["names", "dashes", "none"]
 
 PageAudio = Literal["auto", "link", "copy", "embed"]
 
@@ -21,6 +23,8 @@ Precision = Literal["auto", "float32", "int8", "float16", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda"]
 
 VoiceActivity = Literal["model", "level", "off"]
+
+Runner = Literal["processes", "dask"]
 
 Auto = Literal["auto"]
 UiLanguage = Literal["auto", "en", "pt_BR"]

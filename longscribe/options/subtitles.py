@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from longscribe.options.choices import SpeakerMarks
 from longscribe.options.presentation import CommandLine, Docs
 from longscribe.wording.catalog import translated
 
@@ -19,6 +20,7 @@ class SubtitleRules(BaseModel):
         max_lines: lines shown at once.
         max_chars_per_s: reading speed; a cue stays that long where nothing else is said; 0 for any.
         min_gap_s: between one cue and the next, so that the eye sees the change.
+        speaker_marks: how subtitles say who speaks, where that is known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +54,17 @@ class SubtitleRules(BaseModel):
         Field(ge=0.0, le=5.0, description="Time between one cue and the next."),
         Docs(unit="seconds"),
     ] = 0.08
+    speaker_marks: Annotated[
+        SpeakerMarks,
+        Field(
+            description="How subtitles say who speaks, where that is known: `names` before the "
+            "first words of a turn, `dashes` there, or `none`."
+        ),
+        Docs(
+            text="how subtitles say who speaks, where [that is known](speakers.md): `names` before "
+            "the first words of a turn, `dashes` there, or `none`"
+        ),
+    ] = "names"
 
     @field_validator("max_line_chars")
     @classmethod

@@ -74,12 +74,7 @@ def _text(paragraph: Paragraph) -> str:
     if paragraph.gap:
         span = f"{format_time(paragraph.gap.start)}-{format_time(paragraph.gap.end)}"
         return f"{gap_text(paragraph.gap)} {span}"
-    return one_line("".join(_spaced(segment.text) for segment in paragraph.segments))
-
-
-def _spaced(text: str) -> str:
-    """The text with the space before it that openai-whisper leaves out in unspaced scripts only."""
-    return one_line(text) if not text[:1].isspace() else f" {one_line(text)}"
+    return paragraph.text
 
 
 def _described(transcript: Transcript) -> str:

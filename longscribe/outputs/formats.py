@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
@@ -25,8 +26,10 @@ from longscribe.outputs.documents import docx, markdown
 from longscribe.outputs.page.page import PageSound, page
 from longscribe.outputs.page.sound import Sound, encode_copy, link_to
 from longscribe.outputs.plot.plot import as_png, plot
+from longscribe.outputs.rttm import rttm
 from longscribe.outputs.subtitles import ass, clock, lrc, srt, vtt
 from longscribe.text.cues import cues, gap_text
+from longscribe.text.paragraphs import paragraphs, speaker_of, speakers_of
 from longscribe.text.words import one_line, spoken_words
 from longscribe.transcript import Segment, Transcript
 from longscribe.wording.catalog import translated
@@ -156,17 +159,20 @@ def render(
     elif format_ == "words":
         yield from _words(transcript)
     elif format_ == "txt":
-        yield from (f"{text}\n" for _, _, text in _with_gaps(transcript))
+        yield from _txt(transcript)
     elif format_ == "tsv":
-        yield "start\tend\ttext\n"
-        for start, end, text in _with_gaps(transcript):
-            yield f"{round(1000 * start)}\t{round(1000 * end)}\t{_cell(text)}\n"
+        yield from _tsv(transcript)
+    elif format_ == "rttm":
+        yield from rttm(transcript)
     elif format_ == "md":
         yield from markdown(transcript)
     elif format_ == "srt":
         yield from srt(cues(transcript, rules))
     elif format_ == "vtt":
-        yield from vtt(cues(transcript, rules))
+        # Voices are WebVTT's own way to name people: said in the text as well they would be twice.
+        without = rules.model_copy(update={"speaker_marks": "none"})
+        shown = without if rules.speaker_marks == "names" else rules
+        yield from vtt(cues(transcript, shown), voices=rules.speaker_marks != "none")
     elif format_ == "ass":
         yield ass(cues(transcript, rules), transcript.recording)
     elif format_ == "lrc":
@@ -178,8 +184,10 @@ def render(
 def printable_lines(transcript: Transcript) -> list[str]:
     """The transcript for a terminal, as openai-whisper prints it when it is verbose."""
     return [
-        f"[{clock(start, '.')} --> {clock(end, '.')}] {text}"
-        for start, end, text in _with_gaps(transcript)
+        f"[{clock(line.start_s, '.')} --> {clock(line.end_s, '.')}] "
+        + (f"{line.speaker}: " if line.speaker else "")
+        + line.text
+        for line in _with_gaps(transcript)
     ]
 
 
@@ -208,10 +216,42 @@ def _page_audio(sound: Sound | None, folder: Path, copy: Path) -> PageSound | No
     )
 
 
-def _with_gaps(transcript: Transcript) -> list[tuple[float, float, str]]:
-    lines = [(s.start, s.end, one_line(s.text)) for s in transcript.segments]
-    lines += [(gap.start, gap.end, gap_text(gap)) for gap in transcript.lost]
+class _SaidLine(NamedTuple):
+    start_s: float
+    end_s: float
+    text: str
+    speaker: str = ""
+
+
+def _with_gaps(transcript: Transcript) -> list[_SaidLine]:
+    lines = [
+        _SaidLine(s.start, s.end, one_line(s.text), one_line(speaker_of(s) or ""))
+        for s in transcript.segments
+    ]
+    lines += [_SaidLine(gap.start, gap.end, gap_text(gap)) for gap in transcript.lost]
     return sorted(lines)
+
+
+def _txt(transcript: Transcript) -> Iterator[str]:
+    """A segment a line; a turn's paragraph a line, with its name, where it is known who speaks."""
+    if not speakers_of(transcript):
+        yield from (f"{line.text}\n" for line in _with_gaps(transcript))
+        return
+    # At the same places as on the page, which shows all gaps.
+    for paragraph in paragraphs(transcript, transcript.gaps):
+        if paragraph.gap and paragraph.gap not in transcript.lost:
+            continue
+        text = gap_text(paragraph.gap) if paragraph.gap else paragraph.text
+        yield f"{one_line(paragraph.speaker)}: {text}\n" if paragraph.speaker else f"{text}\n"
+
+
+def _tsv(transcript: Transcript) -> Iterator[str]:
+    """Tab-separated, as openai-whisper has it; who speaks is a last column, where that is known."""
+    named = bool(speakers_of(transcript))
+    yield "start\tend\ttext" + "\tspeaker" * named + "\n"
+    for line in _with_gaps(transcript):
+        cells = [str(round(1000 * line.start_s)), str(round(1000 * line.end_s)), _cell(line.text)]
+        yield "\t".join([*cells, *[_cell(line.speaker)] * named]) + "\n"
 
 
 def _json(transcript: Transcript) -> Iterator[str]:
@@ -233,13 +273,15 @@ def _words(transcript: Transcript) -> Iterator[str]:
     first = True
     for segment in transcript.segments:
         for word in spoken_words(segment):
-            row = {
+            row: dict[str, object] = {
                 "word": word.text.strip(),
                 "start": round(word.start_s, 3),
                 "end": round(word.end_s, 3),
                 "probability": word.probability and round(word.probability, 3),
                 "segment": segment.id,
             }
+            if speaker := speaker_of(segment):
+                row["speaker"] = speaker
             yield ("\n" if first else ",\n") + json.dumps(row, ensure_ascii=False)
             first = False
     gaps = [{"start": g.start, "end": g.end, "reason": g.reason} for g in transcript.lost]

@@ -7,7 +7,7 @@ so whatever a player would take for markup is made harmless in each format's own
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from longscribe.text.cues import Cue, Line, line_text
 from longscribe.text.direction import directed, marked_right_to_left, runs_right_to_left
@@ -33,11 +33,19 @@ def srt(cues: Iterable[Cue]) -> Iterator[str]:
         yield f"{number}\n{span}\n{_without_tags(_shown(cue))}\n\n"
 
 
-def vtt(cues: Iterable[Cue]) -> Iterator[str]:
-    """WebVTT, cue by cue; `&` and `<` are escaped, as the browser parses markup in cues."""
+def vtt(cues: Iterable[Cue], *, voices: bool = True) -> Iterator[str]:
+    """WebVTT, cue by cue; `&` and `<` are escaped, as the browser parses markup in cues.
+
+    With `voices` each line is in a voice span of who says it.
+    """
     yield "WEBVTT\n\n"
     for cue in cues:
         text = _shown(cue).replace("&", "&amp;").replace("<", "&lt;")
+        if cue.speakers and voices:
+            text = "\n".join(
+                f"{_voice(speaker)}{said}</v>"
+                for speaker, said in _by_speaker(cue.speakers, text.split("\n"))
+            )
         yield f"{clock(cue.start_s, '.')} --> {clock(cue.end_s, '.')}\n{text}\n\n"
 
 
@@ -86,7 +94,10 @@ def ass(cues: Iterable[Cue], title: str) -> str:
     right_to_left.encoding = -1
     for cue in cues:
         event = SSAEvent(
-            start=round(1000 * cue.start_s), end=round(1000 * cue.end_s), text=_karaoke(cue)
+            start=round(1000 * cue.start_s),
+            end=round(1000 * cue.end_s),
+            text=_karaoke(cue),
+            name=", ".join(map(_actor, dict.fromkeys(cue.speakers))),
         )
         if runs_right_to_left(cue.text):
             file.styles[_ASS_RIGHT_TO_LEFT] = right_to_left
@@ -127,6 +138,25 @@ def _karaoke(cue: Cue) -> str:
 def _said(line: Line) -> Iterator[str]:
     for number, word in enumerate(line):
         yield word.text if number else word.text.lstrip()
+
+
+def _by_speaker(speakers: Sequence[str], lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The lines of a cue, those of one person that follow each other as one."""
+    for speaker, run in groupby(zip(speakers, lines, strict=True), lambda pair: pair[0]):
+        yield speaker, "\n".join(line for _, line in run)
+
+
+def _voice(speaker: str) -> str:
+    """The start tag of a voice span; `>` would end it, and there is no blank in it but one."""
+    name = " ".join(speaker.split())
+    for sign, escape in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        name = name.replace(sign, escape)
+    return f"<v {name}>"
+
+
+def _actor(speaker: str) -> str:
+    """A name for the field of an event: a comma would end it."""
+    return " ".join(speaker.replace(",", " ").split())
 
 
 def _inert(text: str) -> str:

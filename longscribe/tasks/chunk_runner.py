@@ -67,7 +67,12 @@ def start_workers_early(options: RunOptions) -> None:
 
 
 def _staff(sizing: Sizing, spec: ModelSpec, options: DecodingOptions) -> Staff:
-    initargs = (sizing.threads_per_worker, (spec, options))
+    # Of the options only what decides about the network: whatever else a run wants, the workers of
+    # one before it will do.
+    of_network = DecodingOptions(
+        decoding=options.decoding, precision=options.precision, device=options.device
+    )
+    initargs = (sizing.threads_per_worker, (spec, of_network))
     return Staff(sizing.workers, Setup(start_worker, initargs, PRELOAD))
 
 

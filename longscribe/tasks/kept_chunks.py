@@ -9,6 +9,7 @@ from longscribe.decoding.chunk_key import decoding_digest, expected_precision
 from longscribe.models.weights import ModelSpec
 from longscribe.options import Precision, RunOptions
 from longscribe.runtime.machine import this_machine
+from longscribe.tasks.shared_results import SharedResults
 
 
 class KeptChunks(NamedTuple):
@@ -21,6 +22,7 @@ class KeptChunks(NamedTuple):
         plan: how the recording was cut when it was last transcribed with these options; None when
             nothing of that is left.
         not_before_s: results kept before do not count, in seconds since 1970.
+        shared: what other machines share with this one.
     """
 
     precision: Precision
@@ -28,6 +30,7 @@ class KeptChunks(NamedTuple):
     plan_path: Path
     plan: Plan | None
     not_before_s: float
+    shared: SharedResults
 
     @property
     def are_all(self) -> bool:
@@ -42,7 +45,7 @@ class KeptChunks(NamedTuple):
 def kept_chunks(
     recording: Path, spec: ModelSpec, options: RunOptions, not_before_s: float = 0.0
 ) -> KeptChunks:
-    """Look for a recording's chunks.
+    """Look for a recording's chunks, here and in the shared store.
 
     Args:
         recording: its path.
@@ -52,10 +55,15 @@ def kept_chunks(
 
     Raises:
         OSError: the recording cannot be read.
+        OptionError: LONGSCRIBE_STORE names what cannot be used.
     """
+    shared = SharedResults()
     precision = expected_precision(options, this_machine().gpus)
     decoding = decoding_digest(spec, options.for_chunks, precision)
     path = plan_path(recording, options.speed, options.chunk_minutes, decoding)
+    shared.bring_plan(path)
     plan = read_plan(path)
+    if plan is not None:
+        shared.bring(plan.chunk_keys, not_before_s)
     found = plan is not None and any(is_kept(key, not_before_s) for key in plan.chunk_keys)
-    return KeptChunks(precision, decoding, path, plan if found else None, not_before_s)
+    return KeptChunks(precision, decoding, path, plan if found else None, not_before_s, shared)

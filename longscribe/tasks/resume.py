@@ -40,6 +40,7 @@ class EarlierWork:
     def __init__(self, source: Recording, spec: ModelSpec, options: RunOptions) -> None:
         self._options = options
         self._keys: dict[int, str] = {}
+        self._has_warned = False
         # A fresh run that is started again, by a retry or another worker, goes on with its own.
         not_before_s = _created_s() if options.fresh else 0.0
         self._kept = kept_chunks(source.path, spec, options, not_before_s)
@@ -75,11 +76,28 @@ class EarlierWork:
         keys = tuple(self._keys.values())
         plan = Plan(samples=samples, cuts=tuple(pieces.cuts), chunk_keys=keys)
         keep_plan(self._kept.plan_path, plan)
+        self._kept.shared.leave_plan(self._kept.plan_path, plan)
+        self._kept.shared.bring(keys, self._kept.not_before_s)
+        self.warn_of_shared()
         self._clean(pieces.chunks)
         sorted_out = Sorted([], [])
         for chunk in pieces.chunks:
             (sorted_out.kept if self._is_usable(chunk) else sorted_out.missing).append(chunk)
         return sorted_out
+
+    def is_not_shared(self, chunk: Chunk) -> bool:
+        """Whether there is a shared store and a finished chunk could not be left there."""
+        return self._kept.shared.lacks(self.key(chunk))
+
+    def warn_of_shared(self) -> None:
+        """Say once that the shared store fails, where it does."""
+        failure = self._kept.shared.failure
+        if failure and not self._has_warned:
+            self._has_warned = True
+            get_run_logger().warning("%s", failure)
+            get_run_logger().warning(
+                translated("The run goes on; other machines would do its finished chunks again")
+            )
 
     def _is_usable(self, chunk: Chunk) -> bool:
         try:

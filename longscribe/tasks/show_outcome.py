@@ -5,6 +5,7 @@ from pathlib import Path
 
 from longscribe.monitoring.run_record import RunRecord
 from longscribe.tasks.artifacts import RunArtifacts
+from longscribe.text.paragraphs import speakers_of
 from longscribe.transcript import Transcript, format_time
 from longscribe.wording.catalog import translated
 
@@ -67,4 +68,16 @@ def _figures(transcript: Transcript, record: RunRecord, seconds: float) -> dict[
         translated("improved segments"): str(transcript.improved_segments),
         translated("words"): str(sum(len(one.text.split()) for one in transcript.segments)),
         translated("gaps"): f"{len(transcript.gaps)} ({gaps_s:.1f} s)",
+        **_spoken(transcript),
+    }
+
+
+def _spoken(transcript: Transcript) -> dict[str, str]:
+    """What each one speaks, in seconds and as a share, where it is known who does."""
+    spoken_s = speakers_of(transcript)
+    total_s = max(sum(spoken_s.values()), 1e-6)
+    return {
+        translated("speaker {name}").format(name=name): f"{format_time(seconds)} "
+        f"({seconds:.1f} s, {100 * seconds / total_s:.0f} %)"
+        for name, seconds in spoken_s.items()
     }

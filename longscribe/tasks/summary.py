@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from longscribe.outputs.formats import printable_lines
 from longscribe.tasks.collect import Transcribed
+from longscribe.text.paragraphs import speakers_of
 from longscribe.transcript import Transcript
 from longscribe.wording.catalog import translated
 
@@ -28,6 +29,7 @@ class RunSummary(BaseModel):
     seconds: float
     language: str
     lines: tuple[str, ...]
+    speakers: dict[str, float] = {}  # seconds that each one speaks, by name
 
 
 def ended(
@@ -69,6 +71,7 @@ def ended(
         seconds=seconds,
         language=transcript.language,
         lines=tuple(printable_lines(transcript)),
+        speakers={name: round(s, 3) for name, s in speakers_of(transcript).items()},
     )
     if failed:
         message = translated("{done} of {total} chunks").format(done=chunks - failed, total=chunks)

@@ -5,15 +5,16 @@ second); in scripts without spaces lines break between phrases. Own code because
 words' times; where words were not timed, at times in proportion to the text.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise, zip_longest
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from rich.cells import cell_len, chop_cells
 
 from longscribe.options import SubtitleRules
+from longscribe.text.paragraphs import speaker_of
 from longscribe.text.phrases import Phrase, phrases
-from longscribe.text.words import SpokenWord, spoken_words
+from longscribe.text.words import SpokenWord, one_line, spoken_words
 from longscribe.transcript import CHUNK_FAILED, Segment, Stretch, Transcript
 from longscribe.wording.catalog import translated
 
@@ -27,6 +28,11 @@ _PAUSE_S = 0.25
 # What a cut costs, in cues: one more cue costs 1, so a sentence's end is worth a short cue.
 _CUT_AT_SENTENCE, _CUT_AT_CLAUSE, _CUT_AT_PAUSE, _CUT_ELSEWHERE = 0.0, 0.25, 0.3, 0.6
 _SHORT_CUE = 0.8  # for a cue of nothing; less in proportion up to a full line
+
+# Two people are shown at once where they speak at once, and with dashes also where one follows the
+# other this soon; never longer than a subtitle may stand.
+_ANSWERS_WITHIN_S = 0.5
+_LONGEST_DIALOGUE_S = 7.0
 
 
 class _Block(NamedTuple):
@@ -42,11 +48,15 @@ _Blocks = tuple[_Block, ...]
 
 
 class Cue(NamedTuple):
-    """What is shown at once. A gap's cue is one line that says why there is no text."""
+    """What is shown at once. A gap's cue is one line that says why there is no text.
+
+    `speakers` has who says each line; it is empty where that is not known.
+    """
 
     start_s: float
     end_s: float
     lines: tuple[Line, ...]
+    speakers: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -64,16 +74,19 @@ def cues(transcript: Transcript, rules: SubtitleRules) -> list[Cue]:
 
     Lines never exceed the rules. A cue is shown longer than it is spoken where reading it takes
     longer and nothing else is said; where there is no time for that, what was said goes first.
+    Two people share a cue only with a line each, which says so.
     """
-    made = [
-        cue
-        for segment in transcript.segments
-        for cue in _cut(segment, segment.language or transcript.language, rules)
-    ]
+    made: list[Cue] = []
+    before: str | None = None
+    for segment in transcript.segments:
+        speaker = speaker_of(segment)
+        mark = _mark(speaker, rules) if speaker != before else ()
+        made += _cut(segment, segment.language or transcript.language, rules, mark)
+        before = speaker
     made += [_gap_cue(gap) for gap in transcript.lost]
     made.sort(key=lambda cue: (cue.start_s, cue.end_s))
     if rules.max_line_chars:
-        made = list(_with_reading_time(made, rules, transcript.duration_s))
+        made = list(_with_reading_time(_dialogues(made, rules), rules, transcript.duration_s))
     return made
 
 
@@ -94,19 +107,83 @@ def _gap_cue(gap: Stretch) -> Cue:
     return Cue(gap.start, gap.end, ((SpokenWord(gap_text(gap), gap.start, gap.end, None),),))
 
 
-def _cut(segment: Segment, language: str, rules: SubtitleRules) -> Iterator[Cue]:
+def _mark(speaker: str | None, rules: SubtitleRules) -> Line:
+    """What stands before the first words of a turn; its words take no time."""
+    if speaker is None or rules.speaker_marks == "none":
+        return ()
+    text = "-" if rules.speaker_marks == "dashes" else f"{one_line(speaker)}:"
+    words = text.split()
+    return tuple(SpokenWord(" " * (n > 0) + word, 0, 0, None) for n, word in enumerate(words))
+
+
+def _marked(mark: Line, words: Line, start_s: float) -> Line:
+    """The words with a mark before them."""
+    if not mark or not words:
+        return words
+    first = words[0]._replace(text=f" {words[0].text.lstrip()}")
+    timed = (word._replace(start_s=start_s, end_s=start_s) for word in mark)
+    return (*timed, first, *words[1:])
+
+
+def _dialogues(made: Sequence[Cue], rules: SubtitleRules) -> Iterator[Cue]:
+    """The cues, two of them as one where two people say a line each at once or soon after."""
+    held: Cue | None = None
+    for cue in made:
+        both = _together(held, cue, rules) if held is not None else None
+        if both is not None:
+            yield both
+            held = None
+            continue
+        if held is not None:
+            yield held
+        held = cue
+    if held is not None:
+        yield held
+
+
+def _together(first: Cue, second: Cue, rules: SubtitleRules) -> Cue | None:
+    if rules.max_lines < 2 or rules.speaker_marks == "none":
+        return None
+    if (len(first.speakers), len(second.speakers)) != (1, 1) or first.speakers == second.speakers:
+        return None
+    end_s = max(first.end_s, second.end_s)
+    within_s = _ANSWERS_WITHIN_S if rules.speaker_marks == "dashes" else 0.0
+    soon = second.start_s - first.end_s < within_s
+    if not soon or end_s - first.start_s > _LONGEST_DIALOGUE_S:
+        return None
+    lines = []
+    for cue in (first, second):
+        mark = _mark(cue.speakers[0], rules)
+        line = cue.lines[0]
+        is_marked = line_text(line[: len(mark)]) == line_text(mark)
+        lines.append(line if is_marked else _marked(mark, line, cue.start_s))
+        if cell_len(line_text(lines[-1])) > rules.max_line_chars:
+            return None
+    return Cue(first.start_s, end_s, tuple(lines), (*first.speakers, *second.speakers))
+
+
+def _cut(segment: Segment, language: str, rules: SubtitleRules, mark: Line) -> Iterator[Cue]:
     """The cues of one segment: as few as the rules allow, cut where the sentence does."""
     words = spoken_words(segment)
     limit = rules.max_line_chars
     if not words:
         return
+    speaker = speaker_of(segment)
+
+    def cue(start_s: float, end_s: float, lines: Iterable[Line]) -> Cue:
+        shown = tuple(lines)
+        return Cue(start_s, end_s, shown, (speaker,) * len(shown) if speaker else ())
+
     if not limit:
-        yield Cue(segment.start, segment.end, (words,))
+        yield cue(segment.start, segment.end, (_marked(mark, words, segment.start),))
         return
-    blocks = tuple(b for phrase in phrases(words, language) for b in _fitting(phrase, limit))
+    said = phrases(words, language)
+    if mark and said:
+        said = [_marked(mark, said[0], segment.start), *said[1:]]
+    blocks = tuple(b for phrase in said for b in _fitting(phrase, limit))
     widths = [cell_len(block.text) for block in blocks]
     if _line_count(blocks, widths, limit) <= rules.max_lines:  # most segments
-        yield Cue(segment.start, segment.end, tuple(_lines(blocks, widths, limit)))
+        yield cue(segment.start, segment.end, _lines(blocks, widths, limit))
         return
     best: list[tuple[float, int]] = [
         (0.0, 0)
@@ -125,11 +202,10 @@ def _cut(segment: Segment, language: str, rules: SubtitleRules) -> Iterator[Cue]
         bounds.append(best[bounds[-1]][1])
     for start, stop in pairwise(reversed(bounds)):
         part = blocks[start:stop]
-        lines = _lines(part, widths[start:stop], limit)
-        yield Cue(
+        yield cue(
             part[0].start_s if start else segment.start,
             part[-1].end_s if stop < len(blocks) else segment.end,
-            tuple(lines),
+            _lines(part, widths[start:stop], limit),
         )
 
 
@@ -218,12 +294,14 @@ def _words(blocks: _Blocks) -> Line:
     return tuple(word for block in blocks for word in block.words)
 
 
-def _with_reading_time(made: Sequence[Cue], rules: SubtitleRules, end_s: float) -> Iterator[Cue]:
-    for cue, after in zip_longest(made, made[1:]):
+def _with_reading_time(made: Iterable[Cue], rules: SubtitleRules, end_s: float) -> Iterator[Cue]:
+    shown = list(made)
+    for number, cue in enumerate(shown):
         wanted_s = cue.end_s
         if rules.max_chars_per_s:
             chars = sum(cell_len(line_text(line)) for line in cue.lines)
             wanted_s = max(wanted_s, cue.start_s + chars / rules.max_chars_per_s)
+        after = _next_to(cue, shown, number + 1)
         if after is None:
             yield cue._replace(end_s=min(wanted_s, max(end_s, cue.end_s)))
             continue
@@ -233,3 +311,14 @@ def _with_reading_time(made: Sequence[Cue], rules: SubtitleRules, end_s: float) 
             end_s=cue.start_s
             + min(wanted_s - cue.start_s, max(room_s - rules.min_gap_s, room_s / 2))
         )
+
+
+def _next_to(cue: Cue, shown: Sequence[Cue], number: int) -> Cue | None:
+    """The cue before which this one has to go: not another person's who speaks at the same time."""
+    while number < len(shown):
+        after = shown[number]
+        at_once = after.start_s < cue.end_s and cue.speakers and after.speakers
+        if not at_once or after.speakers[0] == cue.speakers[-1]:
+            return after
+        number += 1
+    return None

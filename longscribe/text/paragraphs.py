@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from longscribe.text.words import one_line
 from longscribe.transcript import Segment, Stretch, Transcript
 
 _NEW_AFTER_PAUSE_S = 2.5
@@ -23,11 +24,24 @@ class Paragraph(NamedTuple):
         """Where it begins, in seconds."""
         return self.gap.start if self.gap else self.segments[0].start
 
+    @property
+    def text(self) -> str:
+        """What is said in it, on one line."""
+        return one_line("".join(_spaced(segment.text) for segment in self.segments))
+
 
 def speaker_of(segment: Segment) -> str | None:
     """Who or which channel speaks, where that is known."""
-    speaker = getattr(segment, "speaker", None)
-    return str(speaker) if speaker not in (None, "") else None
+    return segment.speaker or None
+
+
+def speakers_of(transcript: Transcript) -> dict[str, float]:
+    """Seconds that each one speaks, by name, in the order in which they first do."""
+    spoken_s: dict[str, float] = {}
+    for segment in transcript.segments:
+        if (speaker := speaker_of(segment)) is not None:
+            spoken_s[speaker] = spoken_s.get(speaker, 0.0) + segment.end - segment.start
+    return spoken_s
 
 
 def paragraphs(transcript: Transcript, gaps: tuple[Stretch, ...]) -> Iterator[Paragraph]:
@@ -51,6 +65,11 @@ def paragraphs(transcript: Transcript, gaps: tuple[Stretch, ...]) -> Iterator[Pa
         yield Paragraph(tuple(held), speaker=speaker_of(held[0]))
     for gap in waiting:
         yield Paragraph((), gap)
+
+
+def _spaced(text: str) -> str:
+    """The text with the space before it that openai-whisper leaves out in unspaced scripts only."""
+    return one_line(text) if not text[:1].isspace() else f" {one_line(text)}"
 
 
 def _parts(held: list[Segment], segment: Segment) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+CLIP = Path(__file__).parents[1] / "longscribe" / "jfk.opus"  # 11 s
 PROJECT = Path(__file__).resolve().parents[2]
 SERVE = (sys.executable, "-m", "longscribe.deployments.serve")
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -126,6 +127,12 @@ class Served:
 
     def trigger(self, **parameters: Any) -> str:
         return self.request_run({"parameters": {"model": "demo", **parameters}})
+
+    def clip(self, name: str, **parameters: Any) -> str:
+        """Start a run of a recording of ten seconds, in the queue for clips."""
+        given = {"model": "demo", "fresh": True, **parameters}
+        given["recording"] = self.put(CLIP, name)
+        return self.request_run({"parameters": given, "work_queue_name": "clips"})
 
     def request_run(self, body: dict[str, Any]) -> str:
         """Start a run with any body; its identifier."""

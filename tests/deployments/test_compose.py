@@ -18,7 +18,7 @@ each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICE
 
 
 def test_all_parts_are_there() -> None:
-    assert set(SERVICES) == {"postgres", "redis", "server", "worker", "inbox", "register"}
+    assert set(SERVICES) == {"postgres", "redis", "server", "worker", "clips", "inbox", "register"}
 
 
 @each_service
@@ -66,7 +66,7 @@ def test_workers_do_not_reach_the_database() -> None:
     assert yaml.safe_load(TEXT)["networks"]["back"] == {"internal": True}
     reach = {name for name, service in SERVICES.items() if "back" in service["networks"]}
     assert reach == {"postgres", "redis", "server"}
-    for name in ("worker", "inbox", "register"):
+    for name in ("worker", "clips", "inbox", "register"):
         assert not [volume for volume in SERVICES[name]["volumes"] if "postgres" in volume]
         assert "LONGSCRIBE_MEDIA_ROOTS" in SERVICES[name]["environment"]
 

@@ -10,6 +10,8 @@ const CUT_AT_CLAUSE = 0.25;
 const CUT_AT_PAUSE = 0.3;
 const CUT_ELSEWHERE = 0.6;
 const SHORT_CUE = 0.8;
+const ANSWERS_WITHIN_S = 0.5;
+const LONGEST_DIALOGUE_S = 7;
 
 // Columns that a sign takes, as `rich.cells` has them for the files beside this page. Unicode's
 // East_Asian_Width is no property of JavaScript's expressions, hence the ranges.
@@ -164,18 +166,35 @@ function linesOf(words, limit) {
   return lines;
 }
 
+/** What stands before the first words of a turn. */
+function markOf(speaker, marks) {
+  if (!speaker || marks === "none") return [];
+  return (marks === "dashes" ? "-" : `${speaker}:`).split(/\s+/).map((word, n) => (n ? ` ${word}` : word));
+}
+
+/** Words with a mark before them, which takes no time. */
+function marked(mark, words, start) {
+  if (!mark.length || !words.length) return words;
+  const [first, ...rest] = words;
+  const timed = mark.map((text) => ({ text, start, end: start }));
+  return [...timed, { ...first, text: ` ${first.text.trimStart()}` }, ...rest];
+}
+
 /** The cues of one sentence: as few as the rules allow, cut where the sentence does. */
-function cuesOf(sentence) {
+function cuesOf(sentence, mark) {
   const { max_line_chars: limit, max_lines: most } = data.rules;
   const { start, end } = sentence;
   const plain = wordsOf(sentence).map((word, n, all) => ({
     start: word.start, end: word.end, text: sentence.text.slice(n ? all[n - 1].to : 0, word.to),
   }));
   if (!plain.length) return [];
-  if (!limit) return [{ start, end, lines: [lineText(plain)] }];
-  const words = phrasesOf(sentence, plain).flatMap((phrase) => fitting(phrase, limit));
+  const speaker = speakerOf(sentence);
+  const shown = (lines, from, to) => ({ start: from, end: to, lines, speakers: speaker ? lines.map(() => speaker) : [] });
+  if (!limit) return [shown([lineText(marked(mark, plain, start))], start, end)];
+  const [first, ...rest] = phrasesOf(sentence, plain);
+  const words = [marked(mark, first, start), ...rest].flatMap((phrase) => fitting(phrase, limit));
   for (const word of words) word.columns = columns(word.text);
-  const cue = (part, from, to) => ({ start: from, end: to, lines: linesOf(part, limit).map(lineText) });
+  const cue = (part, from, to) => shown(linesOf(part, limit).map(lineText), from, to);
   if (lineCount(words, limit) <= most) return [cue(words, start, end)];
   const best = [[0, 0]]; // for the first n words: cost, where the last cue starts
   for (let stop = 1; stop <= words.length; stop += 1) {
@@ -199,21 +218,67 @@ function cuesOf(sentence) {
   return cues;
 }
 
+/** Two cues as one, a line each, where two people speak at once or soon after; else null. */
+function together(first, second, marks) {
+  if (data.rules.max_lines < 2 || marks === "none") return null;
+  if (first.speakers.length !== 1 || second.speakers.length !== 1 || first.speakers[0] === second.speakers[0]) return null;
+  const end = Math.max(first.end, second.end);
+  const within = marks === "dashes" ? ANSWERS_WITHIN_S : 0;
+  if (second.start - first.end >= within || end - first.start > LONGEST_DIALOGUE_S) return null;
+  const lines = [first, second].map(({ lines: [line], speakers: [speaker] }) => {
+    const mark = markOf(speaker, marks).join("");
+    return line === mark || line.startsWith(`${mark} `) ? line : `${mark} ${line}`;
+  });
+  if (lines.some((line) => columns(line) > data.rules.max_line_chars)) return null;
+  return { start: first.start, end, lines, speakers: [...first.speakers, ...second.speakers] };
+}
+
+/** The cues, two of them as one where two people say a line each. */
+function dialogues(cues, marks) {
+  const made = [];
+  let held = null;
+  for (const cue of cues) {
+    const both = held && together(held, cue, marks);
+    if (both) made.push(both);
+    else if (held) made.push(held);
+    held = both ? null : cue;
+  }
+  return held ? [...made, held] : made;
+}
+
+/** The cue before which one has to go: not another person's who speaks at the same time. */
+function nextTo(cue, cues, number) {
+  for (let n = number; n < cues.length; n += 1) {
+    const after = cues[n];
+    const atOnce = after.start < cue.end && cue.speakers.length && after.speakers.length;
+    if (!atOnce || after.speakers[0] === cue.speakers.at(-1)) return after;
+  }
+  return null;
+}
+
 /** Each cue as long as reading it takes where nothing else is said, and a gap before the next. */
 function withReadingTime(cues) {
   const { max_chars_per_s: pace, min_gap_s: gap } = data.rules;
   return cues.map((cue, n) => {
     const chars = cue.lines.reduce((sum, line) => sum + columns(line), 0);
     const wanted = pace ? Math.max(cue.end, cue.start + chars / pace) : cue.end;
-    if (n + 1 === cues.length) return { ...cue, end: Math.min(wanted, Math.max(data.duration, cue.end)) };
-    const room = Math.max(0, cues[n + 1].start - cue.start);
+    const after = nextTo(cue, cues, n + 1);
+    if (!after) return { ...cue, end: Math.min(wanted, Math.max(data.duration, cue.end)) };
+    const room = Math.max(0, after.start - cue.start);
     return { ...cue, end: cue.start + Math.min(wanted - cue.start, Math.max(room - gap, room / 2)) };
   });
 }
 
 /** The text as it stands as cues under the subtitle rules, lost audio among them. */
-function allCues() {
-  const gaps = data.lost.map(([start, end, reason]) => ({ start, end, lines: [translated("[gap: {reason}]", { reason })] }));
-  const cues = [...sentences.flatMap(cuesOf), ...gaps].sort((a, b) => a.start - b.start || a.end - b.end);
-  return data.rules.max_line_chars ? withReadingTime(cues) : cues;
+function allCues(marks = data.rules.speaker_marks) {
+  const gaps = data.lost.map(([start, end, reason]) => ({ start, end, speakers: [], lines: [translated("[gap: {reason}]", { reason })] }));
+  let before = "";
+  const said = sentences.filter(({ text }) => text).flatMap((sentence) => {
+    const speaker = speakerOf(sentence);
+    const mark = speaker === before ? [] : markOf(speaker, marks);
+    before = speaker;
+    return cuesOf(sentence, mark);
+  });
+  const cues = [...said, ...gaps].sort((a, b) => a.start - b.start || a.end - b.end);
+  return data.rules.max_line_chars ? withReadingTime(dialogues(cues, marks)) : cues;
 }

@@ -38,10 +38,16 @@ function change(sentence, text) {
     sentence.span.textContent = text; // one text node again, as highlights need it
   }
   sentence.span.classList.toggle("edited", text !== sentence.original);
-  byId("discard").hidden = !edited().length;
+  showWhetherEdited();
+}
+
+function showWhetherEdited() {
+  byId("discard").hidden = !isChanged();
 }
 
 const edited = () => sentences.filter((sentence) => sentence.text !== sentence.original);
+const isChanged = () => isRenamed() || edited().length > 0;
+const changes = () => [...(isRenamed() ? speakerNames : []), ...edited().map(({ index, text }) => `${index} ${text}`)].join("\n");
 
 /** A time as 01:02.345, or 01:01:02.345 from an hour on or if `hours`. */
 function stamp(seconds, mark, hours = false) {
@@ -50,8 +56,22 @@ function stamp(seconds, mark, hours = false) {
   return hours || ms >= 3600000 ? `${two(Math.floor(ms / 3600000))}:${shown}` : shown;
 }
 
+/** The text as it stands, a paragraph a line and who says it. */
+function dialogueText() {
+  const lost = new Set(data.lost.map(([start]) => start));
+  let next = 0;
+  return data.paragraphs.map(({ gap, count }) => {
+    if (gap) return lost.has(gap[0]) ? `${translated("[gap: {reason}]", { reason: gap[2] })}\n` : "";
+    const group = sentences.slice(next, next += count);
+    const text = group.filter((one) => one.text).map((one) => one.space + one.text).join("").trim();
+    const name = speakerOf(group[0]);
+    return text && `${name ? `${name}: ` : ""}${text}\n`;
+  }).join("");
+}
+
 /** The text as it stands, a sentence a line. Gaps are marked as in the files beside this page. */
 function plainText() {
+  if (speakerNames.length) return dialogueText();
   const lines = sentences.filter(({ text }) => text).map(({ start, text }) => [start, text]);
   lines.push(...data.lost.map(([start, , reason]) => [start, translated("[gap: {reason}]", { reason })]));
   return lines.sort(([a], [b]) => a - b).map(([, line]) => `${line}\n`).join("");
@@ -68,18 +88,29 @@ function rendered(format) {
       .replaceAll("\\", "\\\u2060").replace(/<(?=[a-z/!?])/gi, "<\u2060");
     return allCues().map((cue, n) => `${n + 1}\n${stamp(cue.start, ",", true)} --> ${stamp(cue.end, ",", true)}\n${inert(cue)}\n\n`).join("");
   }
-  const escaped = (cue) => text(cue).replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-  return `WEBVTT\n\n${allCues().map((cue) => `${stamp(cue.start, ".")} --> ${stamp(cue.end, ".")}\n${escaped(cue)}\n\n`).join("")}`;
+  const escaped = (cue) => voiced(cue, text(cue).replaceAll("&", "&amp;").replaceAll("<", "&lt;"));
+  return `WEBVTT\n\n${allCues(data.rules.speaker_marks === "names" ? "none" : undefined).map((cue) => `${stamp(cue.start, ".")} --> ${stamp(cue.end, ".")}\n${escaped(cue)}\n\n`).join("")}`;
+}
+
+/** The lines of a cue in voice spans: longscribe/outputs/subtitles.py, `vtt`. */
+function voiced({ speakers }, text) {
+  if (!speakers.length || data.rules.speaker_marks === "none") return text;
+  const lines = text.split("\n");
+  const escape = (name) => name.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  return lines.map((line, n) => {
+    const opens = speakers[n] !== speakers[n - 1] ? `<v ${escape(speakers[n])}>` : "";
+    return opens + line + (speakers[n] !== speakers[n + 1] ? "</v>" : "");
+  }).join("\n");
 }
 
 function save(format) {
   if (editingIndex()) document.activeElement.blur();
   const link = element("a");
-  link.download = `${data.name}${edited().length ? "-edited" : ""}.${format}`;
+  link.download = `${data.name}${isChanged() ? "-edited" : ""}.${format}`;
   link.href = URL.createObjectURL(new Blob([rendered(format)], { type: "text/plain" }));
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  saved = edited().map(({ index, text }) => `${index} ${text}`).join("\n");
+  saved = changes();
 }
 
 let saved = "";
@@ -115,11 +146,11 @@ function setUpEditing() {
   }
   byId("discard").addEventListener("click", () => {
     for (const sentence of edited()) change(sentence, sentence.original);
+    data.speakers.forEach((name, n) => rename(n, name));
     byId("formats").hidePopover();
     announce(translated("Edits discarded"));
   });
   addEventListener("beforeunload", (event) => {
-    const now = edited().map(({ index, text }) => `${index} ${text}`).join("\n");
-    if (now !== saved) event.preventDefault(); // the browser asks whether to leave
+    if (changes() !== saved) event.preventDefault(); // the browser asks whether to leave
   });
 }

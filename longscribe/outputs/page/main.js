@@ -77,9 +77,11 @@ function onKey(event) {
 const theme = remembered("theme");
 if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
 showTranscript();
+showSpeakers();
 shade(true);
 setUpWaveform();
 setUpSearch();
+setUpSpeakers();
 setUpEditing();
 setUpPlayer();
 showPosition(0);

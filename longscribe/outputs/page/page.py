@@ -27,8 +27,8 @@ from longscribe.wording.catalog import translated, ui_language
 
 # In this order they are one script; each is about one thing.
 _SCRIPTS = (
-    *("data.js", "text.js", "player.js", "waveform.js", "search.js", "cues.js", "editing.js"),
-    "main.js",
+    *("data.js", "speakers.js", "text.js", "player.js", "waveform.js", "search.js", "cues.js"),
+    *("editing.js", "main.js"),
 )
 
 # How the script marks its messages.

@@ -25,13 +25,29 @@ function foundText() {
   return matches.length ? translated("{count} found", { count: matches.length }) : translated("none");
 }
 
+/** What is sought, and whose: `Ana: budget` is said by Ana, `Ana:` all that she says. */
+function soughtIn(query) {
+  const { text } = folded(query.trim());
+  const colon = text.indexOf(":");
+  const name = text.slice(0, Math.max(0, colon)).trim();
+  const by = speakerNames.flatMap((one, n) => (name && folded(one).text === name ? [n] : []));
+  return by.length ? { text: text.slice(colon + 1).trim(), by } : { text, by: null };
+}
+
 function search(query) {
-  const sought = folded(query.trim()).text;
+  const { text: sought, by } = soughtIn(query);
   matches = [];
   matchIndex = -1;
   highlights.found?.clear();
   highlights["found-now"]?.clear();
-  for (const sentence of sought ? sentences : []) {
+  for (const sentence of sought || by ? sentences : []) {
+    if (by && !by.includes(sentence.speaker)) continue;
+    if (!sought) { // a match for each turn
+      const before = sentences[sentence.index - 1];
+      if (!before || !by.includes(before.speaker)) matches.push({ sentence, from: 0, to: sentence.text.length });
+      mark("found", sentence, 0, sentence.text.length);
+      continue;
+    }
     sentence.folded ??= folded(sentence.text);
     const { text, places } = sentence.folded;
     for (let at = text.indexOf(sought); at >= 0; at = text.indexOf(sought, at + sought.length)) {
@@ -41,9 +57,9 @@ function search(query) {
       mark("found", sentence, from, to);
     }
   }
-  byId("search").classList.toggle("used", Boolean(sought));
+  byId("search").classList.toggle("used", Boolean(sought || by));
   byId("found-before").disabled = byId("found-after").disabled = !matches.length;
-  byId("found").textContent = sought ? foundText() : "";
+  byId("found").textContent = sought || by ? foundText() : "";
   drawWaveform();
 }
 

@@ -1,8 +1,6 @@
 // The text on the page: paragraphs, sentences, gaps. Everything goes in as text, never as markup.
 
 const transcript = byId("transcript");
-// Hues far apart; lightness is set by the theme so that names keep their contrast.
-const SPEAKER_HUES = [255, 25, 145, 305, 75, 195, 340, 110];
 const UNSURE_WORD = 0.5;
 const CONFIDENCE_LOW = 50;
 const CONFIDENCE_MID = 65;
@@ -29,13 +27,6 @@ function gapNote([start, end, reason]) {
   return note;
 }
 
-function speakerLine(speaker) {
-  const line = element("span", "speaker", speaker);
-  const hue = SPEAKER_HUES[data.speakers.indexOf(speaker) % SPEAKER_HUES.length];
-  line.style.color = `light-dark(oklch(0.45 0.13 ${hue}), oklch(0.8 0.1 ${hue}))`;
-  return line;
-}
-
 function sentenceSpan(sentence) {
   const span = element("span", "s", sentence.text);
   span.dataset.n = sentence.index;
@@ -51,7 +42,7 @@ function paragraphBlock(group) {
   const block = element("div", "para");
   const text = element("p", "text");
   text.dir = directionOf(group.map((sentence) => sentence.text).join(""));
-  if (group[0].speaker) text.append(speakerLine(group[0].speaker));
+  if (group[0].speaker >= 0) text.append(speakerButton(group[0].speaker, -1));
   group.forEach((sentence, n) => {
     if (n) text.append(sentence.space);
     text.append(sentenceSpan(sentence));
@@ -72,7 +63,7 @@ function showTranscript() {
       continue;
     }
     const group = sentences.slice(next, next + paragraph.count);
-    for (const sentence of group) sentence.speaker = paragraph.speaker;
+    for (const sentence of group) sentence.speaker = data.speakers.indexOf(paragraph.speaker);
     next += paragraph.count;
     page.append(paragraphBlock(group));
   }

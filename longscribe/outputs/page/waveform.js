@@ -16,6 +16,10 @@ function colours() {
     probe.style.color = `var(--${name})`;
     result[name] = getComputedStyle(probe).color;
   }
+  result.speakers = speakerNames.map((_, n) => {
+    probe.style.color = speakerColour(n);
+    return getComputedStyle(probe).color;
+  });
   probe.remove();
   return result;
 }
@@ -45,7 +49,7 @@ function drawWaveform() {
 
 function paintAll(context, width, height, colour, bars) {
   const x = (seconds) => (seconds / data.duration) * width;
-  const base = height - 5; // silence is drawn beneath
+  const base = height - 5 - 4 * (speakerNames.length > 0); // speakers and silence are drawn beneath
   context.fillStyle = bars;
   const columns = Math.max(1, Math.floor(width / 3));
   for (let column = 0; column < columns && levels.length; column += 1) {
@@ -62,6 +66,11 @@ function paintAll(context, width, height, colour, bars) {
   context.globalAlpha = 0.75;
   for (const [start, end] of data.silences) context.fillRect(x(start), height - 3, Math.max(1, x(end) - x(start)), 3);
   context.globalAlpha = 1;
+  if (speakerNames.length) for (const { speaker, start, end } of sentences) {
+    if (speaker < 0) continue;
+    context.fillStyle = colour.speakers[speaker];
+    context.fillRect(x(start), height - 8, Math.max(1, x(end) - x(start)), 4);
+  }
   for (const [start, end] of data.gaps) paintGap(context, x(start), Math.max(2, x(end) - x(start)), height, colour);
   context.strokeStyle = colour.soft;
   context.setLineDash([3, 3]);

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from longscribe.monitoring.resources import ResourceSample
 from longscribe.monitoring.run_record import Attempt, RunRecord
+from longscribe.outputs.plot.speaker_rows import SpeakerRow, speaker_rows
 from longscribe.text.cues import reason_shown
 from longscribe.transcript import Kind, Stretch, Transcript, format_time
 from longscribe.wording.catalog import translatable, translated
@@ -25,6 +26,7 @@ _CURVE: Final = 84
 _BETWEEN: Final = 44
 _AXIS: Final = 22
 _STRIP: Final = 26
+_SPEAKER_ROW: Final = 14
 _LEGEND: Final = 48
 _PNG_ZOOM: Final = 2
 _MOST_ROWS: Final = 64
@@ -119,6 +121,9 @@ def plot(transcript: Transcript, record: RunRecord) -> str:
         panels.append(_cpu(record, scale, across, y))
         panels.append(_memory(record, scale, across, panels[-1].bottom + _BETWEEN))
         y = panels[-1].bottom + _AXIS + _BETWEEN
+    if named := speaker_rows(transcript):
+        panels.append(_speakers(named, transcript.duration_s, y))
+        y = panels[-1].bottom + _BETWEEN
     panels.append(_recording(transcript, record, y))
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         files("longscribe.outputs.plot").joinpath("plot.svg").read_text(encoding="utf-8")
@@ -268,6 +273,22 @@ def _recording(transcript: Transcript, record: RunRecord, y: float) -> _Panel:
     ]
     title = translated("Recording")
     return _Panel(title, note, y, bottom, scale.ticks(), True, boxes=boxes, seams=seams)
+
+
+def _speakers(named: Sequence[SpeakerRow], duration_s: float, y: float) -> _Panel:
+    scale = _Scale(duration_s)
+    boxes, up = [], []
+    for number, row in enumerate(named):
+        top = y + 4 + number * (_SPEAKER_ROW + _ROW_GAP)
+        up.append(_Tick(top + _SPEAKER_ROW / 2, _printable(row.label)))
+        tip = _printable(f"{row.speaker}, {format_time(row.spoken_s)}")
+        for start_s, end_s in row.drawn:
+            x = scale.x(start_s)
+            width = max(1.0, round(scale.x(end_s) - x, 1))
+            boxes.append(_Box(f"speaker{row.colour}", x, top, width, _SPEAKER_ROW, tip))
+    bottom = y + 4 + len(named) * (_SPEAKER_ROW + _ROW_GAP)
+    note = translated("who speaks when")
+    return _Panel(translated("Speakers"), note, y, bottom, scale.ticks(), up=up, boxes=boxes)
 
 
 def _tip(stretch: Stretch) -> str:
