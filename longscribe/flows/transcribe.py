@@ -121,12 +121,14 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
                 missing, *map(unmapped, given), [earlier.key(chunk) for chunk in missing]
             )
             at = dict(zip(futures, missing, strict=True))
-            if voices:
+            if voices and options.runner != "dask":
                 voices.begin(audio, pieces, earlier)
             partial = PartialTexts(_folder_of_readers(options.output_dir, name))
             transcribed = collect(found, at, earlier, report, partial)
             if voices:
                 voices.collect()
+        if voices and options.runner == "dask":
+            voices.hear_here(sizing, audio, pieces, earlier)
         if not transcribed.results:
             raise TranscriptionError(translated("all chunks failed; the log says why"))
         merged = merge(source.path, options, audio, pieces, transcribed)

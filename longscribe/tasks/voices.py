@@ -12,15 +12,21 @@ from longscribe.audio.recording import AcceleratedAudio
 from longscribe.cache.folder import mark_used
 from longscribe.cache.results import is_kept, result_name, result_path
 from longscribe.errors import InputError
+from longscribe.monitoring.time_limits import TimeLimits
 from longscribe.options import RunOptions
+from longscribe.runtime.machine import Sizing
 from longscribe.speakers.diarization import Diarization, diarize, spans_of
 from longscribe.speakers.spans import Span, SpanVoices
 from longscribe.speakers.weights import SpeakerWeights, find_weights
+from longscribe.task_runner import SurvivingTaskRunner
+from longscribe.tasks.chunk_runner import ChunkTraits
 from longscribe.tasks.hear_voices import hear_voices
 from longscribe.tasks.kept_results import keeping, result_folder
+from longscribe.tasks.preload import PRELOAD
 from longscribe.tasks.resume import EarlierWork
 from longscribe.tasks.split import SplitAudio
 from longscribe.tasks.stage import stage
+from longscribe.tasks.worker import start_worker
 from longscribe.transcript import Transcript, format_time
 from longscribe.wording.catalog import translated
 
@@ -110,6 +116,18 @@ class Voices:
                     len(self._found),
                     len(self._spans),
                 )
+
+    def hear_here(
+        self, sizing: Sizing, audio: AcceleratedAudio, pieces: SplitAudio, earlier: EarlierWork
+    ) -> None:
+        """Hear the parts with workers of this machine, where the chunks were done on others."""
+        limits = ChunkTraits(TimeLimits(0))
+        arguments = (sizing.threads_per_worker,)
+        with SurvivingTaskRunner(
+            sizing.workers, start_worker, arguments, traits=limits, preload=PRELOAD
+        ):
+            self.begin(audio, pieces, earlier)
+            self.collect()
 
     def diarization(self) -> Diarization:
         """Who spoke when, by all that was heard."""
