@@ -114,4 +114,4 @@ def _merged(centres: Embeddings, spoken_s: Seconds, least: int, most: int) -> Em
 
 def _units(sums: Embeddings) -> Embeddings:
     lengths = np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
-    return (sums / lengths).astype(np.float32)
+    return np.asarray(sums / lengths, np.float32)

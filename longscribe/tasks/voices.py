@@ -3,12 +3,14 @@
 from contextlib import suppress
 from typing import Any, Final
 
+import numpy as np
 from prefect import unmapped
 from prefect.futures import PrefectFuture, as_completed
 from prefect.logging import get_run_logger
 from prefect.results import ResultStore
 
 from longscribe.audio.recording import AcceleratedAudio
+from longscribe.audio.voice_activity import Spans
 from longscribe.cache.folder import mark_used
 from longscribe.cache.results import is_kept, result_name, result_path
 from longscribe.errors import InputError
@@ -60,6 +62,7 @@ class Voices:
         self._spans: list[Span] = []
         self._futures: dict[PrefectFuture[str], Span] = {}
         self._duration_s = 0.0
+        self._speech: Spans = np.empty((0, 2))
 
     def begin(self, audio: AcceleratedAudio, pieces: SplitAudio, earlier: EarlierWork) -> None:
         """Give the parts to workers, after the chunks that they have already; within the runner.
@@ -70,9 +73,9 @@ class Voices:
             earlier: knows which kept results count.
         """
         path = audio.own_tempo_path or audio.pcm_path
-        speech = pieces.speech * (audio.original_samples / max(1, audio.samples))
+        self._speech = pieces.speech * (audio.original_samples / max(1, audio.samples))
         self._duration_s = audio.original_duration_s
-        self._spans = spans_of(path, audio.original_samples, speech)
+        self._spans = spans_of(path, audio.original_samples, self._speech)
         keys = {span.index: span.key(self._weights.sha256) for span in self._spans}
         hear = keeping(hear_voices)
         missing = []
@@ -137,7 +140,7 @@ class Voices:
             for span in self._spans
             if span.index in self._found
         ]
-        return diarize(heard, self._duration_s, self._count)
+        return diarize(heard, self._duration_s, self._speech, self._count)
 
 
 @stage("name_speakers")
