@@ -7,7 +7,7 @@ APT_GET := $(if $(filter 0,$(shell id -u)),apt-get,sudo apt-get)
 
 MINUTES ?= 30
 
-.PHONY: demo test coverage test-service test-many test-forms test-docker serve lint docs demo-model catalogs options-table benchmark chaos pictures clean
+.PHONY: demo test coverage test-service test-cluster test-many test-forms test-docker serve lint docs demo-model catalogs options-table benchmark chaos pictures clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m demo
@@ -26,6 +26,11 @@ coverage: $(VENV)/installed
 test-service: $(VENV)/installed
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,dev-service]'
 	$(BIN)/python -m pytest -m service
+
+# One recording's chunks on Dask clusters, some of hosts of their own (as root), some ten minutes.
+test-cluster: $(VENV)/installed
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,dask]'
+	$(BIN)/python -m pytest -m cluster
 
 # Two hundred recordings dropped into the inbox at once: some half an hour.
 test-many: $(VENV)/installed

@@ -7,7 +7,9 @@ LongscribeError
 │   ├── ModelError         unknown model, broken checkpoint, failed download
 │   ├── OutputError        the transcript cannot be written where it should go
 │   ├── ResourceError      this machine has too little memory or disk for the run
-│   └── ServerError        the configured Prefect server does not answer
+│   ├── ServerError        the configured Prefect server does not answer
+│   └── ClusterError       the Dask cluster does not answer, or its workers cannot be used
+├── StoreError             the shared store cannot be used now; runs go on without it
 └── TranscriptionError     chunks failed although the input was good; exit code 1
 """
 
@@ -42,6 +44,14 @@ class ResourceError(InputError):
 
 class ServerError(InputError):
     """The Prefect server that is configured does not answer."""
+
+
+class ClusterError(InputError):
+    """The Dask cluster does not answer, or none of its workers can be used."""
+
+
+class StoreError(LongscribeError):
+    """What several machines share could not be read or written."""
 
 
 class TranscriptionError(LongscribeError):

@@ -135,14 +135,16 @@ def precision_here(options: RunOptions) -> Precision:
 def hear(
     chunks: Sequence[Chunk], spec: ModelSpec, options: RunOptions
 ) -> Iterator[ChunkTranscript]:
-    """Transcribe chunk after chunk, with all cores."""
+    """Transcribe chunk after chunk, with all cores; a recording without sound loads no model."""
     _set_up()
-    from longscribe.decoding import chunk as of_chunks
+    from longscribe.decoding.chunk import prepare as prepare_model
+    from longscribe.decoding.chunk import transcribe_chunk
 
-    of_chunks.prepare(spec, options.for_chunks)
+    if any(len(chunk.sound) for chunk in chunks):
+        prepare_model(spec, options.for_chunks)
     batch_size = _BATCH_SIZE if options.batch_size == "auto" else options.batch_size
     for chunk in chunks:
-        yield of_chunks.transcribe_chunk(chunk, spec, options.for_chunks, batch_size)
+        yield transcribe_chunk(chunk, spec, options.for_chunks, batch_size)
 
 
 def joined(

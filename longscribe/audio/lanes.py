@@ -173,6 +173,11 @@ def hear_lanes(
     return results
 
 
+def without_own_tempo(lane: HeardLane) -> HeardLane:
+    """The lane as if its samples were not kept at their own tempo: nothing is heard again."""
+    return lane._replace(audio=lane.audio.model_copy(update={"own_tempo_path": None}))
+
+
 def in_order(chunks: Sequence[Sequence[Chunk]], names: Sequence[str]) -> list[Chunk]:
     """The chunks of all lanes by where they lie, numbered anew, each with its lane.
 

@@ -299,7 +299,7 @@ class _Chunk:
                     anew += [_Tried(piece, ()) for piece in pieces]
             stubborn = []
             for group, temperatures in ((again, left), (anew, (first, *left))):
-                before = {window: attempts for window, attempts in group}
+                before = dict(group)
                 for batch in in_batches(sorted(before), self._batch_size):
                     tried = self._tried(batch, temperatures)
                     for place, (piece, more) in enumerate(zip(batch, tried, strict=True)):

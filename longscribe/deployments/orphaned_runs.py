@@ -16,6 +16,8 @@ from prefect.exceptions import ObjectNotFound
 
 NAME: Final = "Longscribe: silent runs are Crashed"
 
+SILENT: Final = "The run sent no heartbeat any more: its process or machine is gone."
+
 # Prefect's own default; a deployment may set PREFECT_FLOWS_HEARTBEAT_FREQUENCY to 30 s at least.
 _SLOWEST_HEARTBEAT_S: Final = 180
 
@@ -43,7 +45,7 @@ def silent_runs() -> Automation:
                 name=None,
                 state=StateType.CRASHED,
                 force=False,
-                message="The run sent no heartbeat any more: its process or machine is gone.",
+                message=SILENT,
             )
         ],
     )

@@ -3,13 +3,16 @@
 A worker that is stopped, as in every upgrade and reboot, ends its runs at once, and they stay
 "Running" for ever (https://github.com/PrefectHQ/prefect/issues/22528). So the next worker of the
 same name, before it starts, schedules them again: the same runs, which find their finished chunks.
+So it does with those that an automation took for dead while it was away.
 """
 
+import asyncio
 import fcntl
 import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -25,18 +28,30 @@ from prefect.client.schemas.filters import (
     WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.settings import PREFECT_HOME
+from prefect.settings import (
+    PREFECT_HOME,
+    PREFECT_WORKER_HEARTBEAT_SECONDS,
+    PREFECT_WORKER_QUERY_SECONDS,
+    temporary_settings,
+)
 from prefect.states import AwaitingRetry, Cancelled, Crashed
+from prefect.utilities.processutils import setup_signal_handlers_worker
 
 from longscribe.deployments.flow_process import TRANSCRIBES
+from longscribe.deployments.hosts import Hosts
+from longscribe.deployments.orphaned_runs import SILENT
+from longscribe.deployments.pool_worker import PoolWorker
 from longscribe.deployments.register import wait_for_server
 from longscribe.errors import ServerError
 from longscribe.flows.translated_command import TranslatedCommand
 from longscribe.flows.work_pool import WORK_POOL
 from longscribe.wording.catalog import translatable, translated
 
+# Beside clips, which are to be quick: a core that both want is theirs for three quarters.
+_NICENESS = 5
+_CLIPS_EVERY_S = 0.5  # it looks for clips
 _MOST_STARTS = 10  # a run that takes its worker down each time must not do so for ever
-_LEFT_BEHIND = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+_LEFT_BEHIND = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.CRASHED]
 
 
 def take_up(name: str) -> list[str]:
@@ -58,10 +73,17 @@ def take_up(name: str) -> list[str]:
         ):
             if run.labels.get("prefect.worker.name") != name:
                 continue
+            if run.state_type == StateType.CRASHED and not _was_silent(run):
+                continue
             _end_orphan(run)
             if _next_state(client, run):
                 goes_on.append(run.name)
     return goes_on
+
+
+def _was_silent(run: FlowRun) -> bool:
+    """Whether nothing but its silence speaks for its end."""
+    return run.state is not None and run.state.message == SILENT
 
 
 def _next_state(client: SyncPrefectClient, run: FlowRun) -> bool:
@@ -96,7 +118,7 @@ def _end_orphan(run: FlowRun) -> None:
 
 
 def _lock(name: str) -> IO[str]:
-    """Hold the worker's name on this machine; the file stays locked over `exec`.
+    """Hold the worker's name on this machine while the file is open.
 
     Raises:
         ServerError: a worker of this name runs already.
@@ -110,7 +132,6 @@ def _lock(name: str) -> IO[str]:
         file.close()
         sentence = translated("a worker named {name!r} runs here; --name gives another.")
         raise ServerError(sentence.format(name=name)) from None
-    os.set_inheritable(file.fileno(), True)
     return file
 
 
@@ -138,7 +159,27 @@ def _lock(name: str) -> IO[str]:
     is_flag=True,
     help=translatable("Answer /health on PREFECT_WORKER_WEBSERVER_PORT."),
 )
-def main(name: str | None, queues: tuple[str, ...], limit: int, healthcheck: bool) -> None:
+@click.option(
+    "--idle-minutes",
+    type=click.FloatRange(min=0),
+    envvar="LONGSCRIBE_IDLE_MINUTES",
+    default=15.0,
+    help=translatable("How long the model waits in memory for the next recording.  [15]"),
+)
+@click.option(
+    "--niceness",
+    type=click.IntRange(0, 19),
+    default=None,
+    help=translatable("Of recordings, where another worker has clips.  [5; of clips and inbox 0]"),
+)
+def main(
+    name: str | None,
+    queues: tuple[str, ...],
+    limit: int,
+    healthcheck: bool,
+    idle_minutes: float,
+    niceness: int | None,
+) -> None:
     """Start a worker of the pool; it goes on with what it was stopped in."""
     queues = queues or ("default", "short")
     name = name or f"{socket.gethostname()}-{'-'.join(queues)}"
@@ -149,23 +190,45 @@ def main(name: str | None, queues: tuple[str, ...], limit: int, healthcheck: boo
         raise click.ClickException(str(error)) from None
     for run in take_up(name):
         click.echo(translated("Run {run} goes on where its worker was stopped").format(run=run))
-    command = [sys.executable, "-m", "prefect", "worker", "start"]
-    command += ["--pool", WORK_POOL, "--name", name, "--limit", str(limit)]
-    if healthcheck:
-        command.append("--with-healthcheck")
-    for queue in queues:
-        command += ["--work-queue", queue]
-    assert not lock.closed
     os.environ["LONGSCRIBE_PYTHON"] = sys.executable  # flows/work_pool.py
     if set(queues) != {"inbox"}:
         os.environ[TRANSCRIBES] = "1"
     # What runs in the folder of recordings imports nothing from there.
     os.environ["PYTHONSAFEPATH"] = "1"
-    # Prefect answers SIGTERM with SIGINT to itself (prefect/utilities/processutils.py), which the
+    # Prefect answers SIGTERM with SIGINT to itself (prefect/utilities/processutils), which the
     # background jobs of a shell script ignore: such a worker would not stop.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # exec: SIGTERM has to arrive at Prefect's own handler.
-    os.execv(sys.executable, command)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if niceness is None:
+        niceness = _NICENESS if "default" in queues else 0
+    look_every_s = PREFECT_WORKER_QUERY_SECONDS.value()
+    if "clips" in queues:
+        look_every_s = min(look_every_s, _CLIPS_EVERY_S)
+    with (
+        lock,
+        temporary_settings({PREFECT_WORKER_QUERY_SECONDS: look_every_s}),
+        suppress(asyncio.CancelledError, KeyboardInterrupt),
+    ):
+        asyncio.run(_work(name, queues, limit, healthcheck, Hosts(60 * idle_minutes, niceness)))
+
+
+async def _work(
+    name: str, queues: tuple[str, ...], limit: int, healthcheck: bool, hosts: Hosts
+) -> None:
+    # After asyncio's own handler of SIGINT, to which they pass it on.
+    setup_signal_handlers_worker(os.getpid(), "the worker", click.echo)
+    worker = PoolWorker(
+        hosts,
+        name=name,
+        work_pool_name=WORK_POOL,
+        work_queues=list(queues),
+        limit=limit,
+        heartbeat_interval_seconds=int(PREFECT_WORKER_HEARTBEAT_SECONDS.value()),
+    )
+    try:
+        await worker.start(with_healthcheck=healthcheck, printer=click.echo)
+    except asyncio.CancelledError:
+        click.echo(f"Worker {name!r} stopped!")
+        raise
 
 
 if __name__ == "__main__":

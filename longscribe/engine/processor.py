@@ -113,7 +113,9 @@ def set_up_numba(folder: Path) -> None:
     if "numba" in sys.modules:
         return
     os.environ.setdefault("NUMBA_CACHE_DIR", str(compiled_folder(folder)))
-    for path in Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nb*"):
+    kernels = Path(os.environ["NUMBA_CACHE_DIR"])
+    # With the marks of what was compiled whole (decoding/rehearsal.py).
+    for path in (*kernels.rglob("*.nb*"), *kernels.rglob("*.compiled")):
         mark_used(path)
     if "NUMBA_CPU_NAME" in os.environ or "NUMBA_CPU_FEATURES" in os.environ:
         return

@@ -38,6 +38,7 @@ from longscribe.storage.uploads import check_destination
 from longscribe.storage.uris import name_of
 from longscribe.tasks.kept_chunks import kept_chunks
 from longscribe.tasks.preload import PRELOAD
+from longscribe.tasks.shared_weights import bring_weights
 from longscribe.text.glossary import read_glossary
 from longscribe.text.hotwords import with_hotwords
 from longscribe.wording.catalog import (
@@ -88,6 +89,7 @@ def command(
     runs = _runs(recordings, values, together=together)
     _refuse_same_outputs(runs)
     check_task(runs[0].model, runs[0].task)
+    bring_weights(runs[0].model, runs[0].model_dir)
     check_model(runs[0].model, runs[0].model_dir)
     refused = {options.recording: _refusal(options) for options in runs}
     codes = {recording: _complain(str(error)) for recording, error in refused.items() if error}
@@ -97,7 +99,13 @@ def command(
     set_prefect_defaults()
     check_prefect_home()
     undone = [options for options in runs if not _is_done(options)]
-    if undone:
+    here = [options for options in undone if options.runner == "processes"]
+    if undone and not here:
+        # Only here: it imports Dask.
+        from longscribe.tasks.cluster_sizing import check_cluster
+
+        check_cluster(undone[0])
+    if here:
         start_fork_server(PRELOAD)  # unless it had a head start
     else:
         kill_fork_server()
@@ -112,7 +120,7 @@ def command(
         from longscribe.tasks.chunk_runner import start_workers_early
 
     with keeping_workers():
-        if runs[0] in undone:
+        if runs[0] in here:
             start_workers_early(runs[0])  # with the server, and not after it
         with without_collections():
             import longscribe.flows.late_imports  # noqa: F401

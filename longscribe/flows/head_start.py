@@ -25,6 +25,7 @@ _PREFECT_DEFAULTS: Final = {
 }
 
 _NO_RUN: Final = frozenset({"-h", "--help", "-V", "--version"})
+_ELSEWHERE: Final = frozenset({"dask", "--runner=dask"})  # chunks need no fork server here
 _OTHER_COMMANDS: Final = frozenset({"cache", "tune"})
 
 
@@ -55,5 +56,6 @@ def begins_run(arguments: Sequence[str]) -> bool:
         not _NO_RUN.intersection(arguments)
         and arguments[:1] != []
         and arguments[0] not in _OTHER_COMMANDS
+        and not _ELSEWHERE.intersection(arguments)
         and any(not argument.startswith("-") for argument in arguments)
     )

@@ -10,21 +10,21 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 
-from longscribe.audio.lanes import declared_duration_s
+from longscribe.audio.lanes import declared_duration_s, without_own_tempo
 from longscribe.cache.kernels import are_compiled
 from longscribe.errors import TranscriptionError
 from longscribe.flows.parameters import taking_options
 from longscribe.models.weights import check_language, check_task
 from longscribe.options import RunOptions
 from longscribe.outputs.formats import output_name
+from longscribe.outputs.partial_texts import PartialTexts
 from longscribe.runtime.scratch import scratch
 from longscribe.storage.lanes import lanes_in
 from longscribe.storage.uploads import check_destination, writing_folder
-from longscribe.storage.uris import name_of
+from longscribe.storage.uris import is_url, name_of
 from longscribe.tasks.accelerate import accelerate
 from longscribe.tasks.access import access_of_run
 from longscribe.tasks.artifacts import RunArtifacts
-from longscribe.tasks.chunk_runner import chunk_runner
 from longscribe.tasks.collect import collect
 from longscribe.tasks.deliver import deliver
 from longscribe.tasks.fetch import fetch
@@ -41,6 +41,7 @@ from longscribe.tasks.postprocess import postprocess
 from longscribe.tasks.publish import publish
 from longscribe.tasks.report import Report
 from longscribe.tasks.resume import EarlierWork
+from longscribe.tasks.runner_of_run import runner_of_run
 from longscribe.tasks.show_outcome import show_outcome
 from longscribe.tasks.sizing import sizing_of_run
 from longscribe.tasks.split import split
@@ -48,6 +49,7 @@ from longscribe.tasks.stage import refusing
 from longscribe.tasks.stopping import leaving_quickly
 from longscribe.tasks.summary import RunSummary, ended
 from longscribe.tasks.transcribe_chunk import transcribe_chunk
+from longscribe.tasks.voices import Voices, load_speaker_models, name_speakers
 from longscribe.tasks.write import expected_ending_s, write
 from longscribe.text.glossary import read_glossary
 from longscribe.text.hotwords import with_hotwords
@@ -87,6 +89,7 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
         check_task(spec.name, options.task, spec.dims)
+        voices = Voices(load_speaker_models(options), options) if options.voice_count else None
         fetched = fetch(options.recordings, folder_of_run, access)
         lanes = lanes_in(fetched, options)  # one; or channels or files that are heard each alone
         _say_what_takes_long_once(options)
@@ -95,11 +98,13 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
         given = (spec, options.for_chunks, sizing.batch_size)
         with (
             marking_what_was_stopped(),
-            chunk_runner(sizing, spec, options.for_chunks, options.chunk_timeout_s) as runner,
+            runner_of_run(sizing, spec, options) as runner,
         ):
             if not earlier.is_complete:
                 runner.warm_up()  # workers load the model while the recording is prepared
-            heard = accelerate(lanes, options.tempo, folder_of_run, options.hears_again)
+            keeps_own = options.hears_again or (voices is not None and options.tempo != 1.0)
+            audio = accelerate(lanes, options.tempo, folder_of_run, keeps_own)
+            heard = audio if options.hears_again else list(map(without_own_tempo, audio))
             pieces = split(heard, options.chunk_minutes, sizing.workers, earlier.plans, options.vad)
             kept, missing = earlier.sort(pieces)
             report = Report(
@@ -114,13 +119,23 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
                 missing, *map(unmapped, given), [earlier.key(chunk) for chunk in missing]
             )
             at = dict(zip(futures, missing, strict=True))
-            transcribed = collect(found, at, earlier, report)
+            if voices and options.runner != "dask":
+                voices.begin(audio[0].audio, pieces, earlier)
+            partial = PartialTexts(_folder_of_readers(options.output_dir, name))
+            transcribed = collect(found, at, earlier, report, partial)
+            if voices:
+                voices.collect()
+        if voices and options.runner == "dask":
+            voices.hear_here(sizing, audio[0].audio, pieces, earlier)
         if not transcribed.results:
             raise TranscriptionError(translated("all chunks failed; the log says why"))
         merged = merge(fetched[0], options, heard, pieces, transcribed)
         transcript = postprocess(merged, heard, pieces, spellings, options)
+        if voices:
+            transcript = name_speakers(transcript, voices, options)
         folder = writing_folder(options.output_dir, name, folder_of_run)
         written = write(transcript, folder, name, options, lanes, heard, transcribed.record)
+        partial.remove()
         publish(written)
         files = deliver(written, options.output_dir, name)
         why = transcribed.failures
@@ -142,6 +157,13 @@ def _say_what_takes_long_once(options: RunOptions) -> None:
         get_run_logger().info(
             translated("Compiling the engine's kernels, once for this version: up to two minutes")
         )
+
+
+def _folder_of_readers(output_dir: str, name: str) -> Path | None:
+    """Where somebody reads along: those of the web application do; None where nobody does."""
+    if "web" not in flow_run.tags or is_url(output_dir):
+        return None
+    return Path(output_dir).expanduser() / name
 
 
 def _current_run_id() -> UUID:

@@ -43,6 +43,25 @@ class TranslatedCommand(click.Command):
         return told
 
 
+class TranslatedGroup(click.Group):
+    """A click group that translates its help and the short helps of its commands."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what the commands are for."""
+        told = copy(self)
+        told.help = translated(self.help or "")
+        click.Command.format_help_text(told, ctx, formatter)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each command does."""
+        told = copy(self)
+        told.commands = {}
+        for name, command in self.commands.items():
+            told.commands[name] = copy(command)
+            told.commands[name].help = translated(command.help or "")
+        click.Group.format_commands(told, ctx, formatter)
+
+
 def _told(param: click.Parameter) -> click.Parameter:
     if not isinstance(param, click.Option) or not param.help:
         return param

@@ -5,7 +5,8 @@ from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectAlreadyExists
 
 WORK_POOL = "longscribe"
-QUEUES = ("inbox", "short", "default")  # the first is served first
+# The first is served first. Clips have a worker of their own, which looks more often.
+QUEUES = ("inbox", "clips", "short", "default")
 
 # By the worker's own Python, which it names in its environment. A command that is said here also
 # spares each run a process of Prefect's that imports all of it to find out where the code is.

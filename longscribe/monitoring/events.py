@@ -8,6 +8,7 @@ import logging
 from typing import Final, NamedTuple
 
 LIVE_LOGGER: Final = "longscribe.live"
+LEFT_S: Final = "left_s"  # the time left, for programs, in the metadata of the progress artifact
 
 
 class RunBegan(NamedTuple):

@@ -24,6 +24,8 @@ Device = Literal["auto", "cpu", "cuda"]
 
 VoiceActivity = Literal["model", "level", "off"]
 
+Runner = Literal["processes", "dask"]
+
 Auto = Literal["auto"]
 UiLanguage = Literal["auto", "en", "pt_BR"]
 

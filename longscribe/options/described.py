@@ -17,6 +17,7 @@ ORDER: Final = (
     "model", "language", "task", "decoding", "precision", "device",
     "speed", "chunk_minutes",
     "workers", "threads_per_worker", "memory_per_worker", "batch_size",
+    "runner", "address",
     "output_dir", "formats", "page_audio",
     "max_line_chars", "max_lines", "max_chars_per_s", "min_gap_s", "speaker_marks",
     "speakers", "speaker_names", "together", "known_voices",

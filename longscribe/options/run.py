@@ -1,5 +1,6 @@
 """All options of one run."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -10,6 +11,7 @@ from longscribe.options.choices import (
     Auto,
     Format,
     PageAudio,
+    Runner,
     UiLanguage,
     VoiceActivity,
     parse_formats,
@@ -22,6 +24,7 @@ from longscribe.options.subtitles import SubtitleRules
 from longscribe.wording.catalog import translatable, translated
 
 _AUTOMATIC_TEMPO: Final = 1.2
+_ADDRESS: Final = re.compile(r"(?:tcp|tls|ws|wss)://[^\s/@]+:[0-9]{1,5}")
 
 
 class RunOptions(DecodingOptions, SubtitleRules, SpeakerOptions):
@@ -132,6 +135,24 @@ class RunOptions(DecodingOptions, SubtitleRules, SpeakerOptions):
         ),
         CommandLine(help=translatable("Windows decoded at once.  [auto]")),
     ] = "auto"
+    runner: Annotated[
+        Runner,
+        Field(
+            description="Where chunks are transcribed: `processes` of this machine, or the workers "
+            "of a `dask` cluster."
+        ),
+        Docs(
+            text="where chunks are transcribed: `processes` of this machine, or the workers of a "
+            "`dask` cluster ([how](scaling.md#one-huge-recording))"
+        ),
+    ] = "processes"
+    address: Annotated[
+        str,
+        Field(
+            description="Of the scheduler of the Dask cluster, such as tcp://10.0.0.1:8786.",
+        ),
+        Docs(values="`tcp://HOST:PORT`, `tls://HOST:PORT`", default="none"),
+    ] = ""
     output_dir: Annotated[
         str,
         Field(
@@ -168,6 +189,7 @@ class RunOptions(DecodingOptions, SubtitleRules, SpeakerOptions):
     ] = DEFAULT_FORMATS
     page_audio: Annotated[
         PageAudio,
+        Runner,
         Field(
             description="The page's sound; `auto` links to a recording that browsers play and "
             "copies others, `embed` puts a copy into the page."
@@ -252,6 +274,17 @@ class RunOptions(DecodingOptions, SubtitleRules, SpeakerOptions):
             raise ValueError(translated("give the path of a recording"))
         return value
 
+    @field_validator("address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not _ADDRESS.fullmatch(value):
+            raise ValueError(
+                translated(
+                    "give the address that `dask scheduler` shows, such as tcp://10.0.0.1:8786"
+                )
+            )
+        return value
+
     @field_validator("memory_per_worker", mode="before")
     @classmethod
     def _memory(cls, value: object) -> str:
@@ -271,6 +304,19 @@ class RunOptions(DecodingOptions, SubtitleRules, SpeakerOptions):
     @classmethod
     def _formats(cls, value: Any) -> tuple[str, ...]:
         return parse_formats(value)
+
+    @model_validator(mode="after")
+    def _address_of_cluster(self) -> "RunOptions":
+        if self.runner == "dask" and not self.address:
+            raise ValueError(
+                translated(
+                    "--address: --runner dask needs the address of the Dask scheduler, such as "
+                    "tcp://10.0.0.1:8786"
+                )
+            )
+        if self.runner != "dask" and self.address:
+            raise ValueError(translated("--address: it is for --runner dask"))
+        return self
 
     @property
     def memory_per_worker_bytes(self) -> int | None:

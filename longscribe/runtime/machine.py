@@ -80,6 +80,18 @@ class Sizing(BaseModel):
     batch_size: int
     notes: tuple[str, ...] = ()
 
+    def halved(self, times: int) -> "Sizing":
+        """With half the workers, so many times; with one left, half its batches instead."""
+        workers, batch_size = self.workers, self.batch_size
+        for _ in range(times):
+            if workers > 1:
+                workers //= 2
+            else:
+                batch_size = max(1, batch_size // 2)
+        threads = self.workers * self.threads_per_worker // workers
+        changed = {"workers": workers, "threads_per_worker": threads, "batch_size": batch_size}
+        return self.model_copy(update=changed)
+
 
 def this_machine(cgroup_root: Path = _CGROUP_ROOT) -> Machine:
     """The cores and memory left to this process by affinity, cgroups (v2 and v1) and the host."""

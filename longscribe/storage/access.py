@@ -22,6 +22,7 @@ from longscribe.wording.catalog import translated
 ROOTS_VARIABLE: Final = "LONGSCRIBE_MEDIA_ROOTS"
 PRIVATE_HOSTS_VARIABLE: Final = "LONGSCRIBE_PRIVATE_HOSTS"
 LARGEST_DOWNLOAD_VARIABLE: Final = "LONGSCRIBE_LARGEST_DOWNLOAD"
+CLUSTERS_VARIABLE: Final = "LONGSCRIBE_CLUSTERS"
 
 _LARGEST_DOWNLOAD: Final = "20GB"
 _MODELS: Final = (*OFFICIAL, *DISTILLED, "demo")
@@ -35,6 +36,8 @@ class Access(BaseModel):
         private_hosts: names, addresses and networks that downloads may reach although they are not
             public.
         largest_download_bytes: recordings fetched from a URL.
+        clusters: addresses of Dask schedulers that runs may use where there are media roots;
+            whoever keeps one may run anything where its clients are.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,12 +45,14 @@ class Access(BaseModel):
     media_roots: tuple[str, ...] | None = None
     private_hosts: tuple[str, ...] = ()
     largest_download_bytes: int = parse_bytes(_LARGEST_DOWNLOAD)
+    clusters: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Access":
         """What the environment allows.
 
-        LONGSCRIBE_MEDIA_ROOTS is separated as PATH is, LONGSCRIBE_PRIVATE_HOSTS by commas.
+        LONGSCRIBE_MEDIA_ROOTS is separated as PATH is, LONGSCRIBE_PRIVATE_HOSTS and
+        LONGSCRIBE_CLUSTERS by commas.
 
         Raises:
             OptionError: a variable has no meaning.
@@ -67,14 +72,29 @@ class Access(BaseModel):
             else None,
             private_hosts=tuple(filter(None, (host.strip().lower() for host in hosts.split(",")))),
             largest_download_bytes=largest_bytes,
+            clusters=tuple(
+                filter(None, map(str.strip, environment.get(CLUSTERS_VARIABLE, "").split(",")))
+            ),
         )
 
     def confine(self, options: RunOptions) -> RunOptions:
         """The options with every path that a run opens checked, and spelled out.
 
         Raises:
-            OptionError: one of them is outside what may be read or written.
+            OptionError: one of them is outside what may be read or written, or the cluster is none
+                that may be used.
         """
+        if (
+            options.address
+            and self.media_roots is not None
+            and options.address not in self.clusters
+        ):
+            raise OptionError(
+                translated(
+                    "--address: {address} is no cluster that runs here may use; name it in "
+                    "{variable} where the worker runs."
+                ).format(address=options.address, variable=CLUSTERS_VARIABLE)
+            )
         return options.model_copy(
             update={
                 "recording": self.allowed(options.recording, "--recording"),
@@ -82,8 +102,8 @@ class Access(BaseModel):
                 "output_dir": self.allowed_folder(options.output_dir, "--output-dir"),
                 "model": self._model(options.model),
                 "model_dir": options.model_dir and self._path(options.model_dir, "--model-dir"),
-                "hotwords": tuple(map(self._hotwords_entry, options.hotwords)),
-                "glossary": tuple(map(self._glossary_entry, options.glossary)),
+                "hotwords": tuple(map(self.hotwords_entry, options.hotwords)),
+                "glossary": tuple(map(self.glossary_entry, options.glossary)),
             }
         )
 
@@ -145,10 +165,20 @@ class Access(BaseModel):
     # A word that happens to be a file where the worker runs would be read as one: an arrow, or a
     # comma at the end, says that it is none.
 
-    def _hotwords_entry(self, entry: str) -> str:
+    def hotwords_entry(self, entry: str) -> str:
+        """A word to listen for, or the path of a file of them, if it may be read.
+
+        Raises:
+            OptionError: it may not.
+        """
         return self._file_or(f"{entry},", entry, "--hotwords")
 
-    def _glossary_entry(self, entry: str) -> str:
+    def glossary_entry(self, entry: str) -> str:
+        """A spelling, or the path of a file of them, if it may be read.
+
+        Raises:
+            OptionError: it may not.
+        """
         if "=>" in entry:
             return entry
         return self._file_or(f"{entry} => {entry}", entry, "--glossary")

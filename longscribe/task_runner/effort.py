@@ -33,13 +33,14 @@ class Vitals(NamedTuple):
     queued_s: float
 
 
-def vitals_of(pid: int, count: int) -> Vitals | None:
-    """Of a process, by its first thread, which does its task; None where it is gone.
+def vitals_of(pid: int, count: int, thread: int | None = None) -> Vitals | None:
+    """Of a process, by the thread that does its task; None where it is gone.
 
     Args:
         pid: of the process.
         count: of the pieces of work that it finished. What it read from a disk counts beside them:
             a large model on a slow one.
+        thread: its number to the kernel; None for the process's first.
     """
     read_bytes = 0
     try:
@@ -48,13 +49,17 @@ def vitals_of(pid: int, count: int) -> Vitals | None:
             read_bytes = process.io_counters().read_bytes
         try:
             # proc(5): nanoseconds on a core, and in the queue for one. Kernels may be without it.
-            on_core, queued, _ = map(int, Path(f"/proc/{pid}/schedstat").read_text().split())
+            on_core, queued, _ = map(int, _schedstat(pid, thread or pid).split())
         except (FileNotFoundError, PermissionError, ValueError):
             times = process.cpu_times()
             on_core, queued = int(1e9 * (times.user + times.system)), 0
     except (psutil.Error, OSError):
         return None
     return Vitals((count, read_bytes), on_core / 1e9, queued / 1e9)
+
+
+def _schedstat(pid: int, thread: int) -> str:
+    return Path(f"/proc/{pid}/task/{thread}/schedstat").read_text()
 
 
 class Effort:

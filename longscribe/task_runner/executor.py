@@ -22,9 +22,10 @@ from longscribe.runtime.fork_server import (
     fork_server_pid,
     kill_fork_server,
 )
+from longscribe.task_runner.any_worker import AnyWorker
 from longscribe.task_runner.effort import Effort
 from longscribe.task_runner.inside import Outcome
-from longscribe.task_runner.job import Job, UnderWay
+from longscribe.task_runner.job import Job, LostTask, UnderWay
 from longscribe.task_runner.observations import Observations
 from longscribe.task_runner.place import Place
 from longscribe.task_runner.run import NOBODY, Run
@@ -52,13 +53,17 @@ class SurvivingExecutor(Executor):
     Args:
         workers: processes, at most.
         setup: what they begin with.
+        hire: makes the worker of a slot, in the place of a process of this machine; None where
+            there is none to be had just now, `LostTask` where there will be none.
     """
 
-    def __init__(self, workers: int, setup: Setup) -> None:
+    def __init__(
+        self, workers: int, setup: Setup, hire: Callable[[int], AnyWorker | None] | None = None
+    ) -> None:
         self.workers = self._wanted = workers
         self.halvings = 0
         self._run = NOBODY
-        self._setup = setup
+        self._hire = hire or (lambda slot: Worker(setup, self._forward, slot))
         self._memory = ScarceMemory()
         self._news: SimpleQueue[tuple[str, Any, Any]] = SimpleQueue()
         self._waiting: deque[Job] = deque()
@@ -94,7 +99,7 @@ class SurvivingExecutor(Executor):
             if is_worn or any(place.job for place in self._places):
                 return False
             ready = [place.worker for place in self._places if place.worker.ready]
-        if not all(map(Worker.hear_out, ready)):
+        if not all(worker.hear_out() for worker in ready):
             return False
         self.work_for(NOBODY)
         return True
@@ -140,8 +145,8 @@ class SurvivingExecutor(Executor):
                 place.worker.kill()
         self._starter.shutdown(wait=True, cancel_futures=True)
         with ThreadPoolExecutor(max(1, len(places))) as together:
-            end: Callable[[Worker], Any] = Worker.bury if at_once else Worker.leave
-            list(together.map(end, [place.worker for place in places]))
+            workers = [place.worker for place in places]
+            list(together.map(lambda one: one.bury() if at_once else one.leave(), workers))
         lost = [place.job for place in places if place.job]
         for job in (*lost, *self._waiting, *self._suspects):
             job.give_up(translated("The run was stopped."))
@@ -210,9 +215,14 @@ class SurvivingExecutor(Executor):
         for _ in range(max(wanted, min(self._warm, self.workers)) - len(self._places)):
             taken = {place.worker.slot for place in self._places}
             slot = next(slot for slot in range(len(taken) + 1) if slot not in taken)
-            self._places.append(
-                Place(Worker(self._setup, self._forward, slot), self._observations.now_s)
-            )
+            try:
+                worker = self._hire(slot)
+            except LostTask as lost:
+                self._give_up_all(str(lost))
+                return
+            if worker is None:
+                return
+            self._places.append(Place(worker, self._observations.now_s))
             place = self._places[-1]
             starting = self._starter.submit(place.worker.start)
             starting.add_done_callback(partial(self._tell, _STARTED, place))
@@ -232,7 +242,7 @@ class SurvivingExecutor(Executor):
 
     def _give(self, place: Place, job: Job) -> None:
         try:
-            doing = place.worker.give(job.call, self.halvings)
+            doing = place.worker.give(job, self.halvings)
         except (BrokenExecutor, RuntimeError, OSError):  # it died while it had nothing to do
             self._waiting.appendleft(job)
             self._lose(place)
@@ -345,16 +355,18 @@ class SurvivingExecutor(Executor):
             self._shrink_after_memory()
         left = len(self._waiting) + len(self._suspects)
         if self._losses_in_a_row >= _LOSSES_IN_A_ROW:
-            for lost in (*self._waiting, *self._suspects):
-                reason = translated("workers do not stay alive ({how})").format(how=how)
-                lost.give_up(reason)
-            self._waiting.clear()
-            self._suspects.clear()
-            self._warm = 0
+            self._give_up_all(translated("workers do not stay alive ({how})").format(how=how))
         elif left:
             self._run.logger.warning(
                 translated("A worker is started again: %s; %d task(s) to go"), how, left
             )
+
+    def _give_up_all(self, reason: str) -> None:
+        for lost in (*self._waiting, *self._suspects):
+            lost.give_up(reason)
+        self._waiting.clear()
+        self._suspects.clear()
+        self._warm = 0
 
     def _back(self, job: Job) -> None:
         self._waiting.append(job)

@@ -26,6 +26,7 @@ SAID_ALL: Final = "said all"  # not among Prefect's messages, which are tuples
 
 _halvings = 0  # of this worker's task
 _messages: "_Messages | None" = None  # of this worker
+_number: int | None = None  # of this worker, where its pid says nothing to the run's machine
 
 
 class Outcome(NamedTuple):
@@ -108,6 +109,17 @@ def say_all() -> None:
 def halvings() -> int:
     """In a task: how often memory ran out with one worker left; halve your batches so often."""
     return _halvings
+
+
+def worker_number() -> int:
+    """In a task: what its worker is known by in the run's tables: its pid, or a number."""
+    return os.getpid() if _number is None else _number
+
+
+def set_worker_number(number: int) -> None:
+    """In a worker on another machine: what the run knows it by."""
+    global _number
+    _number = number
 
 
 def leave_pool(exit_code: int) -> NoReturn:

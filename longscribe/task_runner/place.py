@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+from longscribe.task_runner.any_worker import AnyWorker
 from longscribe.task_runner.effort import Effort, Patience
 from longscribe.task_runner.job import Job, TaskTraits
-from longscribe.task_runner.worker import Worker
 from longscribe.wording.catalog import translated
 
 # Before its first task; a large model on a slow disk, or one that another process converts, takes
@@ -36,7 +36,7 @@ class Place:
         effort: since then, or since it was wanted.
     """
 
-    def __init__(self, worker: Worker, now_s: float) -> None:
+    def __init__(self, worker: AnyWorker, now_s: float) -> None:
         self.worker = worker
         self.job: Job | None = None
         self.since_s = 0.0

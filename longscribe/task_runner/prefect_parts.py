@@ -36,8 +36,13 @@ class PoolWithParts(ProcessPoolTaskRunner):
 
     def _resolve_futures_and_submit(self, *args: Any, **kwargs: Any) -> Any:
         """On a thread of the runner: make a call of a task and hand it to the executor."""
+        kwargs["env"] = self.environment(kwargs["env"])
         with self.handing_over(kwargs["task_run_id"], kwargs["task"], kwargs["parameters"]):
             return super()._resolve_futures_and_submit(*args, **kwargs)
+
+    def environment(self, env: dict[str, str]) -> dict[str, str]:
+        """What a task's worker has in its environment meanwhile."""
+        return env
 
     def handing_over(self, task_run_id: Any, task: Any, parameters: dict[str, Any]) -> Any:
         """A context in which the executor gets this task's call."""

@@ -40,7 +40,6 @@ class SurvivingTaskRunner(PoolWithParts):
     - Workers are forked from a server that imported `preload` once: they are there at once, and
       share that memory. They end with the flow's process, however that ends.
     - Retries, caching, states, logs and events of tasks are Prefect's own.
-
     - Within `keeping_workers` they wait for the next run that wants the same ones.
 
     Used in a flow, as a context manager; tasks that are mapped or submitted in the block run here,
@@ -101,7 +100,7 @@ class SurvivingTaskRunner(PoolWithParts):
             unused.shutdown(wait=False)
         context = FlowRunContext.get()
         logger = get_run_logger() if context else self.logger
-        self._surviving = executor_for(self._staff)
+        self._surviving = self.executor_of_run()
         self._surviving.work_for(
             Run(
                 self._traits,
@@ -123,10 +122,18 @@ class SurvivingTaskRunner(PoolWithParts):
         if self._surviving is not None:
             if error is not None:
                 self._surviving.shutdown_at_once()
-            elif keep(self._staff, self._surviving):
+            elif self.keeps(self._surviving):
                 self._surviving = None
                 self.executor = None
         super().__exit__(kind, error, traceback)
+
+    def executor_of_run(self) -> SurvivingExecutor:
+        """What a run's tasks are handed to; its workers may be there already."""
+        return executor_for(self._staff)
+
+    def keeps(self, executor: SurvivingExecutor) -> bool:
+        """After a run that went well: whether its workers wait for the next."""
+        return keep(self._staff, executor)
 
     def warm_up(self) -> None:
         """Start all workers now, before there is a task."""

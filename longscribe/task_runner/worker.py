@@ -23,6 +23,7 @@ from longscribe.runtime.fork_server import (
 )
 from longscribe.task_runner.effort import Vitals, vitals_of
 from longscribe.task_runner.inside import SAID_ALL, Outcome, begin, perform, say_all
+from longscribe.task_runner.job import Job
 
 _LEAVE_WITHIN_S: Final = 10.0  # with nothing left to do
 _READ_WITHIN_S: Final = 2.0  # what it said last
@@ -109,14 +110,14 @@ class Worker:
         self._reading.start()
         return ready
 
-    def give(self, call: Callable[[], bytes], halvings: int) -> Future[Outcome]:
+    def give(self, job: Job, halvings: int) -> Future[Outcome]:
         """Hand a call over; one at a time.
 
         Raises:
             BrokenProcessPool: the worker is dead.
         """
         assert self._executor is not None
-        return self._executor.submit(perform, call, halvings)
+        return self._executor.submit(perform, job.call, halvings)
 
     def hear_out(self) -> bool:
         """Whether all that it had to say of its tasks has been forwarded; it is not at one."""

@@ -22,7 +22,7 @@ from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from longscribe.monitoring.events import RunBegan, RunOver, RunStatus, tell
+from longscribe.monitoring.events import LEFT_S, RunBegan, RunOver, RunStatus, tell
 from longscribe.monitoring.run_record import ChunkRow, Outcome
 from longscribe.outputs.documents import escaped, markdown
 from longscribe.tasks.stopping import server_answers
@@ -102,7 +102,8 @@ class RunArtifacts:
         if status.done < status.total:
             description += _workers(status)
         percent = 100.0 if status.done == status.total else min(status.percent, 99.0)
-        self._show("progress", "progress", round(percent, 1), description)
+        left_s = {} if status.left_s is None else {LEFT_S: f"{status.left_s:.1f}"}
+        self._show("progress", "progress", round(percent, 1), description, left_s)
 
     def show_chunks(self, rows: Sequence[ChunkRow]) -> None:
         """A row for each chunk."""
@@ -154,13 +155,21 @@ class RunArtifacts:
             place = translated("Also in {place}").format(place=escaped(str(plot)))
             self._show("report", "image", address, place)
 
-    def _show(self, kind: str, type_: str, data: Any, description: str) -> None:
+    def _show(
+        self,
+        kind: str,
+        type_: str,
+        data: Any,
+        description: str,
+        figures: Mapping[str, str] | None = None,
+    ) -> None:
         artifact = ArtifactCreate(
             key=f"{kind}-{self._slug}",
             type=type_,
             description=description,
             data=json.dumps(data) if type_ == "table" else data,
             flow_run_id=self._flow_run_id,
+            metadata_=dict(figures or {}),
         )
         with self._lock:
             if self._latest.get(kind) != artifact:
@@ -206,7 +215,11 @@ class RunArtifacts:
         if known is None:
             self._ids[kind] = client.create_artifact(artifact).id
         else:
-            update = ArtifactUpdate(data=artifact.data, description=artifact.description)
+            update = ArtifactUpdate(
+                data=artifact.data,
+                description=artifact.description,
+                metadata_=artifact.metadata_,
+            )
             client.update_artifact(known, update)
 
 

@@ -11,6 +11,7 @@ from longscribe.cache.folder import results_folder
 from longscribe.cache.results import result_path
 from longscribe.errors import InputError
 from longscribe.monitoring.run_record import RunRecord
+from longscribe.outputs.partial_texts import PartialTexts
 from longscribe.task_runner import LostTask
 from longscribe.tasks.report import Report
 from longscribe.tasks.resume import EarlierWork
@@ -41,6 +42,7 @@ def collect(
     futures: Mapping[PrefectFuture[str], Chunk],
     earlier: EarlierWork,
     report: Report,
+    partial: PartialTexts | None = None,
 ) -> Transcribed:
     """Take results as they come, and report on them.
 
@@ -49,6 +51,7 @@ def collect(
         futures: of the others.
         earlier: knows where results are kept, and in which precision this run computes.
         report: told of each chunk.
+        partial: takes the text of each; None for nobody who reads along.
 
     Raises:
         InputError: a worker found that the model cannot be used.
@@ -59,6 +62,8 @@ def collect(
         transcript, result = _in_place(chunk, found)
         results.append(result)
         report.kept(chunk, transcript)
+        if partial is not None:
+            partial.add(transcript)
     count = len(results)
     if futures:
         said = _SaidOnce(earlier)
@@ -81,6 +86,8 @@ def collect(
                     continue
                 results.append(result)
                 report.finished(chunk, transcript)
+                if partial is not None:
+                    partial.add(transcript)
                 said.look(chunk, transcript)
     return Transcribed(results, failures, count, report.record())
 
@@ -122,6 +129,13 @@ class _SaidOnce:
                     "the run goes on, another would do them again"
                 ),
                 results_folder(),
+            )
+        if self._earlier.is_not_shared(chunk):
+            self._say(
+                translated(
+                    "Finished chunks cannot be written to the shared store: the run goes on, "
+                    "other machines would do them again"
+                )
             )
 
     def _say(self, message: str, *about: Any) -> None:

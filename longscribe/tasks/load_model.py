@@ -4,7 +4,9 @@ import time
 
 from prefect.logging import get_run_logger
 
+from longscribe.errors import StoreError
 from longscribe.models.weights import ModelSpec, resolve_model
+from longscribe.tasks.shared_weights import bring_weights, leave_weights
 from longscribe.tasks.stage import stage
 from longscribe.wording.catalog import translated
 
@@ -17,6 +19,7 @@ def load_model(model: str, model_dir: str) -> ModelSpec:
 
     Raises:
         ModelError: unknown, damaged, or not to be had.
+        OptionError: LONGSCRIBE_STORE names what cannot be used.
     """
     logger = get_run_logger()
     logger.info(translated("Loading model %s"), model)
@@ -29,7 +32,13 @@ def load_model(model: str, model_dir: str) -> ModelSpec:
             share = f" ({100 * done_bytes / total_bytes:.0f} %)" if total_bytes else ""
             logger.info(translated("Downloading %s: %.0f MB%s"), model, done_bytes / 1e6, share)
 
+    if bring_weights(model, model_dir):
+        logger.info(translated("Weights of %s came from the shared store"), model)
     spec = resolve_model(model, model_dir, on_progress)
+    try:
+        leave_weights(model, model_dir)
+    except StoreError as error:
+        logger.warning("%s", error)
     logger.info(
         translated("Model %s loaded: %.0f M weights, sha256 %s, from"),
         model,

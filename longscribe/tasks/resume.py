@@ -40,6 +40,7 @@ class EarlierWork:
     def __init__(self, lanes: Sequence[Lane], spec: ModelSpec, options: RunOptions) -> None:
         self._options = options
         self._keys: dict[int, str] = {}
+        self._has_warned = False
         # A fresh run that is started again, by a retry or another worker, goes on with its own.
         not_before_s = _created_s() if options.fresh else 0.0
         self._lanes = [kept_chunks(lane.recording, spec, options, not_before_s) for lane in lanes]
@@ -54,6 +55,11 @@ class EarlierWork:
     def precision(self) -> Precision:
         """What this run will compute in."""
         return self._kept.precision
+
+    @property
+    def not_before_s(self) -> float:
+        """Results kept before do not count, in seconds since 1970."""
+        return self._kept.not_before_s
 
     @property
     def is_complete(self) -> bool:
@@ -72,11 +78,28 @@ class EarlierWork:
             keys = tuple(self._keys[chunk.index] for chunk in own)
             plan = Plan(samples=lane.samples, cuts=tuple(lane.cuts), chunk_keys=keys)
             keep_plan(kept.plan_path, plan)
+            kept.shared.leave_plan(kept.plan_path, plan)
+        self._kept.shared.bring(tuple(self._keys.values()), self._kept.not_before_s)
+        self.warn_of_shared()
         self._clean(pieces.chunks)
         sorted_out = Sorted([], [])
         for chunk in pieces.chunks:
             (sorted_out.kept if self._is_usable(chunk) else sorted_out.missing).append(chunk)
         return sorted_out
+
+    def is_not_shared(self, chunk: Chunk) -> bool:
+        """Whether there is a shared store and a finished chunk could not be left there."""
+        return self._kept.shared.lacks(self.key(chunk))
+
+    def warn_of_shared(self) -> None:
+        """Say once that the shared store fails, where it does."""
+        failure = self._kept.shared.failure
+        if failure and not self._has_warned:
+            self._has_warned = True
+            get_run_logger().warning("%s", failure)
+            get_run_logger().warning(
+                translated("The run goes on; other machines would do its finished chunks again")
+            )
 
     def _is_usable(self, chunk: Chunk) -> bool:
         try:

@@ -9,6 +9,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
@@ -21,6 +22,8 @@ UI_LANGUAGE_VARIABLE: Final = "LONGSCRIBE_UI_LANGUAGE"
 DOMAIN: Final = "longscribe"
 LOCALES: Final = Path(__file__).with_name("locales")
 
+# Whom a thread or task of a server is answering; the environment is the whole process's.
+_SPOKEN: Final[ContextVar[str | None]] = ContextVar("spoken", default=None)
 _LOCALE_VARIABLES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set counts
 _OF_LIBRARIES: Final = "LANGUAGE"  # where gettext's own functions look first
 
@@ -43,6 +46,9 @@ def translatable(message: str) -> str:
 
 def ui_language() -> str:
     """The language of now, one of `UI_LANGUAGES`."""
+    spoken = _SPOKEN.get()
+    if spoken is not None:
+        return spoken
     asked = os.environ.get(UI_LANGUAGE_VARIABLE, "").strip()
     if asked and asked != "auto":
         return _language_of(asked)
@@ -64,6 +70,20 @@ def set_ui_language(code: str) -> None:
     if code not in UI_LANGUAGES:
         raise ValueError(f"{code!r} is no language of messages; there are {UI_LANGUAGES}")
     os.environ[UI_LANGUAGE_VARIABLE] = code
+
+
+@contextmanager
+def speaking(code: str) -> Iterator[None]:
+    """Speak a language while the block lasts, in this thread or task alone.
+
+    Args:
+        code: as people write it: `pt-BR`, `en_US.UTF-8`; English where there is no catalog of it.
+    """
+    token = _SPOKEN.set(_language_of(code))
+    try:
+        yield
+    finally:
+        _SPOKEN.reset(token)
 
 
 def in_ui_language(function: Callable[P, R]) -> Callable[P, R]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+CLIP = Path(__file__).parents[1] / "longscribe" / "jfk.opus"  # 11 s
 PROJECT = Path(__file__).resolve().parents[2]
 SERVE = (sys.executable, "-m", "longscribe.deployments.serve")
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -56,10 +57,13 @@ class Served:
         self.port = free_port()
         self._host = host
         self.url = f"http://127.0.0.1:{self.port}"
+        self.web_port = free_port()
+        self.web = f"http://127.0.0.1:{self.web_port}"
         self.api = f"{self.url}/api"
         self.folder = folder
         self.log = folder / "log"
-        self._options = ["--port", str(self.port), "--folder", str(folder)]
+        self._options = ["--port", str(self.port), "--web-port", str(self.web_port)]
+        self._options += ["--folder", str(folder)]
         self._environment = {
             **{name: value for name, value in os.environ.items() if "PREFECT" not in name},
             "PREFECT_HOME": str(folder / "prefect"),
@@ -126,6 +130,12 @@ class Served:
 
     def trigger(self, **parameters: Any) -> str:
         return self.request_run({"parameters": {"model": "demo", **parameters}})
+
+    def clip(self, name: str, **parameters: Any) -> str:
+        """Start a run of a recording of ten seconds, in the queue for clips."""
+        given = {"model": "demo", "fresh": True, **parameters}
+        given["recording"] = self.put(CLIP, name)
+        return self.request_run({"parameters": given, "work_queue_name": "clips"})
 
     def request_run(self, body: dict[str, Any]) -> str:
         """Start a run with any body; its identifier."""

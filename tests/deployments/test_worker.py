@@ -12,8 +12,9 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.settings import PREFECT_API_URL
-from prefect.states import Cancelling, Completed, Running
+from prefect.states import Cancelling, Completed, Crashed, Running
 
+from longscribe.deployments.orphaned_runs import SILENT
 from longscribe.deployments.worker import take_up
 from longscribe.flows.work_pool import WORK_POOL, prepare_work_pool
 from tests.eventually import eventually
@@ -54,6 +55,13 @@ def test_running_goes_on(left_behind) -> None:
     assert run.state_type == StateType.SCHEDULED
     assert run.state_name == "AwaitingRetry"
     assert take_up("one") == []
+
+
+def test_what_was_only_silent_goes_on(left_behind) -> None:
+    silent = left_behind("silent", Crashed(message=SILENT))
+    broken = left_behind("silent", Crashed(message="The flow's own fault"))
+    assert take_up("silent") == [read(silent).name]
+    assert read(broken).state_type == StateType.CRASHED
 
 
 def test_other_workers_and_ended_runs_are_left_alone(left_behind) -> None:

@@ -41,6 +41,9 @@ class Kept(NamedTuple):
     def key(self, chunk: Chunk) -> str:
         return f"{chunk.index:064x}"
 
+    def is_not_shared(self, chunk: Chunk) -> bool:
+        return False
+
 
 @flow(persist_result=False)
 def transcribe_all(chunks: list[Chunk], spec: ModelSpec, decoding: Decoding = "batched") -> Any:

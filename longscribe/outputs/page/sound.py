@@ -128,8 +128,8 @@ def link_to(recording: Path, folder: Path) -> str:
     return "./" + quote(Path(relative).as_posix())
 
 
-def encode_copy(recordings: Sequence[Recording], path: Path) -> None:
-    """Write recordings, mixed, as AAC in MP4, mono at 16 kHz: small, and every browser plays it.
+def encode_copy(recording: Recording, path: Path, others: Sequence[Recording] = ()) -> None:
+    """Write the recording as AAC in MP4, mono at 16 kHz: small, and every browser plays it.
 
     Its timeline is the transcript's: what is damaged or missing in the recording is as long here.
 
@@ -141,7 +141,7 @@ def encode_copy(recordings: Sequence[Recording], path: Path) -> None:
         stream = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")
         stream.bit_rate = _BIT_RATE
         written = 0
-        for block in _mixed([decode(recording) for recording in recordings]):
+        for block in _mixed([decode(one) for one in (recording, *others)]):
             frame = AudioFrame.from_ndarray(block.reshape(1, -1), format="fltp", layout="mono")
             frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, written
             written += len(block)

@@ -67,6 +67,15 @@ def test_whatever_it_is_held_in(
     assert set(texts) == {found.text}
 
 
+def test_silence_needs_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: object) -> None:
+        pytest.fail("a recording in which nothing sounds was given to the model")
+
+    monkeypatch.setattr("longscribe.decoding.chunk.load", load)
+    silence = np.zeros(5 * RATE_HZ, np.float32)
+    assert longscribe.transcribe(silence, **OPTIONS, rate_hz=RATE_HZ).segments == ()
+
+
 def test_progress_is_told_chunk_by_chunk(path: Path) -> None:
     told: list[tuple[float, float]] = []
     longscribe.transcribe(

@@ -225,7 +225,7 @@ def test_what_browsers_do_not_play_is_copied(
 def test_a_copy_keeps_the_recording_s_times(tmp_path: Path) -> None:
     spans = [(5.0, 5.2), (61.0, 61.2)]
     recording = write_sound(tmp_path / "a.flac", bursts(spans, 70.0))
-    encode_copy([audio.probe(recording)], tmp_path / "copy.mp4")
+    encode_copy(audio.probe(recording), tmp_path / "copy.mp4")
     copy = audio.accelerate(audio.probe(tmp_path / "copy.mp4"), 1.0, tmp_path / "copy.pcm")
     assert copy.original_duration_s == pytest.approx(70.0, abs=0.1)
     samples = audio.to_float(audio.read_samples(copy.pcm_path, 0, copy.samples))

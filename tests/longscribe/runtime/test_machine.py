@@ -226,3 +226,16 @@ def test_this_machine_is_read() -> None:
     found = machine.this_machine()
     assert 1 <= found.cores <= (os.cpu_count() or 1)
     assert 0 < found.available_bytes < psutil.virtual_memory().total
+
+
+def test_after_kills_for_memory_fewer_workers_and_then_smaller_batches() -> None:
+    sizing = size_run(EIGHT_CORES, 20, demand(2), batch_size=8)
+    assert sizing.halved(0) == sizing
+    halved = [sizing.halved(times) for times in (1, 3, 4, 9)]
+    assert [(one.workers, one.threads_per_worker) for one in halved] == [
+        (4, 2),
+        (1, 8),
+        (1, 8),
+        (1, 8),
+    ]
+    assert [one.batch_size for one in halved] == [8, 8, 4, 1]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from longscribe.task_runner import Patience
+from longscribe.tasks.chunk_runner import ChunkTraits
 from tests.longscribe.task_runner.deeds import (
     COUNT,
     HANGS_S,
@@ -70,3 +71,19 @@ def test_one_that_gets_on_is_not_ended_on_a_loaded_machine_and_one_that_does_not
     assert sorted(ran.results) == ALL
     assert sorted(attempts(tmp_path)) == [0, 1, 1, 2, 3]
     assert "Piece 0" not in capfd.readouterr().out
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("deed", ["turn", "hang", "halt"])
+def test_by_the_limits_of_chunks_it_is_ended_within_two_minutes_of_a_loaded_machine(
+    tmp_path: Path, deed: str
+) -> None:
+    assert ChunkTraits.patience is not None
+    with busy_programs():
+        started_s = time.monotonic()
+        ran = run_pieces(tmp_path, {1: [deed]}, limit_s=NEVER_S, patience=ChunkTraits.patience)
+        ended_s = time.monotonic() - started_s
+    assert sorted(ran.results) == ALL
+    assert sorted(attempts(tmp_path)) == [0, 1, 1, 2, 3]
+    print(f"{deed}: ended and done again within {ended_s:.0f} s")
+    assert ended_s < 120.0

@@ -1,0 +1,1 @@
+"""Who speaks when, told by the voice; and which words are whose."""

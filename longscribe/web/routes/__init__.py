@@ -1,0 +1,1 @@
+"""What is answered where: one router a file."""
