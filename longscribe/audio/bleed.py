@@ -22,6 +22,8 @@ Levels = npt.NDArray[np.float32]  # of every 20 ms, in dB, shape (n,)
 
 _SILENT_DB: Final = -120.0
 _AUDIBLE_DB: Final = -70.0  # below it a channel is no source of anything
+_SWITCHED_OFF_DB: Final = -100.0
+_FEWEST_FRAMES: Final = 25  # half a second: fewer tell nothing
 _SMOOTH_FRAMES: Final = 5  # 0.1 s
 # How far sound reaches another microphone late, or early where clocks differ a little.
 _REACH_FRAMES: Final = 2
@@ -31,6 +33,7 @@ _ALONE_PERCENTILE: Final = 25.0  # of the other's level then: it does not speak,
 _MARGIN_DB: Final = 6.0
 # Two microphones with less than this between a voice at its own and at the other's have one source.
 _APART_DB: Final = 3.0
+_ONE_SOURCE_MARGIN_DB: Final = 10.0
 _ALIKE_DB: Final = 1.5  # and channels that differ by no more hold the same sound
 
 _SHORTEST_OWN_FRAMES: Final = 4  # of a word: 80 ms
@@ -56,6 +59,8 @@ def bleed_spans(levels: Sequence[Levels], files: Sequence[int]) -> list[Spans]:
         seconds, shape (n, 2), for each channel.
     """
     length = max(map(len, levels), default=0)
+    if not length:
+        return [np.empty((0, 2)) for _ in levels]
     smooth = [_smoothed(one, length) for one in levels]
     muted = [np.zeros(length, bool) for _ in levels]
     for source, other in combinations(range(len(levels)), 2):
@@ -68,7 +73,7 @@ def bleed_spans(levels: Sequence[Levels], files: Sequence[int]) -> list[Spans]:
         if gain_db is None or back_db is None:
             continue  # one of the two is silent, and neither in the other
         apart_db = -(gain_db + back_db) / 2
-        margin_db = min(_MARGIN_DB, apart_db) if apart_db >= _APART_DB else _MARGIN_DB
+        margin_db = min(_MARGIN_DB, apart_db) if apart_db >= _APART_DB else _ONE_SOURCE_MARGIN_DB
         weaker_is_other = gain_db < back_db
         if apart_db >= _APART_DB or weaker_is_other:
             muted[other] |= (smooth[other] <= forth + (gain_db + margin_db)) & loud
@@ -84,6 +89,8 @@ def are_alike(levels: Sequence[Levels]) -> bool:
         levels: of at least two channels, as in `bleed_spans`.
     """
     length = max(map(len, levels), default=0)
+    if not length:
+        return False
     first, *others = (_smoothed(one, length) for one in levels)
     audible = first > _AUDIBLE_DB
     if not audible.any():
@@ -158,11 +165,12 @@ def _bleed_db(
     if not audible.any():
         return None, audible
     loud_db, soft_db = np.percentile(source[audible], [_LOUD_PERCENTILE, 10.0])
-    loud = explained >= loud_db
-    if not loud.any():
+    # Where the other is switched off, or has ended, nothing can be heard of anybody.
+    loud = (explained >= loud_db) & (other > _SWITCHED_OFF_DB)
+    if np.count_nonzero(loud) < _FEWEST_FRAMES:
         return None, audible
     gain_db = float(np.percentile(other[loud] - explained[loud], _ALONE_PERCENTILE))
-    return gain_db, explained >= soft_db
+    return gain_db, explained >= soft_db - _MARGIN_DB
 
 
 def _spans(muted: npt.NDArray[np.bool_], length: int) -> Spans:
