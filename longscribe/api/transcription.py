@@ -189,8 +189,10 @@ class _Work:
         self._spec = resolve_model(self._options.model, self._options.model_dir)
         check_language(self._spec, self._options.language)
         check_task(self._spec.name, self._options.task, self._spec.dims)
-        if not sources:
-            raise OptionError(translated("source: there is no recording in the list."))
+        if not isinstance(sources, (list, tuple)) or not sources:
+            raise OptionError(
+                translated("source: together takes a list of recordings, at least one.")
+            )
         track = self._options.audio_track_number
         self._all_held = [Held(source, rate_hz, track) for source in sources]
         self._held = self._all_held[0]

@@ -101,6 +101,11 @@ def test_corrupt_checkpoint(longscribe: Callable[..., Ran]) -> None:
         (("nowhere.wav", "--glossary", "absent.txt"), "absent.txt"),
         (("nowhere.wav", "--output-dir", "text.txt/below"), "text.txt/below"),
         (("nowhere.wav", "--speed", "9"), "--speed"),
+        (("one.wav", "--speakers", "channels"), "'one.wav' has one channel"),
+        (("one.wav", "--together"), "--together: name the recordings"),
+        (("one.wav", "nowhere.wav", "--together"), "'nowhere.wav' does not exist"),
+        (("one.wav", "a.wav", "--together", "--speakers", "2"), "--speakers: of several files"),
+        (("one.wav", "one.wav", "--together", "--speaker-names", "A,B,C"), "3 names for 2"),
     ],
 )
 def test_bad_input_is_told_before_a_server(
@@ -111,6 +116,7 @@ def test_bad_input_is_told_before_a_server(
 ) -> None:
     monkeypatch.setattr(command_line, "start_fork_server", None)
     Path("text.txt").write_text("no recording")
+    sound("one.wav")
     refused(longscribe(*arguments, "--model", "demo"), says)
 
 

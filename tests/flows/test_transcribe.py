@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from prefect.settings import PREFECT_API_URL
@@ -19,7 +20,15 @@ from longscribe.options import DEFAULT_FORMATS
 from longscribe.tasks.merge import merge
 from longscribe.tasks.summary import RunSummary
 from tests.flows.conftest import PROJECT
-from tests.recordings import SYNTHETIC, SYNTHETIC_PT, word_error_rate, write_beginning
+from tests.longscribe.audio.test_lanes import write_channels
+from tests.recordings import (
+    RATE_HZ,
+    SYNTHETIC,
+    SYNTHETIC_PT,
+    beginning,
+    word_error_rate,
+    write_beginning,
+)
 
 
 def text_of(summary: RunSummary) -> str:
@@ -162,6 +171,31 @@ def test_a_stopped_run_leaves_nothing_behind(
         assert errors.read().strip() in ("", "longscribe: stopped")
     assert not (tmp_path / "transcripts").exists()
     assert not list(tmp_path.glob("longscribe-*"))
+
+
+def test_channels_are_one_dialogue_and_kept_each(tmp_path: Path) -> None:
+    samples = beginning(duration_s=40.0)
+    early = np.where(np.arange(len(samples)) < 20 * RATE_HZ, samples, 0.0)
+    silent = np.zeros_like(samples)
+    desk = write_channels(tmp_path / "desk.wav", early, samples - early, silent, silent)
+    options = {
+        "recording": str(desk),
+        "model": "demo",
+        "output_dir": str(tmp_path / "out"),
+        "formats": ["json", "txt"],
+        "speakers": "channels",
+        "speaker_names": ["Ana", "Bo"],
+    }
+    summary: Any = transcribe(**options)
+    assert summary.kept_chunks == 0
+    assert set(summary.speakers) == {"Ana", "Bo"}
+    assert summary.chunks == 2  # none of what is silent
+    again: Any = transcribe(**options)
+    assert (again.kept_chunks, again.chunks) == (2, 2)
+    segments = json.loads((tmp_path / "out" / "desk" / "desk.json").read_text())["segments"]
+    assert {s["speaker"] for s in segments if s["end"] < 19.0} == {"Ana"}
+    assert {s["speaker"] for s in segments if s["start"] > 21.0} == {"Bo"}
+    assert {word["speaker"] for s in segments for word in s["words"]} == {"Ana", "Bo"}
 
 
 def test_a_fresh_run_that_is_retried_goes_on_with_its_own_chunks(
