@@ -119,7 +119,10 @@ def conversation(
         if not decks[who]:
             decks[who] = chance.permutation(len(said[chosen[who]])).tolist()
         piece = said[chosen[who]][decks[who].pop()]
-        return piece * (0.06 * gains[who] / max(1e-4, float(np.sqrt((piece**2).mean()))))
+        said_now: Samples = piece * (
+            0.06 * gains[who] / max(1e-4, float(np.sqrt((piece**2).mean())))
+        )
+        return said_now
 
     def say(who: int, piece: Samples, at_s: float) -> float:
         at = max(0, round(at_s * SAMPLE_RATE_HZ))

@@ -109,4 +109,5 @@ def _merged(centres: Embeddings, spoken_s: Seconds, least: int, most: int) -> Em
             break
         sums = np.delete(sums, gone, axis=0)
         spoken_s = np.delete(spoken_s, gone)
-    return sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    unit: Embeddings = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    return unit

@@ -169,7 +169,7 @@ def _excerpt(file: UploadedFile, cut: tuple[float, float]) -> UploadedFile:
 
 
 def _wave(path: Path) -> wave.Wave_write:
-    out = wave.open(str(path), "wb")
+    out = wave.open(str(path), "wb")  # noqa: SIM115  # closed by the caller
     out.setnchannels(1)
     out.setsampwidth(_SAMPLE_BYTES)
     out.setframerate(_RATE_HZ)
