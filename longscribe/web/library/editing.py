@@ -80,7 +80,7 @@ def renamed(transcript: Transcript, names: Mapping[str, str]) -> Transcript:
 
     def of(item: object) -> dict[str, str]:
         speaker = getattr(item, "speaker", None)
-        return {"speaker": names[speaker]} if speaker in names else {}
+        return {"speaker": names[speaker]} if speaker is not None and speaker in names else {}
 
     segments = tuple(
         replace(

@@ -1,6 +1,6 @@
 """What the library keeps beside the application's own tables: passages, to be searched."""
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import DDL, ForeignKey, Index, Text, event
 from sqlalchemy.orm import Mapped, mapped_column
@@ -53,6 +53,12 @@ _POSTGRESQL: Final = (
     "CREATE INDEX passages_words ON passages USING gin (to_tsvector('simple', words))"
 )
 
+
+def _ddl(statement: str, dialect: str) -> Any:
+    # SQLAlchemy 2.0 gives the method no types.
+    return DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
+
+
 for _statement in _SQLITE:
-    event.listen(Passage.__table__, "after_create", DDL(_statement).execute_if(dialect="sqlite"))
-event.listen(Passage.__table__, "after_create", DDL(_POSTGRESQL).execute_if(dialect="postgresql"))
+    event.listen(Passage.__table__, "after_create", _ddl(_statement, "sqlite"))
+event.listen(Passage.__table__, "after_create", _ddl(_POSTGRESQL, "postgresql"))
