@@ -34,9 +34,9 @@ PARAMETERS: Final = frozenset(
         *("temperature", "temperature_increment_on_fallback", "best_of", "beam_size", "patience"),
         *("length_penalty", "suppress_tokens", "condition_on_previous_text", "word_timestamps"),
         *("compression_ratio_threshold", "logprob_threshold", "no_speech_threshold"),
-        *("speakers", "ui_language"),
+        *("speakers", "speaker_names", "speaker_marks", "ui_language"),
     }
-) & frozenset(RunOptions.model_fields)
+)
 MODELS: Final = (*OFFICIAL, *DISTILLED, "demo")
 _DAY_S: Final = 86_400.0
 _LONGEST_TITLE: Final = 300
