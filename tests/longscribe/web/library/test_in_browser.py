@@ -86,7 +86,7 @@ def test_from_drop_to_deletion(opened: Callable[..., Page], tmp_path: Path) -> N
         page.get_by_role("link", name="docx").click()
     assert download.value.path().read_bytes()[:2] == b"PK"
     page.get_by_label("Title", exact=True).fill("Evening")
-    page.get_by_label("Tags").fill("board")
+    page.get_by_label("Tags, with commas").fill("board")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Evening")
     page.get_by_role("button", name="Restore the first text").click()
