@@ -9,11 +9,11 @@ from starlette.testclient import TestClient
 
 from longscribe.web.settings import WebSettings
 from tests.eventually import eventually
-from tests.longscribe.web.conftest import wav
 from tests.longscribe.web.fake_backend import FakeBackend
+from tests.sounds import wav_bytes
 
 Keys = Callable[..., dict[str, str]]
-FILE = {"file": ("Monday talk.wav", wav(), "audio/wav")}
+FILE = {"file": ("Monday talk.wav", wav_bytes(), "audio/wav")}
 
 
 def test_a_recording_goes_in_and_its_transcript_comes_out(
