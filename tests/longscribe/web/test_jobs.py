@@ -69,3 +69,12 @@ def test_events_tell_of_a_job_until_it_has_ended(
     states = [(one["state"], one["percent"], one["left_s"]) for one in told]
     assert ("running", 40.0, 12.5) in states
     assert states[-1] == ("done", 100.0, None)
+
+
+def test_all_calls_are_described(client: TestClient) -> None:
+    described = client.get("/openapi.json").json()["paths"]
+    assert "multipart/form-data" in str(described["/v1/audio/transcriptions"])
+    assert "application/json" in str(described["/jobs"])
+    page = client.get("/reference").text
+    assert "POST /v1/audio/transcriptions" in page
+    assert "https://" not in page  # nothing is fetched from elsewhere
