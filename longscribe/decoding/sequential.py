@@ -286,8 +286,8 @@ def _segments(found: list[dict[str, Any]]) -> list[Segment]:
 
 def _word(item: dict[str, Any]) -> Word:
     # numpy's numbers are no JSON
-    times = (float(item[name]) for name in ("start", "end", "probability"))
-    return Word(item["word"], *times)
+    start, end, probability = (float(item[name]) for name in ("start", "end", "probability"))
+    return Word(item["word"], start, end, probability)
 
 
 _COPIED = (

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
@@ -56,9 +56,10 @@ def create_router(settings: WebSettings) -> APIRouter:
         files_dir=str(settings.uploads / "tus"),
         max_size=settings.largest_upload_bytes,
         days_to_keep=_KEPT_DAYS,
-        upload_complete_dep=_on_complete,
-        pre_create_dep=_pre_create,
-        file_dep=_own_folder,
+        # What these return is said to return None there, and is used or awaited.
+        upload_complete_dep=cast(Any, _on_complete),
+        pre_create_dep=cast(Any, _pre_create),
+        file_dep=cast(Any, _own_folder),
         strict_offset_validation=True,
         tags=["uploads"],
     )
