@@ -15,8 +15,10 @@ from longscribe.web.keys import add_key
 from longscribe.web.settings import WebSettings
 from longscribe.web.users import add_user, find_user
 from tests.longscribe.web.fake_backend import FakeBackend
+from tests.sounds import wav_bytes
 
 PASSWORD = "correct horse battery"
+wav = wav_bytes
 
 
 @pytest.fixture
