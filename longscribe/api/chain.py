@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from longscribe.api.speakers import needs_own_tempo
 from longscribe.audio.chunks import Chunk, make_chunks, plan_cuts
 from longscribe.audio.recording import AcceleratedAudio, Recording, accelerate
 from longscribe.audio.timeline import Timeline
@@ -12,6 +13,8 @@ from longscribe.cache.kernels import kernels_folder
 from longscribe.errors import OptionError
 from longscribe.models.weights import ModelSpec
 from longscribe.options import Precision, RunOptions, check_options
+from longscribe.speakers.diarization import Diarization
+from longscribe.speakers.words import with_speakers
 from longscribe.text.glossary import Spelling
 from longscribe.text.merge import merge
 from longscribe.text.rules import improve
@@ -76,7 +79,7 @@ def prepare(recording: Recording, options: RunOptions, folder: Path) -> Prepared
     Args:
         recording: as probed.
         options: of the run.
-        folder: for the samples: `samples.pcm`, and `own_tempo.pcm` where they are heard again.
+        folder: for the samples: `samples.pcm`, and `own_tempo.pcm` where those are wanted, too.
 
     Raises:
         RecordingError: nothing in it can be decoded.
@@ -86,13 +89,14 @@ def prepare(recording: Recording, options: RunOptions, folder: Path) -> Prepared
         recording,
         options.tempo,
         folder / "samples.pcm",
-        own_tempo_path=folder / "own_tempo.pcm" if options.hears_again else None,
+        own_tempo_path=folder / "own_tempo.pcm" if needs_own_tempo(options) else None,
     )
     levels = levels_db(audio.pcm_path, audio.samples)
     sound = sound_spans(levels, audio.duration_s)
     speech = find_speech(audio.pcm_path, audio.samples, options.vad, sound, audio.duration_s)
     cuts = plan_cuts(audio.samples, options.chunk_minutes * 60.0, speech, levels)
-    return Prepared(audio, sound, speech, make_chunks(audio, cuts, speech))
+    heard = audio if options.hears_again else audio.model_copy(update={"own_tempo_path": None})
+    return Prepared(audio, sound, speech, make_chunks(heard, cuts, speech))
 
 
 def precision_here(options: RunOptions) -> Precision:
@@ -128,6 +132,7 @@ def joined(
     results: Sequence[ChunkTranscript],
     glossary: Sequence[Spelling],
     options: RunOptions,
+    speakers: Diarization | None = None,
 ) -> Transcript:
     """The transcript of the chunks that are done: merged, and improved.
 
@@ -137,15 +142,19 @@ def joined(
         results: of the first chunks, in order.
         glossary: the user's own spellings.
         options: of the run.
+        speakers: who speaks, where that was asked.
     """
     audio, done = prepared.audio, prepared.chunks[: len(results)]
     merged = merge(name, done, results, Timeline.of(audio), prepared.sound, audio.missing_s)
     scale = audio.original_samples / audio.samples
-    return improve(
+    improved = improve(
         merged,
         *(prepared.speech * scale, glossary, options.chinese_scripts),
         verbatim=options.verbatim,
     )
+    if speakers is None:
+        return improved
+    return with_speakers(improved, speakers.turns, options.speaker_names)
 
 
 def _set_up() -> None:

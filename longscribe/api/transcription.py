@@ -15,6 +15,7 @@ from pydantic import ConfigDict, PrivateAttr
 
 from longscribe.api.chain import checked_options, hear, joined, prepare
 from longscribe.api.sources import Held
+from longscribe.api.speakers import who_speaks
 from longscribe.audio.recording import SAMPLE_RATE_HZ, decode
 from longscribe.models.weights import check_language, check_task, resolve_model
 from longscribe.options import DEFAULT_FORMATS, Format, RunOptions, check_options
@@ -135,7 +136,7 @@ def transcribe(
         rate_hz: of samples in an array.
         on_progress: called after every chunk with the seconds of the recording done, and in all.
         options: of longscribe.options.RunOptions, by their names: `language`, `speed`,
-            `word_timestamps`, `hotwords`, `glossary` and so on.
+            `word_timestamps`, `hotwords`, `glossary`, `speakers` and so on.
 
     Raises:
         OptionError: an option that there is not, or a value out of its range.
@@ -185,6 +186,7 @@ class _Work:
         self._held = Held(source, rate_hz, self._options.audio_track_number)
         self._prepared = prepare(self._held.recording, self._options, self._held.folder)
         audio = self._prepared.audio
+        self._speakers = who_speaks(audio, self._prepared.speech, self._options)
         self._loudness = loudness(audio)
         self._results: list[ChunkTranscript] = []
         self.duration_s = audio.original_duration_s + audio.missing_s
@@ -203,7 +205,7 @@ class _Work:
         """What there is so far."""
         improved = joined(
             self._held.name,
-            *(self._prepared, self._results, self._glossary, self._options),
+            *(self._prepared, self._results, self._glossary, self._options, self._speakers),
         )
         values = {name: getattr(improved, name) for name in Transcript.model_fields}
         values |= {"model": self._options.model, "speed": self._options.tempo}
