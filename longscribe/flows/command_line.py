@@ -19,7 +19,6 @@ from typing import Any, NoReturn
 
 import click
 
-from longscribe.audio.recording import probe
 from longscribe.errors import InputError, LongscribeError, OptionError, RecordingError
 from longscribe.flows.cache_command import cache_command
 from longscribe.flows.command_options import all_options
@@ -34,8 +33,9 @@ from longscribe.runtime.fork_server import kill_fork_server, start_fork_server
 from longscribe.runtime.importing import without_collections
 from longscribe.runtime.scratch import keeping_names
 from longscribe.storage.access import Access
+from longscribe.storage.lanes import lanes_on_disk
 from longscribe.storage.uploads import check_destination
-from longscribe.storage.uris import is_url, name_of
+from longscribe.storage.uris import name_of
 from longscribe.tasks.kept_chunks import kept_chunks
 from longscribe.tasks.preload import PRELOAD
 from longscribe.tasks.shared_weights import bring_weights
@@ -80,12 +80,13 @@ _EPILOG = translatable(
 def command(
     recordings: tuple[str, ...],
     show: bool,
+    together: bool,
     verbose: bool,
     fp16: bool | None,
     **values: Any,
 ) -> int:
     """Transcribe recordings to text, subtitles and a page, in DIR/RECORDING/."""
-    runs = [check_options(recording=recording, **values) for recording in recordings]
+    runs = _runs(recordings, values, together=together)
     _refuse_same_outputs(runs)
     check_task(runs[0].model, runs[0].task)
     bring_weights(runs[0].model, runs[0].model_dir)
@@ -128,21 +129,35 @@ def command(
             return _summed_up(codes)
 
 
+def _runs(
+    recordings: Sequence[str], values: Mapping[str, Any], *, together: bool
+) -> list[RunOptions]:
+    """The options of each run: one a recording, or one for all of a conversation."""
+    if not together:
+        return [check_options(recording=recording, **values) for recording in recordings]
+    if len(recordings) < 2:
+        raise OptionError(
+            translated("--together: name the recordings of the conversation, two or more.")
+        )
+    return [check_options(recording=recordings[0], together=recordings[1:], **values)]
+
+
 def _refusal(options: RunOptions) -> InputError | None:
     """Why a run cannot even begin: told before a server, where its flow would take seconds."""
     try:
-        if not _is_utf8(options.recording):
-            raise RecordingError(
-                translated(
-                    "{recording!r} has a name that is not UTF-8; rename it, or give a link to it."
-                ).format(recording=options.recording)
-            )
+        for recording in options.recordings:
+            if not _is_utf8(recording):
+                raise RecordingError(
+                    translated(
+                        "{recording!r} has a name that is not UTF-8; rename it, or give a link to "
+                        "it."
+                    ).format(recording=recording)
+                )
         options = Access.from_environment().confine(options)
         read_glossary(options.glossary)
         with_hotwords(options)
         check_destination(options.output_dir, output_name(Path(name_of(options.recording))))
-        if not is_url(options.recording):
-            probe(options.recording_path, options.audio_track_number)
+        lanes_on_disk(options)
     except InputError as error:
         return error
     return None
@@ -150,13 +165,17 @@ def _refusal(options: RunOptions) -> InputError | None:
 
 def _is_done(options: RunOptions) -> bool:
     """Whether no chunk seems to be left for workers to transcribe, as `EarlierWork` tells."""
-    if options.fresh or is_url(options.recording):
+    if options.fresh:
         return False
     if find_model(options.model, options.model_dir) is None:
         return False
     spec = resolve_model(options.model, options.model_dir)
-    with suppress(OSError):
-        return kept_chunks(options.recording_path, spec, with_hotwords(options)).are_all
+    with suppress(OSError, InputError):
+        lanes = lanes_on_disk(options)
+        options = with_hotwords(options)
+        return lanes is not None and all(
+            kept_chunks(lane.recording, spec, options).are_all for lane in lanes
+        )
     return False
 
 
