@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from longscribe.api.speakers import needs_own_tempo
 from longscribe.audio.chunks import Chunk, make_chunks, plan_cuts
-from longscribe.audio.lanes import Lane, hear_lanes, in_order
+from longscribe.audio.lanes import Lane, hear_lanes, in_order, without_own_tempo
 from longscribe.audio.recording import AcceleratedAudio
 from longscribe.audio.timeline import Timeline
 from longscribe.audio.voice_activity import Spans, find_speech, levels_db, sound_spans
@@ -13,6 +14,8 @@ from longscribe.cache.kernels import kernels_folder
 from longscribe.errors import OptionError
 from longscribe.models.weights import ModelSpec
 from longscribe.options import Precision, RunOptions, check_options
+from longscribe.speakers.diarization import Diarization
+from longscribe.speakers.words import with_speakers
 from longscribe.text.glossary import Spelling
 from longscribe.text.interleave import Spoken, interleaved, with_numbers_apart
 from longscribe.text.merge import merge
@@ -109,14 +112,15 @@ def prepare(lanes: Sequence[Lane], options: RunOptions, folder: Path) -> Prepare
         ResourceError, OutputError: the samples cannot be written.
     """
     prepared, chunks = [], []
-    for lane in hear_lanes(lanes, options.tempo, folder, keep_own_tempo=options.hears_again):
+    for lane in hear_lanes(lanes, options.tempo, folder, keep_own_tempo=needs_own_tempo(options)):
         audio = lane.audio
         levels = levels_db(audio.pcm_path, audio.samples)
         sound = sound_spans(levels, audio.duration_s)
         speech = find_speech(audio.pcm_path, audio.samples, options.vad, sound, audio.duration_s)
         cuts = plan_cuts(audio.samples, options.chunk_minutes * 60.0, speech, levels)
         prepared.append(PreparedLane(lane.name, audio, sound, speech))
-        chunks.append(make_chunks(audio, cuts, speech))
+        heard = lane if options.hears_again else without_own_tempo(lane)
+        chunks.append(make_chunks(heard.audio, cuts, speech))
     return Prepared(prepared, in_order(chunks, [lane.name for lane in prepared]))
 
 
@@ -153,6 +157,7 @@ def joined(
     results: Sequence[ChunkTranscript],
     glossary: Sequence[Spelling],
     options: RunOptions,
+    speakers: Diarization | None = None,
 ) -> Transcript:
     """The transcript of the chunks that are done: merged, and improved.
 
@@ -162,6 +167,7 @@ def joined(
         results: of the first chunks, in order.
         glossary: the user's own spellings.
         options: of the run.
+        speakers: who speaks, where that was asked.
     """
     done = prepared.chunks[: len(results)]
     merged = [
@@ -184,7 +190,11 @@ def joined(
             verbatim=options.verbatim,
         )
         spoken.append(Spoken(better, lane.name, lane.sound * scale))
-    return interleaved(spoken) if len(spoken) > 1 else spoken[0].transcript
+    if len(spoken) > 1:
+        return interleaved(spoken)
+    if speakers is None:
+        return spoken[0].transcript
+    return with_speakers(spoken[0].transcript, speakers.turns, options.speaker_names)
 
 
 def _set_up() -> None:

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, PrivateAttr
 
 from longscribe.api.chain import checked_options, hear, joined, prepare
 from longscribe.api.sources import Held
+from longscribe.api.speakers import who_speaks
 from longscribe.audio.lanes import lanes_of
 from longscribe.audio.recording import SAMPLE_RATE_HZ, decode
 from longscribe.errors import OptionError
@@ -142,7 +143,7 @@ def transcribe(
             the same moment, one speaker each.
         on_progress: called after every chunk with the seconds of the recording done, and in all.
         options: of longscribe.options.RunOptions, by their names: `language`, `speed`,
-            `word_timestamps`, `hotwords`, `glossary` and so on.
+            `word_timestamps`, `hotwords`, `glossary`, `speakers` and so on.
 
     Raises:
         OptionError: an option that there is not, or a value out of its range.
@@ -206,6 +207,8 @@ class _Work:
         self._prepared = prepare(lanes, self._options, self._held.folder)
         audios = [lane.audio for lane in self._prepared.lanes]
         self._loudness = loudness(audios)
+        first = self._prepared.lanes[0]
+        self._speakers = who_speaks(first.audio, first.speech, self._options)
         self._results: list[ChunkTranscript] = []
         self.duration_s = max(audio.original_duration_s + audio.missing_s for audio in audios)
 
@@ -224,7 +227,7 @@ class _Work:
         """What there is so far."""
         improved = joined(
             self._held.name,
-            *(self._prepared, self._results, self._glossary, self._options),
+            *(self._prepared, self._results, self._glossary, self._options, self._speakers),
         )
         values = {name: getattr(improved, name) for name in Transcript.model_fields}
         values |= {"model": self._options.model, "speed": self._options.tempo}

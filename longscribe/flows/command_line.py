@@ -1,6 +1,6 @@
 """`longscribe RECORDING...`: the same flow as in the Prefect UI, from a terminal.
 
-`longscribe cache` and `longscribe tune` are commands of their own; a recording of such a name is
+`longscribe cache`, `plan` and `tune` are commands of their own; a recording of such a name is
 `./cache`.
 
 Exit codes: 0 done; 1 failed; 2 bad input or options, nothing was done; 3 done in part, with gaps;
@@ -56,7 +56,8 @@ _BEGIN_AGAIN_S = 2.0
 _EPILOG = translatable(
     "openai-whisper's spellings and decoding options work too, such as --output_dir, --beam_size; "
     "the docs have all. Exit codes: 0 done, 1 failed, 2 bad input, 3 done with gaps. "
-    "`longscribe tune` compares options, `cache` shows what is kept, `serve` starts the service."
+    "`longscribe tune` compares options, `cache` shows what is kept, `plan` what many hours need, "
+    "`serve` starts the service."
 )
 
 
@@ -213,6 +214,10 @@ def _main(arguments: list[str]) -> int:
     try:
         if arguments[:1] == ["cache"]:
             chosen, name, arguments = cache_command, "longscribe cache", arguments[1:]
+        elif arguments[:1] == ["plan"]:
+            from longscribe.flows.plan_command import plan_command
+
+            chosen, name, arguments = plan_command, "longscribe plan", arguments[1:]
         elif arguments[:1] == ["tune"]:
             # Only here: it brings the Python API, which delays a run.
             from longscribe.flows.tune_command import tune_command

@@ -28,7 +28,7 @@ from longscribe.tasks.artifacts import RunArtifacts
 from longscribe.tasks.collect import collect
 from longscribe.tasks.deliver import deliver
 from longscribe.tasks.fetch import fetch
-from longscribe.tasks.kept_results import keeping
+from longscribe.tasks.kept_results import keeping, read_kept
 from longscribe.tasks.load_model import load_model
 from longscribe.tasks.merge import merge
 from longscribe.tasks.orphaned_runs import (
@@ -41,6 +41,7 @@ from longscribe.tasks.postprocess import postprocess
 from longscribe.tasks.publish import publish
 from longscribe.tasks.report import Report
 from longscribe.tasks.resume import EarlierWork
+from longscribe.tasks.rows import rows_of_runs
 from longscribe.tasks.runner_of_run import runner_of_run
 from longscribe.tasks.show_outcome import show_outcome
 from longscribe.tasks.sizing import sizing_of_run
@@ -107,14 +108,17 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
             heard = audio if options.hears_again else list(map(without_own_tempo, audio))
             pieces = split(heard, options.chunk_minutes, sizing.workers, earlier.plans, options.vad)
             kept, missing = earlier.sort(pieces)
-            report = Report(
-                pieces.chunks, runner, artifacts, expected_ending_s(lanes, heard, options)
-            )
+            has_rows = rows_of_runs() == "chunk"
+            shown = artifacts if has_rows else None
+            report = Report(pieces.chunks, runner, shown, expected_ending_s(lanes, heard, options))
             if missing:
                 report.begin(len(kept))
             transcribe_one = keeping(transcribe_chunk)
-            # Prefect finds the results of those that are kept: they are Cached.
-            found = [(chunk, transcribe_one(chunk, *given, earlier.key(chunk))) for chunk in kept]
+            if has_rows:
+                # Prefect finds the results of those that are kept: they are Cached.
+                found = [(one, transcribe_one(one, *given, earlier.key(one))) for one in kept]
+            else:
+                found = [(one, read_kept(earlier.key(one))) for one in kept]
             futures = transcribe_one.map(
                 missing, *map(unmapped, given), [earlier.key(chunk) for chunk in missing]
             )

@@ -112,7 +112,7 @@ def search(db: Db, caller: Caller, asked: str, limit: int = 50) -> list[Found]:
         rows = text("SELECT rowid FROM passage_words WHERE passage_words MATCH :words").bindparams(
             words=" ".join(f'"{word}"' for word in words) + "*"
         )
-        query = query.where(Passage.id.in_(rows.columns(literal_column("rowid"))))  # type: ignore[arg-type]
+        query = query.where(Passage.id.in_(rows.columns(literal_column("rowid"))))
     else:
         wanted = func.to_tsquery("simple", " & ".join(words) + ":*")
         has = func.to_tsvector(literal_column("'simple'"), Passage.words).op("@@")(wanted)

@@ -53,6 +53,12 @@ _POSTGRESQL: Final = (
     "CREATE INDEX passages_words ON passages USING gin (to_tsvector('simple', words))"
 )
 
+
+def _made_with(statement: str, dialect: str) -> None:
+    ddl: DDL = DDL(statement)  # type: ignore[no-untyped-call]  # SQLAlchemy's
+    event.listen(Passage.__table__, "after_create", ddl.execute_if(dialect=dialect))
+
+
 for _statement in _SQLITE:
-    event.listen(Passage.__table__, "after_create", DDL(_statement).execute_if(dialect="sqlite"))
-event.listen(Passage.__table__, "after_create", DDL(_POSTGRESQL).execute_if(dialect="postgresql"))
+    _made_with(_statement, "sqlite")
+_made_with(_POSTGRESQL, "postgresql")
