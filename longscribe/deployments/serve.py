@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Final
 
 import click
+import httpx
 from prefect.settings import PREFECT_HOME
 
 from longscribe.flows.translated_command import TranslatedCommand
@@ -23,6 +24,7 @@ from longscribe.web.first_login import first_login
 from longscribe.web.settings import WebSettings
 from longscribe.wording.catalog import translatable, translated
 
+_ANSWERS_WITHIN_S = 60.0
 _STOP_WITHIN_S = 30.0  # workers, and then the server
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _ENVIRONMENT = {
@@ -122,6 +124,18 @@ def _free_port(host: str) -> int:
         return int(free.getsockname()[1])
 
 
+def _wait_for(url: str) -> None:
+    """Return when an address answers; after a while also when it does not: `wait` says why."""
+    give_up_s = time.monotonic() + _ANSWERS_WITHIN_S
+    while time.monotonic() < give_up_s:
+        try:
+            httpx.get(url, timeout=1.0)
+        except httpx.TransportError:
+            time.sleep(0.2)
+        else:
+            return
+
+
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
@@ -191,6 +205,7 @@ def main(host: str, port: int, web_port: int, folder: Path) -> None:
         service.start("clips", f"{_HERE}.worker", "--queue", "clips")
         service.start("inbox", f"{_HERE}.worker", "--queue", "inbox")
         service.start("web", _WEB, "--host", host, "--port", str(web_port))
+        _wait_for(f"{web_url}/health")
         click.echo(_how_to_use(url, media / "inbox", transcripts, host not in _LOOPBACK))
         click.echo(
             translated("The web application is at {url}; sign in with what is in {login}").format(

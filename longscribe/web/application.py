@@ -21,7 +21,7 @@ from longscribe.web.library import routes as library
 from longscribe.web.library.indexer import Indexer
 from longscribe.web.pages import STATIC, environment, page
 from longscribe.web.problems import Problem, openai_error
-from longscribe.web.routes import asr, callbacks, jobs, login, openai_audio, state, uploads
+from longscribe.web.routes import account, asr, callbacks, jobs, login, openai_audio, state, uploads
 from longscribe.web.services import Services
 from longscribe.web.settings import WebSettings
 from longscribe.wording.catalog import speaking, translated
@@ -78,7 +78,17 @@ def create_application(
     )
     application.state.services = services
     application.state.templates = environment()
-    for routes in (state, login, jobs, callbacks, openai_audio, asr, library, change_routes):
+    for routes in (
+        state,
+        login,
+        account,
+        jobs,
+        callbacks,
+        openai_audio,
+        asr,
+        library,
+        change_routes,
+    ):
         application.include_router(routes.router)
     application.include_router(uploads.create_router(settings))
     application.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -116,6 +116,15 @@ def keys_of(db: Db, user: User) -> list[Key]:
     return list(db.scalars(select(Key).where(Key.user_id == user.id).order_by(Key.created_at)))
 
 
+def key_state(key: Key) -> str:
+    """Whether a key still opens anything, for people."""
+    if key.revoked_at is not None:
+        return translated("revoked")
+    if key.expires_at is not None and key.expires_at < time.time():
+        return translated("expired")
+    return translated("valid")
+
+
 def _digest(secret: str) -> str:
     # 256 random bits: nothing that can be guessed, so nothing that a slow hash would protect.
     return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()

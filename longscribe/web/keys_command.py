@@ -1,14 +1,11 @@
 """`longscribe keys`: keys of programs."""
 
-import time
-
 import click
 
 from longscribe.errors import InputError
 from longscribe.flows.translated_command import TranslatedCommand, TranslatedGroup
 from longscribe.options import parse_bytes
-from longscribe.web.keys import KeyLimits, add_key, keys_of, revoke_key
-from longscribe.web.tables import Key
+from longscribe.web.keys import KeyLimits, add_key, key_state, keys_of, revoke_key
 from longscribe.web.users import add_user, find_user, user_named
 from longscribe.web.users_command import open_database
 from longscribe.wording.catalog import translatable, translated
@@ -71,7 +68,7 @@ def show(user: str) -> None:
     try:
         with open_database().begin() as db:
             for key in keys_of(db, user_named(db, user)):
-                shown = [f"{key.beginning}...", key.name, ",".join(key.scopes), _state(key)]
+                shown = [f"{key.beginning}...", key.name, ",".join(key.scopes), key_state(key)]
                 click.echo("\t".join(shown))
     except InputError as error:
         raise click.ClickException(str(error)) from None
@@ -88,14 +85,6 @@ def revoke(user: str, name: str) -> None:
     except InputError as error:
         raise click.ClickException(str(error)) from None
     click.echo(translated("The key {name} opens nothing any more").format(name=name))
-
-
-def _state(key: Key) -> str:
-    if key.revoked_at is not None:
-        return translated("revoked")
-    if key.expires_at is not None and key.expires_at < time.time():
-        return translated("expired")
-    return translated("valid")
 
 
 if __name__ == "__main__":

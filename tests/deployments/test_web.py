@@ -51,7 +51,6 @@ def test_a_job_is_a_run_like_others_and_tells_its_progress(
         )
     assert answer.status_code == 201, answer.text
     job = answer.json()
-    assert served.run(job["flow_run_id"])["tags"][0] == "web"
     seen = []
     url = f"{served.web}/jobs/{job['id']}"
     with httpx.stream("GET", f"{url}/events", headers=headers, timeout=300) as stream:
@@ -61,6 +60,8 @@ def test_a_job_is_a_run_like_others_and_tells_its_progress(
     assert seen[-1]["state"] == "done", seen[-1]
     assert [one for one in seen if one["state"] == "running" and 0 < one["percent"] < 100]
     assert [one for one in seen if one["left_s"]]
+    # The server may have been too busy to have the run at once.
+    assert "web" in served.run(seen[-1]["flow_run_id"])["tags"]
     chunks = httpx.get(url, headers=headers, timeout=60).json()["chunks"]
     assert len(chunks) > 4
     text = httpx.get(f"{url}/transcript?format=txt", headers=headers, timeout=60).text
@@ -79,7 +80,7 @@ def test_a_cancelled_job_ends(served: Served, key: str) -> None:
     def state() -> str:
         return str(httpx.get(url, headers=headers, timeout=60).json()["state"])
 
-    wait_for(lambda: state() == "running", 120)
+    wait_for(lambda: state() == "running", 300)
     assert httpx.post(f"{url}/cancel", headers=headers, timeout=60).status_code == 200
     wait_for(lambda: state() == "cancelled", 120)
     assert httpx.delete(url, headers=headers, timeout=60).status_code == 204
