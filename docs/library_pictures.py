@@ -22,13 +22,13 @@ def main() -> None:
         served = Served(Path(folder), LONGSCRIBE_MODEL="base")
         served.start()
         try:
-            _take(served, Path(folder))
+            _take(served)
         finally:
             served.stop()
 
 
-def _take(served: Served, folder: Path) -> None:
-    name, password = (folder / "web-login").read_text(encoding="utf-8").strip().split(":")
+def _take(served: Served) -> None:
+    name, password = served.web_login()
     with chromium() as browser:
         size = {"width": 1100, "height": 860}
         context = browser.new_context(base_url=served.web, viewport=size)

@@ -1,9 +1,10 @@
 """Prefect's process worker with hosts that stay warm, and that takes up what was killed."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from prefect.workers.process import (
 
 from longscribe.deployments.hosts import Hosts, RunInHost
 from longscribe.deployments.killed_runs import take_up_killed
+from longscribe.flows.wake import listen
 from longscribe.task_runner.scarce_memory import ScarceMemory
 
 _LOOK_EVERY_S: Final = 1.0
@@ -44,6 +46,8 @@ class PoolWorker(ProcessWorker):
     def __init__(self, hosts: Hosts, **settings: Any) -> None:
         super().__init__(**settings)
         self._hosts = hosts
+        self._ears: list[asyncio.DatagramTransport] = []
+        self._looking: set[asyncio.Task[Any]] = set()
 
     @classmethod
     def __dispatch_key__(cls) -> str:
@@ -53,11 +57,24 @@ class PoolWorker(ProcessWorker):
         """Prepare; the first host imports meanwhile what runs need."""
         await self._hosts.start_one()
         await super().setup()
+        self._ears = await listen(sorted(self._work_queues), str(os.getpid()), self._told)
 
     async def teardown(self, *exc_info: Any) -> None:
         """Clean up."""
+        for ear in self._ears:
+            ear.close()
         await super().teardown(*exc_info)
         await self._hosts.close()
+
+    def _told(self) -> None:
+        """A run waits: look for it now."""
+        looking = asyncio.create_task(self._look())
+        self._looking.add(looking)
+        looking.add_done_callback(self._looking.discard)
+
+    async def _look(self) -> None:
+        with suppress(httpx.HTTPError, PrefectHTTPStatusError):  # the next look is not far
+            await self.get_and_submit_flow_runs()
 
     async def run(
         self,

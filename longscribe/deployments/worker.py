@@ -52,7 +52,7 @@ from longscribe.wording.catalog import translatable, translated
 
 # Beside clips, which are to be quick: a core that both want is theirs for three quarters.
 _NICENESS = 5
-_CLIPS_EVERY_S = 0.5  # it looks for clips
+_CLIPS_EVERY_S = 1.0  # it looks for clips, where nobody tells it (flows/wake.py)
 _MOST_STARTS = 10  # a run that takes its worker down each time must not do so for ever
 _LEFT_BEHIND = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.CRASHED]
 

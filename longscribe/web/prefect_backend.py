@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import httpx
 
+from longscribe.flows.wake import wake
 from longscribe.monitoring.events import LEFT_S
 from longscribe.web.backend import BackendError, Refused, RunProgress, RunState, State
 
@@ -68,6 +69,7 @@ class PrefectBackend:
             with self._lock:
                 self._deployment = None  # registered anew since, perhaps
             run = self._ask("POST", f"/deployments/{self._deployment_id()}/create_flow_run", body)
+        wake(queue or "default")
         return str(run["id"])
 
     def states(self, run_ids: Sequence[str]) -> dict[str, RunState]:

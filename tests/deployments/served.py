@@ -112,6 +112,19 @@ class Served:
         user, password = file.read_text().split(":")
         return user, password
 
+    def web_login(self) -> tuple[str, str]:
+        """Name and password of the web application's first user, as soon as it answers."""
+
+        def answers() -> bool:
+            with contextlib.suppress(httpx.TransportError):
+                return httpx.get(f"{self.web}/health", timeout=10).is_success
+            return False
+
+        wait_for(answers, 120)
+        wait_for((self.folder / "web-login").exists, 60)
+        name, password = (self.folder / "web-login").read_text().strip().split(":")
+        return name, password
+
     def deployment(self, name: str = "transcribe/transcribe") -> str:
         """The identifier of a deployment."""
         url = f"{self.api}/deployments/name/{name}"

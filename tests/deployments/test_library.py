@@ -24,7 +24,7 @@ def accessible(page: Page) -> None:
 def test_five_recordings_from_drop_to_deletion(
     served: Served, note: Callable[[str, str], None]
 ) -> None:
-    name, password = (served.folder / "web-login").read_text().strip().split(":")
+    name, password = served.web_login()
     sounds = []
     for number in range(5):
         sound = served.folder / f"Talk {number}.opus"
