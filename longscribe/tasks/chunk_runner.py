@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from longscribe.audio.chunks import Chunk
 from longscribe.audio.recording import probe
@@ -16,11 +16,13 @@ from longscribe.storage.access import Access
 from longscribe.storage.uris import is_url
 from longscribe.task_runner import Patience, Setup, Staff, SurvivingTaskRunner, start_early
 from longscribe.tasks.preload import PRELOAD
+from longscribe.tasks.rows import rows_of_runs
 from longscribe.tasks.sizing import share_of
 from longscribe.tasks.worker import start_worker
 from longscribe.text.hotwords import with_hotwords
 from longscribe.wording.catalog import translated
 
+_SPAN_S: Final = 900.0  # some twenty seconds of a core are what ten minutes of voices take
 CHUNK_LOGGER = "chunk"  # the name under a task run's logger that marks a chunk's own lines
 
 
@@ -76,7 +78,7 @@ def _staff(sizing: Sizing, spec: ModelSpec, options: DecodingOptions) -> Staff:
 
 
 class ChunkTraits:
-    """A chunk's name, and how long it may take by the sound that is in it.
+    """A chunk's name, and how long it may take by the sound that is in it; a span's of voices.
 
     The pieces that a worker counts as progress take a second of a core in the largest model; where
     four busy processes share two cores with two workers, one that turns in circles has used up its
@@ -90,23 +92,34 @@ class ChunkTraits:
 
     def name(self, parameters: Mapping[str, Any]) -> str:
         """Such as `Chunk 3 of 7`."""
+        if "span" in parameters:
+            return translated("Voices {number}").format(number=parameters["span"].number)
         return translated("Chunk {number}").format(number=parameters["chunk"].number)
 
     def limit_s(self, parameters: Mapping[str, Any], deaths: int) -> float:
         """How much of its worker's time it may take."""
+        if "span" in parameters:
+            return _SPAN_S * float(2**deaths)
         return self._limits.limit_s(_sound_s(parameters["chunk"]), deaths)
 
     def finished(self, parameters: Mapping[str, Any], seconds: float) -> None:
         """What others may take goes by what this one took."""
-        self._limits.finished(_sound_s(parameters["chunk"]), seconds)
+        if "chunk" in parameters:
+            self._limits.finished(_sound_s(parameters["chunk"]), seconds)
 
 
 class WorkerLines:
     """Prints the lines that workers send to the API, as they pass through the parent.
 
+    Where the server has no rows of chunks, their events, of which it makes them, end here, and
+    their lines go to the recording's.
+
     Two processes on one terminal would tear each other's lines, so only the parent prints. The
     engine's own lines are left out; a chunk's are told by their logger's name.
     """
+
+    def __init__(self) -> None:
+        self._has_rows = rows_of_runs() == "chunk"
 
     def __call__(self, message_type: str, message_payload: Any) -> tuple[str, Any] | None:
         """Print one and pass it on."""
@@ -114,7 +127,11 @@ class WorkerLines:
             level, name = message_payload["level"], message_payload["name"]
             if level >= logging.WARNING or name.endswith(f".{CHUNK_LOGGER}"):
                 logging.getLogger("longscribe.workers").log(level, "%s", message_payload["message"])
-        return message_type, message_payload
+        if self._has_rows:
+            return message_type, message_payload
+        if message_type == "log":
+            return message_type, {**message_payload, "task_run_id": None}
+        return None
 
 
 def _sound_s(chunk: Chunk) -> float:

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from longscribe.flows.deployment import settings
 from longscribe.flows.transcribe import transcribe
-from longscribe.flows.work_pool import QUEUES, WORK_POOL, prepare_work_pool
+from longscribe.flows.work_pool import FOR_RECORDINGS, QUEUES, WORK_POOL, prepare_work_pool
 from longscribe.options import RunOptions
 from tests.flows.conftest import PROJECT, deploy
 
@@ -114,7 +114,10 @@ def test_queues_are_served_in_their_order(deployed: None) -> None:
     with get_client(sync_client=True) as client:
         queues = client.read_work_queues(WORK_POOL)
     by_priority = sorted(queues, key=lambda queue: queue.priority or 0)
-    assert tuple(queue.name for queue in by_priority) == QUEUES
+    assert [(queue.name, queue.description) for queue in by_priority] == [
+        (queue.name, queue.holds) for queue in QUEUES
+    ]
+    assert FOR_RECORDINGS == ("urgent", "short", "default", "background")
 
 
 BAD_REQUESTS: list[dict[str, Any]] = [
