@@ -19,7 +19,6 @@ from longscribe.task_runner.effort import Vitals, vitals_of
 from longscribe.task_runner.inside import Outcome, perform, set_worker_number
 
 _FORGOTTEN_S: Final = 120.0  # without a look by its run, a task's work is for nobody
-_SAID_WITHIN_S: Final = 5.0
 
 _files: dict[str, bytes] | None = None  # that the task of this process wrote, to be kept elsewhere
 _attachments: dict[str, bytes] = {}  # of the task of this process
@@ -154,9 +153,7 @@ async def leave() -> None:
 def work(order: Order) -> Report:
     """A task of Dask: carry out an order, when those before it are done."""
     # Only here: a worker that never gets a chunk needs no Prefect.
-    from prefect.events.worker import EventsWorker
-
-    from longscribe.task_runner.prefect_parts import begin_prefect
+    from longscribe.task_runner.prefect_parts import prefect_through
 
     global _files, _attachments
     site = _here()
@@ -164,7 +161,6 @@ def work(order: Order) -> Report:
         _attachments = site.received.pop(order.token, {})
         _files = {}
         site.taken()
-        begin_prefect(site, None, ())
         set_worker_number(order.number)
         site.count = c_uint64()
         site.thread, site.looked_s = threading.get_native_id(), time.monotonic()
@@ -174,8 +170,8 @@ def work(order: Order) -> Report:
         try:
             if not site.is_wanted():
                 return Report(Outcome(error=Unwanted.__name__), {}, [])
-            outcome = perform(order.call, order.halvings)
-            EventsWorker.drain_all(timeout=_SAID_WITHIN_S, at_exit=False)
+            with prefect_through(site):
+                outcome = perform(order.call, order.halvings)
             return Report(outcome, _files, site.taken())
         finally:
             count_in(c_uint64())

@@ -4,11 +4,17 @@ tests/longscribe/task_runner/test_prefect_parts.py fails when one of them change
 bound on Prefect in pyproject.toml keeps a later one away until it was tried.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from typing import Any, cast
+from contextlib import contextmanager
+from typing import Any, Final, cast
 
+from prefect.context import FlowRunContext
+from prefect.events import Event, RelatedResource
+from prefect.events.worker import EventsWorker
 from prefect.task_runners import ProcessPoolTaskRunner, _initialize_process_pool_worker
+
+_SAID_WITHIN_S: Final = 5.0
 
 
 class PoolWithParts(ProcessPoolTaskRunner):
@@ -47,6 +53,39 @@ class PoolWithParts(ProcessPoolTaskRunner):
     def handing_over(self, task_run_id: Any, task: Any, parameters: dict[str, Any]) -> Any:
         """A context in which the executor gets this task's call."""
         raise NotImplementedError
+
+
+@contextmanager
+def prefect_through(messages: Any) -> Iterator[None]:
+    """In a worker that cannot reach the server: events and logs go to `messages.put` meanwhile.
+
+    Prefect's own worker of events asks the server for what each is related to, and keeps them all
+    until it answers: here the flow run is named, as far as the context knows it.
+    """
+    ask, EventsWorker.attach_related_resources_from_context = (
+        EventsWorker.attach_related_resources_from_context,
+        _attach_flow_run,
+    )
+    begin_prefect(messages, None, ())
+    try:
+        yield
+        EventsWorker.drain_all(timeout=_SAID_WITHIN_S, at_exit=False)
+    finally:
+        EventsWorker.attach_related_resources_from_context = ask
+        _initialize_process_pool_worker(None)
+
+
+async def _attach_flow_run(worker: EventsWorker, event: Event) -> None:
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    about = {
+        "prefect.resource.id": f"prefect.flow-run.{context.flow_run.id}",
+        "prefect.resource.role": "flow-run",
+        "prefect.resource.name": context.flow_run.name,
+    }
+    if about["prefect.resource.id"] not in {one.id for one in event.involved_resources}:
+        event.related.append(RelatedResource(about))
 
 
 def begin_prefect(

@@ -93,11 +93,18 @@ def test_a_host_dies_another_comes_and_the_words_are_those_of_one_machine(
         assert LOST.search(said), said
         ready = re.findall(r"Dask worker tcp://(\S+):\d+ is ready", said)
         assert set(ready) == {host.address for host in others}, said
+
+        def rows() -> list[dict[str, str]]:
+            found = _api(client, env, "/task_runs/filter", {"limit": 200})
+            return [one for one in found if one["name"].startswith("chunk ")]
+
+        chunks = eventually(
+            rows,
+            lambda found: [one["state_name"] for one in found] == ["Completed"] * 12,
+            within_s=120,
+        )
+        assert [one["state_name"] for one in chunks] == ["Completed"] * 12
         _picture(client, env, tmp_path, "ui-cluster-chunk.png", "task-run")
-        done = _api(client, env, "/task_runs/filter", {"limit": 200})
-        chunks = [one for one in done if one["name"].startswith("chunk ")]
-        assert len(chunks) == 12
-        assert {one["state_name"] for one in chunks} == {"Completed"}
         for one in chunks:
             logs = _api(
                 client, env, "/logs/filter", {"logs": {"task_run_id": {"any_": [one["id"]]}}}

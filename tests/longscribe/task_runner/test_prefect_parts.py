@@ -3,7 +3,13 @@
 import inspect
 from typing import Any
 
+from prefect import flow, task
+from prefect.events import emit_event
+from prefect.events.worker import EventsWorker
+from prefect.runtime import flow_run
 from prefect.task_runners import ProcessPoolTaskRunner, _initialize_process_pool_worker
+
+from longscribe.task_runner.prefect_parts import prefect_through
 
 
 def test_tasks_are_handed_to_an_executor_that_can_be_another() -> None:
@@ -26,3 +32,30 @@ def test_a_task_run_is_handed_over_by_these_names() -> None:
 def test_a_worker_s_messages_go_to_whatever_can_put_them() -> None:
     parameters = inspect.signature(_initialize_process_pool_worker).parameters
     assert list(parameters) == ["message_queue", "initializer", "initargs"]
+
+
+def test_events_of_a_worker_elsewhere_name_their_flow_run_without_asking_the_server() -> None:
+    asked = EventsWorker.attach_related_resources_from_context
+    said: list[Any] = []
+
+    class Messages:
+        def put(self, message: Any) -> None:
+            said.append(message)
+
+    messages = Messages()
+
+    @task
+    def tell() -> None:
+        with prefect_through(messages):
+            assert EventsWorker.attach_related_resources_from_context is not asked
+            emit_event("said", {"prefect.resource.id": "longscribe.test"})
+
+    @flow
+    def run() -> str:
+        tell()
+        return str(flow_run.id)
+
+    run_id = run()
+    assert EventsWorker.attach_related_resources_from_context is asked
+    [event] = [event for kind, event in said if kind == "event" and event.event == "said"]
+    assert [one.id for one in event.related] == [f"prefect.flow-run.{run_id}"]
