@@ -185,8 +185,8 @@ class _Work:
         check_task(self._spec.name, self._options.task, self._spec.dims)
         self._held = Held(source, rate_hz, self._options.audio_track_number)
         self._prepared = prepare(self._held.recording, self._options, self._held.folder)
-        audio = self._prepared.audio
-        self._speakers = who_speaks(audio, self._prepared.speech, self._options)
+        audio, sound, speech, _ = self._prepared
+        self._speakers = who_speaks(audio, sound, speech, self._options)
         self._loudness = loudness(audio)
         self._results: list[ChunkTranscript] = []
         self.duration_s = audio.original_duration_s + audio.missing_s
