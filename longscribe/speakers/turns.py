@@ -76,7 +76,7 @@ def _persons(alike: Embeddings, activity: npt.NDArray[np.bool_]) -> Assigned:
     return whose
 
 
-def turns(windows: Sequence[Window], people: int, duration_s: float, speech: Spans) -> list[Timed]:
+def turns(windows: Sequence[Window], people: int, duration_s: float, spoken: Spans) -> list[Timed]:
     """When each person speaks, sorted.
 
     In every frame as many speak as its windows hear on average, and those most of them hear.
