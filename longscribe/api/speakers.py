@@ -3,7 +3,7 @@
 from longscribe.audio.recording import AcceleratedAudio
 from longscribe.audio.voice_activity import Spans
 from longscribe.options import RunOptions
-from longscribe.speakers.diarization import Diarization, diarize, spans_of
+from longscribe.speakers.diarization import Diarization, diarize, spans_of, talk
 from longscribe.speakers.weights import find_weights
 
 
@@ -12,12 +12,15 @@ def needs_own_tempo(options: RunOptions) -> bool:
     return options.hears_again or (options.voice_count is not None and options.tempo != 1.0)
 
 
-def who_speaks(audio: AcceleratedAudio, speech: Spans, options: RunOptions) -> Diarization | None:
+def who_speaks(
+    audio: AcceleratedAudio, sound: Spans, speech: Spans, options: RunOptions
+) -> Diarization | None:
     """The people of a recording and their turns; None where nobody asked.
 
     Args:
         audio: its samples.
-        speech: where there is any, in accelerated seconds.
+        sound: where there is any, in accelerated seconds.
+        speech: likewise.
         options: of the run.
 
     Raises:
@@ -29,7 +32,8 @@ def who_speaks(audio: AcceleratedAudio, speech: Spans, options: RunOptions) -> D
     # Here, not above: it brings torch.
     from longscribe.speakers.listening import listener
 
-    original = speech * (audio.original_samples / max(1, audio.samples))
-    spans = spans_of(audio.own_tempo_path or audio.pcm_path, audio.original_samples, original)
+    scale = audio.original_samples / max(1, audio.samples)
+    spoken = talk(sound * scale, speech * scale)
+    spans = spans_of(audio.own_tempo_path or audio.pcm_path, audio.original_samples, spoken)
     heard = [(span, listener(weights).listen(span)) for span in spans]
-    return diarize(heard, audio.original_duration_s, original, options.voice_count)
+    return diarize(heard, audio.original_duration_s, spoken, options.voice_count)

@@ -208,7 +208,7 @@ class _Work:
         audios = [lane.audio for lane in self._prepared.lanes]
         self._loudness = loudness(audios)
         first = self._prepared.lanes[0]
-        self._speakers = who_speaks(first.audio, first.speech, self._options)
+        self._speakers = who_speaks(first.audio, first.sound, first.speech, self._options)
         self._results: list[ChunkTranscript] = []
         self.duration_s = max(audio.original_duration_s + audio.missing_s for audio in audios)
 

@@ -7,13 +7,14 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from longscribe.audio.recording import SAMPLE_RATE_HZ
-from longscribe.audio.voice_activity import Spans
+from longscribe.audio.voice_activity import Spans, clip_spans
 from longscribe.options.speakers import VoiceCount
 from longscribe.speakers.clustering import people
 from longscribe.speakers.spans import Span, SpanVoices
 from longscribe.speakers.turns import Timed, assigned, turns
 from longscribe.speakers.windows import EMBEDDING_SIZE, STEP_SAMPLES, WINDOW_SAMPLES, Embeddings
 
+_NEAR_SPEECH_S: Final = 5.0
 _SPAN_WINDOWS: Final = 120  # ten minutes
 
 
@@ -30,17 +31,37 @@ class Diarization(NamedTuple):
     people: Embeddings
 
 
-def spans_of(pcm_path: Path, samples: int, speech: Spans) -> list[Span]:
-    """The spans of a recording; windows without speech are in none.
+def talk(sound: Spans, speech: Spans) -> Spans:
+    """Where somebody may be speaking: sound not far from what surely is speech, shape (n, 2).
+
+    Voices far from the microphone are no speech to the detector; music and noise by themselves are
+    nobody's.
+
+    Args:
+        sound: in seconds, shape (n, 2).
+        speech: likewise.
+    """
+    near = [clip_spans(sound, a - _NEAR_SPEECH_S, b + _NEAR_SPEECH_S) for a, b in speech]
+    joined: list[list[float]] = []
+    for start_s, stop_s in np.concatenate([np.empty((0, 2)), *near]).tolist():
+        if joined and start_s <= joined[-1][1]:
+            joined[-1][1] = max(joined[-1][1], stop_s)
+        else:
+            joined.append([start_s, stop_s])
+    return np.asarray(joined, np.float64).reshape(-1, 2)
+
+
+def spans_of(pcm_path: Path, samples: int, spoken: Spans) -> list[Span]:
+    """The spans of a recording; windows without talk are in none.
 
     Args:
         pcm_path: int16 samples at 16 kHz, at the recording's own tempo.
         samples: of the recording.
-        speech: in seconds of the recording, shape (n, 2).
+        spoken: where somebody may be speaking, in seconds, shape (n, 2).
     """
     count = 1 + max(0, -(-(samples - WINDOW_SAMPLES) // STEP_SAMPLES))
     is_heard = np.zeros(count, np.bool_)
-    for start_s, stop_s in speech:
+    for start_s, stop_s in spoken:
         first = int((start_s * SAMPLE_RATE_HZ - WINDOW_SAMPLES) // STEP_SAMPLES) + 1
         last = int(stop_s * SAMPLE_RATE_HZ // STEP_SAMPLES)
         is_heard[max(0, first) : last + 1] = True
@@ -56,14 +77,14 @@ def spans_of(pcm_path: Path, samples: int, speech: Spans) -> list[Span]:
 
 
 def diarize(
-    heard: Sequence[tuple[Span, SpanVoices]], duration_s: float, speech: Spans, count: VoiceCount
+    heard: Sequence[tuple[Span, SpanVoices]], duration_s: float, spoken: Spans, count: VoiceCount
 ) -> Diarization:
     """Find the people in what was heard, and when each of them spoke.
 
     Args:
         heard: the recording's spans, in order, and what was heard in each.
         duration_s: of the recording.
-        speech: where there is any, in seconds, shape (n, 2).
+        spoken: where somebody may be speaking, in seconds, shape (n, 2).
         count: how many people there may be.
     """
     if not heard:
@@ -71,7 +92,7 @@ def diarize(
     embeddings = np.concatenate([span.heard_embeddings() for _, span in heard])
     seconds = np.array([s for _, span in heard for s in span.alone_s], np.float32)
     found = people(embeddings, seconds, count.least, count.most)
-    spoken = turns(assigned(heard, found), len(found), duration_s, speech)
-    order = list(dict.fromkeys(person for *_, person in spoken))
+    told = turns(assigned(heard, found), len(found), duration_s, spoken)
+    order = list(dict.fromkeys(person for *_, person in told))
     renamed = {person: number for number, person in enumerate(order)}
-    return Diarization([(a, b, renamed[person]) for a, b, person in spoken], found[order])
+    return Diarization([(a, b, renamed[person]) for a, b, person in told], found[order])

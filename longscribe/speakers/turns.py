@@ -22,7 +22,7 @@ _BLOCK_FRAMES: Final = 35_520  # ten minutes
 _SHORTEST_PAUSE_S: Final = 0.3
 _SHORTEST_TURN_S: Final = 0.1
 _AT_ONCE_FRAMES: Final = 30  # half a second: two people, not one who is taken for two
-_AROUND_SPEECH_S: Final = 0.1
+_AROUND_S: Final = 0.1
 
 Assigned = npt.NDArray[np.int64]  # person of each of a window's voices; -1 for none
 Timed = tuple[float, float, int]  # start, end, person
@@ -76,7 +76,7 @@ def _persons(alike: Embeddings, activity: npt.NDArray[np.bool_]) -> Assigned:
     return whose
 
 
-def turns(windows: Sequence[Window], people: int, duration_s: float, speech: Spans) -> list[Timed]:
+def turns(windows: Sequence[Window], people: int, duration_s: float, spoken: Spans) -> list[Timed]:
     """When each person speaks, sorted.
 
     In every frame as many speak as its windows hear on average, and those most of them hear.
@@ -85,7 +85,7 @@ def turns(windows: Sequence[Window], people: int, duration_s: float, speech: Spa
         windows: of the recording, in order.
         people: how many there are.
         duration_s: of the recording.
-        speech: where there is any, in seconds, shape (n, 2): nobody speaks elsewhere.
+        spoken: where somebody may be speaking, in seconds, shape (n, 2).
     """
     if not windows or not people:
         return []
@@ -103,7 +103,7 @@ def turns(windows: Sequence[Window], people: int, duration_s: float, speech: Spa
             if window.start_frame >= stop:
                 break
             _vote(window, block, stop, votes, heard, weight)
-        heard[~_is_speech(speech, block, stop)] = 0.0
+        heard[~_is_spoken(spoken, block, stop)] = 0.0
         _speaking(votes, heard, weight, block, found)
     return sorted(
         (start_s, end_s, person)
@@ -112,14 +112,14 @@ def turns(windows: Sequence[Window], people: int, duration_s: float, speech: Spa
     )
 
 
-def _is_speech(speech: Spans, block: int, stop: int) -> npt.NDArray[np.bool_]:
-    """Which of a block's frames are in speech."""
+def _is_spoken(spoken: Spans, block: int, stop: int) -> npt.NDArray[np.bool_]:
+    """Which of a block's frames are in those spans."""
     result = np.zeros(stop - block, np.bool_)
     scale = SAMPLE_RATE_HZ / FRAME_SAMPLES
     shift = FRAME_CENTRE_SAMPLES / FRAME_SAMPLES
-    for start_s, end_s in clip_spans(speech, (block - 9) / scale, (stop + 9) / scale):
-        first = round((start_s - _AROUND_SPEECH_S) * scale - shift) - block
-        last = round((end_s + _AROUND_SPEECH_S) * scale - shift) - block
+    for start_s, end_s in clip_spans(spoken, (block - 9) / scale, (stop + 9) / scale):
+        first = round((start_s - _AROUND_S) * scale - shift) - block
+        last = round((end_s + _AROUND_S) * scale - shift) - block
         result[max(0, first) : max(0, last)] = True
     return result
 

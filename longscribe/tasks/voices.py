@@ -17,7 +17,7 @@ from longscribe.errors import InputError
 from longscribe.monitoring.time_limits import TimeLimits
 from longscribe.options import RunOptions
 from longscribe.runtime.machine import Sizing
-from longscribe.speakers.diarization import Diarization, diarize, spans_of
+from longscribe.speakers.diarization import Diarization, diarize, spans_of, talk
 from longscribe.speakers.spans import Span, SpanVoices
 from longscribe.speakers.weights import SpeakerWeights, find_weights
 from longscribe.task_runner import SurvivingTaskRunner
@@ -62,7 +62,7 @@ class Voices:
         self._spans: list[Span] = []
         self._futures: dict[PrefectFuture[str], Span] = {}
         self._duration_s = 0.0
-        self._speech: Spans = np.empty((0, 2))
+        self._spoken: Spans = np.empty((0, 2))
 
     def begin(self, audio: AcceleratedAudio, pieces: SplitAudio, earlier: EarlierWork) -> None:
         """Give the parts to workers, after the chunks that they have already; within the runner.
@@ -73,9 +73,11 @@ class Voices:
             earlier: knows which kept results count.
         """
         path = audio.own_tempo_path or audio.pcm_path
-        self._speech = pieces.lanes[0].speech * (audio.original_samples / max(1, audio.samples))
+        lane = pieces.lanes[0]
+        scale = audio.original_samples / max(1, audio.samples)
+        self._spoken = talk(lane.sound * scale, lane.speech * scale)
         self._duration_s = audio.original_duration_s
-        self._spans = spans_of(path, audio.original_samples, self._speech)
+        self._spans = spans_of(path, audio.original_samples, self._spoken)
         keys = {span.index: span.key(self._weights.sha256) for span in self._spans}
         hear = keeping(hear_voices)
         missing = []
@@ -140,7 +142,7 @@ class Voices:
             for span in self._spans
             if span.index in self._found
         ]
-        return diarize(heard, self._duration_s, self._speech, self._count)
+        return diarize(heard, self._duration_s, self._spoken, self._count)
 
 
 @stage("name_speakers")
