@@ -27,6 +27,7 @@ _SHORTEST_PHRASE_S: Final = 0.6
 _SHORT_S: Final = (0.5, 1.6)
 _OVERLAPPING: Final = 0.15  # of the turns
 _INTERJECTED: Final = 0.08
+_LEVEL: Final = 0.06
 _NOISE: Final = 0.0015
 _FEWEST_PHRASES: Final = 10
 # Two addresses of each; the fifth speech is too short.
@@ -37,6 +38,13 @@ _SPEAKERS: Final = {
     "en/usgov/address0413218.mp3": "Trump",
     "en/usgov/jfk.flac": "Kennedy",
 }
+
+
+class Phrase(NamedTuple):
+    """Some words of somebody, and where in them there is no pause: (first, last) samples."""
+
+    samples: Samples
+    loud: list[tuple[int, int]]
 
 
 class Spoken(NamedTuple):
@@ -54,9 +62,9 @@ class Conversation(NamedTuple):
     spoken: list[Spoken]
 
 
-def voices(folder: Path = SPEECH_FOLDER) -> list[list[Samples]]:
+def voices(folder: Path = SPEECH_FOLDER) -> list[list[Phrase]]:
     """The phrases of each voice: of six readers and two speakers."""
-    found: dict[str, list[Samples]] = {}
+    found: dict[str, list[Phrase]] = {}
     for name in ("libri_other_a", "lj001_a", "usgov_speeches"):
         samples = np.concatenate(list(decode(probe(folder / f"{name}.opus"))))
         content = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
@@ -69,13 +77,15 @@ def voices(folder: Path = SPEECH_FOLDER) -> list[list[Samples]]:
     return [said for said in found.values() if len(said) >= _FEWEST_PHRASES]
 
 
-def phrases(samples: Samples) -> Iterator[Samples]:
+def phrases(samples: Samples) -> Iterator[Phrase]:
     """The parts of an utterance between its pauses, none much longer than some seconds."""
     held: list[tuple[int, int]] = []
     for first, last in [*_loud(samples), (len(samples) * 9, 0)]:
         if held and first - held[0][0] > _LONGEST_PHRASE_S * SAMPLE_RATE_HZ:
             if held[-1][1] - held[0][0] >= _SHORTEST_PHRASE_S * SAMPLE_RATE_HZ:
-                yield samples[held[0][0] : held[-1][1]]
+                start = held[0][0]
+                loud = [(a - start, b - start) for a, b in held]
+                yield Phrase(samples[start : held[-1][1]], loud)
             held = []
         held.append((first, last))
 
@@ -98,7 +108,7 @@ def _loud(samples: Samples) -> list[tuple[int, int]]:
 
 
 def conversation(
-    said: list[list[Samples]], people: int, duration_s: float, seed: int
+    said: list[list[Phrase]], people: int, duration_s: float, seed: int
 ) -> Conversation:
     """A conversation of so many people.
 
@@ -115,22 +125,23 @@ def conversation(
     spoken: list[Spoken] = []
     decks: list[list[int]] = [[] for _ in chosen]
 
-    def phrase(who: int) -> Samples:
+    def phrase(who: int) -> Phrase:
         if not decks[who]:
             decks[who] = chance.permutation(len(said[chosen[who]])).tolist()
-        piece = said[chosen[who]][decks[who].pop()]
-        said_now: Samples = piece * (
-            0.06 * gains[who] / max(1e-4, float(np.sqrt((piece**2).mean())))
-        )
-        return said_now
+        one = said[chosen[who]][decks[who].pop()]
+        level = max(1e-4, float(np.sqrt((one.samples**2).mean())))
+        samples: Samples = np.asarray(one.samples * (_LEVEL * gains[who] / level), np.float32)
+        return Phrase(samples, one.loud)
 
-    def say(who: int, piece: Samples, at_s: float) -> float:
+    def say(who: int, one: Phrase, at_s: float) -> float:
         at = max(0, round(at_s * SAMPLE_RATE_HZ))
-        result[at : at + len(piece)] += piece
-        for first, last in _loud(piece):
-            start_s, end_s = ((at + edge) / SAMPLE_RATE_HZ for edge in (first, last))
-            spoken.append(Spoken(start_s, end_s, who))
-        return at / SAMPLE_RATE_HZ + len(piece) / SAMPLE_RATE_HZ
+        stop = at + len(one.samples)
+        result[at:stop] += one.samples
+        for first, last in one.loud:
+            if first < len(one.samples):
+                start_s, end_s = ((at + edge) / SAMPLE_RATE_HZ for edge in (first, last))
+                spoken.append(Spoken(start_s, min(end_s, stop / SAMPLE_RATE_HZ), who))
+        return stop / SAMPLE_RATE_HZ
 
     at_s, who = 0.5, 0
     while at_s < duration_s:
@@ -141,12 +152,17 @@ def conversation(
             at_s = say(who, phrase(who), at_s) + float(chance.uniform(0.1, 0.4))
         if people > 1 and chance.random() < _INTERJECTED:
             other = int((who + chance.integers(1, people)) % people)
-            short = phrase(other)[: round(chance.uniform(*_SHORT_S) * SAMPLE_RATE_HZ)]
-            say(other, short, float(chance.uniform(start_s, max(start_s, at_s - 1.0))))
+            long = phrase(other)
+            samples = long.samples[: round(chance.uniform(*_SHORT_S) * SAMPLE_RATE_HZ)]
+            say(
+                other,
+                long._replace(samples=samples),
+                float(chance.uniform(start_s, max(start_s, at_s - 1.0))),
+            )
         if people > 1 and chance.random() < _OVERLAPPING:
             at_s -= float(chance.uniform(0.3, 1.5))
         else:
             at_s += float(chance.uniform(0.0, 0.8))
     end = round(max(one.end_s for one in spoken) * SAMPLE_RATE_HZ) + SAMPLE_RATE_HZ // 2
     result = result[:end] + chance.normal(0.0, _NOISE, end).astype(np.float32)
-    return Conversation(np.clip(result, -1.0, 1.0), sorted(spoken))
+    return Conversation(np.asarray(np.clip(result, -1.0, 1.0), np.float32), sorted(spoken))

@@ -4,8 +4,8 @@
 their own (`cluster`), and runs in batches, all recordings different. After each batch it notes in
 `FOLDER/state.json` what the batch took: requests to the API, core-seconds of the server, of
 PostgreSQL and of the workers, rows and bytes in the database. It goes on where it was stopped, in
-the same database. `--chunks 5` gives recordings more chunks: two sets tell what a run costs and what a chunk
-does (`--table`).
+the same database. `--chunks 5` gives recordings more chunks: two sets tell what a run costs and
+what a chunk does (`--table`).
 """
 
 import argparse

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 from prefect import flow, unmapped
@@ -49,10 +50,13 @@ from longscribe.tasks.stage import refusing
 from longscribe.tasks.stopping import leaving_quickly
 from longscribe.tasks.summary import RunSummary, ended
 from longscribe.tasks.transcribe_chunk import transcribe_chunk
+from longscribe.tasks.voices import Voices, load_speaker_models, name_speakers
 from longscribe.tasks.write import expected_ending_s, write
 from longscribe.text.glossary import read_glossary
 from longscribe.text.hotwords import with_hotwords
 from longscribe.wording.catalog import in_ui_language, translated
+
+_NOT_HEARD_AGAIN: Final = {"own_tempo_path": None}  # it is there for the voices only
 
 
 def _run_name() -> str:
@@ -88,6 +92,7 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
         check_task(spec.name, options.task, spec.dims)
+        voices = Voices(load_speaker_models(options), options) if options.voice_count else None
         fetched = fetch(options.recording, folder_of_run, access)
         source = probe(fetched, options.audio_track_number)
         _say_what_takes_long_once(options)
@@ -100,8 +105,10 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
         ):
             if not earlier.is_complete:
                 runner.warm_up()  # workers load the model while the recording is prepared
-            audio = accelerate(source, options.tempo, folder_of_run, options.hears_again)
-            pieces = split(audio, options.chunk_minutes, sizing.workers, earlier.plan, options.vad)
+            keeps_own = options.hears_again or (voices is not None and options.tempo != 1.0)
+            audio = accelerate(source, options.tempo, folder_of_run, keeps_own)
+            heard = audio if options.hears_again else audio.model_copy(update=_NOT_HEARD_AGAIN)
+            pieces = split(heard, options.chunk_minutes, sizing.workers, earlier.plan, options.vad)
             kept, missing = earlier.sort(pieces)
             has_rows = rows_of_runs() == "chunk"
             shown = artifacts if has_rows else None
@@ -118,13 +125,21 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
                 missing, *map(unmapped, given), [earlier.key(chunk) for chunk in missing]
             )
             at = dict(zip(futures, missing, strict=True))
+            if voices and options.runner != "dask":
+                voices.begin(audio, pieces, earlier)
             partial = PartialTexts(_folder_of_readers(options.output_dir, name))
             transcribed = collect(found, at, earlier, report, partial)
+            if voices:
+                voices.collect()
+        if voices and options.runner == "dask":
+            voices.hear_here(sizing, audio, pieces, earlier)
         if not transcribed.results:
             raise TranscriptionError(translated("all chunks failed; the log says why"))
         merged = merge(source.path, options, audio, pieces, transcribed)
         original_speech = pieces.speech * (audio.original_samples / audio.samples)
         transcript = postprocess(merged, original_speech, spellings, options)
+        if voices:
+            transcript = name_speakers(transcript, voices, options)
         folder = writing_folder(options.output_dir, name, folder_of_run)
         written = write(transcript, folder, name, options, source, audio, transcribed.record)
         partial.remove()

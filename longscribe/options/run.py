@@ -141,7 +141,6 @@ class RunOptions(DecodingOptions, SubtitleRules, SpeakerOptions):
             description="Where chunks are transcribed: `processes` of this machine, or the workers "
             "of a `dask` cluster."
         ),
-        CommandLine(help=translatable("Where chunks run: processes, dask.  [processes]")),
         Docs(
             text="where chunks are transcribed: `processes` of this machine, or the workers of a "
             "`dask` cluster ([how](scaling.md#one-huge-recording))"
@@ -152,7 +151,6 @@ class RunOptions(DecodingOptions, SubtitleRules, SpeakerOptions):
         Field(
             description="Of the scheduler of the Dask cluster, such as tcp://10.0.0.1:8786.",
         ),
-        CommandLine(metavar="URL", help=translatable("Of the Dask scheduler, tcp://HOST:PORT.")),
         Docs(values="`tcp://HOST:PORT`, `tls://HOST:PORT`", default="none"),
     ] = ""
     output_dir: Annotated[

@@ -85,7 +85,7 @@ def _centres(points: Embeddings, weights: Seconds, labels: Labels) -> tuple[Embe
     sums = np.zeros((count, points.shape[1]), np.float32)
     np.add.at(sums, labels, points * weights[:, None])
     spoken = np.bincount(labels, weights, count).astype(np.float32)
-    return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9), spoken
+    return _units(sums), spoken
 
 
 def _merged(centres: Embeddings, spoken_s: Seconds, least: int, most: int) -> Embeddings:
@@ -93,7 +93,7 @@ def _merged(centres: Embeddings, spoken_s: Seconds, least: int, most: int) -> Em
     order = np.argsort(-spoken_s)
     sums, spoken_s = centres[order] * spoken_s[order, None], spoken_s[order]
     while len(sums) > least:
-        units = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+        units = _units(sums)
         alike = units @ units.T
         np.fill_diagonal(alike, -1.0)
         first, second = divmod(int(alike.argmax()), len(units))
@@ -109,5 +109,9 @@ def _merged(centres: Embeddings, spoken_s: Seconds, least: int, most: int) -> Em
             break
         sums = np.delete(sums, gone, axis=0)
         spoken_s = np.delete(spoken_s, gone)
-    unit: Embeddings = sums / np.linalg.norm(sums, axis=1, keepdims=True)
-    return unit
+    return _units(sums)
+
+
+def _units(sums: Embeddings) -> Embeddings:
+    lengths = np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
+    return np.asarray(sums / lengths, np.float32)

@@ -56,13 +56,14 @@ def spans_of(pcm_path: Path, samples: int, speech: Spans) -> list[Span]:
 
 
 def diarize(
-    heard: Sequence[tuple[Span, SpanVoices]], duration_s: float, count: VoiceCount
+    heard: Sequence[tuple[Span, SpanVoices]], duration_s: float, speech: Spans, count: VoiceCount
 ) -> Diarization:
     """Find the people in what was heard, and when each of them spoke.
 
     Args:
         heard: the recording's spans, in order, and what was heard in each.
         duration_s: of the recording.
+        speech: where there is any, in seconds, shape (n, 2).
         count: how many people there may be.
     """
     if not heard:
@@ -70,7 +71,7 @@ def diarize(
     embeddings = np.concatenate([span.heard_embeddings() for _, span in heard])
     seconds = np.array([s for _, span in heard for s in span.alone_s], np.float32)
     found = people(embeddings, seconds, count.least, count.most)
-    spoken = turns(assigned(heard, found), len(found), duration_s)
+    spoken = turns(assigned(heard, found), len(found), duration_s, speech)
     order = list(dict.fromkeys(person for *_, person in spoken))
     renamed = {person: number for number, person in enumerate(order)}
     return Diarization([(a, b, renamed[person]) for a, b, person in spoken], found[order])

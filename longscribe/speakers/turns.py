@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from longscribe.audio.recording import SAMPLE_RATE_HZ
+from longscribe.audio.voice_activity import Spans, clip_spans
 from longscribe.speakers.spans import Span, SpanVoices
 from longscribe.speakers.windows import (
     FRAME_CENTRE_SAMPLES,
@@ -20,7 +21,8 @@ from longscribe.speakers.windows import (
 _BLOCK_FRAMES: Final = 35_520  # ten minutes
 _SHORTEST_PAUSE_S: Final = 0.3
 _SHORTEST_TURN_S: Final = 0.1
-_LEAST_LIKENESS: Final = -1.0
+_AT_ONCE_FRAMES: Final = 30  # half a second: two people, not one who is taken for two
+_AROUND_SPEECH_S: Final = 0.1
 
 Assigned = npt.NDArray[np.int64]  # person of each of a window's voices; -1 for none
 Timed = tuple[float, float, int]  # start, end, person
@@ -36,28 +38,45 @@ class Window:
 
 
 def assigned(heard: Iterable[tuple[Span, SpanVoices]], people: Embeddings) -> list[Window]:
-    """Every window's voices given to people: two of one window are never the same person."""
-    from scipy.optimize import linear_sum_assignment
-
+    """Every window's voices given to people: those heard at once are never the same person."""
     windows: list[Window] = []
     for place, span in heard:
         activity, embeddings = span.heard_activity(), span.heard_embeddings()
-        rows: list[list[tuple[int, int]]] = [[] for _ in span.windows]
-        for row, (window, voice) in enumerate(span.voices):
-            rows[window].append((row, voice))
-        alike = embeddings @ people.T if len(people) else np.empty((len(embeddings), 0))
+        rows: list[list[int]] = [[] for _ in span.windows]
+        for row, (window, _) in enumerate(span.voices):
+            rows[window].append(row)
+        alike = embeddings @ people.T
         for at, number in enumerate(span.windows):
             whose = np.full(LOCAL_VOICES, -1, np.int64)
             if rows[at] and len(people):
-                chosen = alike[[row for row, _ in rows[at]]]
-                for n, person in zip(*linear_sum_assignment(chosen, maximize=True), strict=True):
-                    if chosen[n, person] >= _LEAST_LIKENESS:
-                        whose[rows[at][n][1]] = person
+                local = np.array([span.voices[row][1] for row in rows[at]])
+                whose[local] = _persons(alike[rows[at]], activity[at][:, local])
             windows.append(Window(place.windows[0] + number, activity[at], whose))
     return windows
 
 
-def turns(windows: Sequence[Window], people: int, duration_s: float) -> list[Timed]:
+def _persons(alike: Embeddings, activity: npt.NDArray[np.bool_]) -> Assigned:
+    """The person of each voice of a window.
+
+    Args:
+        alike: of voices and people, shape (voices, people).
+        activity: of those voices, shape (frames, voices).
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    best = alike.argmax(1)
+    together = activity.astype(np.int64).T @ activity
+    clash = (best[:, None] == best[None, :]) & (together >= _AT_ONCE_FRAMES)
+    np.fill_diagonal(clash, False)
+    if not clash.any():
+        return np.asarray(best, np.int64)
+    whose = np.full(len(best), -1, np.int64)
+    rows, columns = linear_sum_assignment(alike, maximize=True)
+    whose[rows] = columns
+    return whose
+
+
+def turns(windows: Sequence[Window], people: int, duration_s: float, speech: Spans) -> list[Timed]:
     """When each person speaks, sorted.
 
     In every frame as many speak as its windows hear on average, and those most of them hear.
@@ -66,6 +85,7 @@ def turns(windows: Sequence[Window], people: int, duration_s: float) -> list[Tim
         windows: of the recording, in order.
         people: how many there are.
         duration_s: of the recording.
+        speech: where there is any, in seconds, shape (n, 2): nobody speaks elsewhere.
     """
     if not windows or not people:
         return []
@@ -83,12 +103,25 @@ def turns(windows: Sequence[Window], people: int, duration_s: float) -> list[Tim
             if window.start_frame >= stop:
                 break
             _vote(window, block, stop, votes, heard, weight)
+        heard[~_is_speech(speech, block, stop)] = 0.0
         _speaking(votes, heard, weight, block, found)
     return sorted(
         (start_s, end_s, person)
         for person, runs in enumerate(found)
         for start_s, end_s in _in_seconds(runs, duration_s)
     )
+
+
+def _is_speech(speech: Spans, block: int, stop: int) -> npt.NDArray[np.bool_]:
+    """Which of a block's frames are in speech."""
+    result = np.zeros(stop - block, np.bool_)
+    scale = SAMPLE_RATE_HZ / FRAME_SAMPLES
+    shift = FRAME_CENTRE_SAMPLES / FRAME_SAMPLES
+    for start_s, end_s in clip_spans(speech, (block - 9) / scale, (stop + 9) / scale):
+        first = round((start_s - _AROUND_SPEECH_S) * scale - shift) - block
+        last = round((end_s + _AROUND_SPEECH_S) * scale - shift) - block
+        result[max(0, first) : max(0, last)] = True
+    return result
 
 
 _HAT: Final = np.hamming(WINDOW_FRAMES).astype(np.float32)

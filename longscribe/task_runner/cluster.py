@@ -60,7 +60,9 @@ class Cluster:
         Raises:
             OSError: the scheduler is gone.
         """
-        found = self.client.scheduler_info(n_workers=-1)["workers"]
+        # Not `scheduler_info`: what it returns is replaced meanwhile by a copy without workers.
+        identity = self.client.sync(self.client.scheduler.identity, n_workers=-1)
+        found: dict[str, Any] = identity["workers"]
         return {
             address: DaskWorker(address, int(about["nthreads"]), int(about["memory_limit"] or 0))
             for address, about in found.items()

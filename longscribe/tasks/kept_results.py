@@ -61,22 +61,23 @@ def keeping(run: Task[P, R]) -> Task[P, R]:
     """A task whose results are kept in this user's folder."""
     kept = run.with_options()
     # Not as an option: those must be saved on the server, which has no use for a folder of ours.
-    kept.result_storage = _folder()
+    kept.result_storage = result_folder()
     return kept
 
 
 def read_kept(key: str) -> str:
     """The result of a chunk of which `keep_usable` says that it is there, as JSON."""
-    result: str = ResultStore(result_storage=_folder()).read(result_name(key)).result
+    result: str = ResultStore(result_storage=result_folder()).read(result_name(key)).result
     return result
 
 
 def keep_returned(path: str, content: bytes) -> None:
     """Keep a result that a worker elsewhere wrote, by its path below the folder."""
-    _folder().write_path(path, content)
+    result_folder().write_path(path, content)
 
 
-def _folder() -> ResultFolder:
+def result_folder() -> ResultFolder:
+    """Where results are kept, as Prefect knows it."""
     store = SharedStore.from_environment()
     return ResultFolder(basepath=str(results_folder()), store=store.place if store else "")
 
@@ -104,7 +105,7 @@ def keep_usable(chunk: Chunk, key: str, precision: str, not_before_s: float = 0.
     counts = is_kept(key, not_before_s)
     try:
         if counts:
-            record = ResultStore(result_storage=_folder()).read(result_name(key))
+            record = ResultStore(result_storage=result_folder()).read(result_name(key))
             found = ChunkTranscript.model_validate_json(record.result).precision
             counts = found == precision or not chunk.sound
     except Exception as error:  # whatever Prefect's, pydantic's and json's readers make of it

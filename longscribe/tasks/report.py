@@ -147,5 +147,6 @@ class Report:
         at_work = [
             AtWork(one.pid, one.parameters["chunk"].index, one.since_s)
             for one in self._runner.under_way()
+            if "chunk" in one.parameters
         ]
         self._recorder.seen(at_work, sample, now_s)

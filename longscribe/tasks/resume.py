@@ -56,6 +56,11 @@ class EarlierWork:
         return self._kept.precision
 
     @property
+    def not_before_s(self) -> float:
+        """Results kept before do not count, in seconds since 1970."""
+        return self._kept.not_before_s
+
+    @property
     def is_complete(self) -> bool:
         """Whether all chunks seem to be there: told before the samples are, and so not for sure."""
         return self._kept.are_all

@@ -1,16 +1,13 @@
 """Stage 4: one chunk, in a worker process, with its own retries."""
 
 import os
-from typing import Any
 
-from prefect import Task, task
-from prefect.client.schemas.objects import State, TaskRun
+from prefect import task
 from prefect.logging import get_run_logger
 from prefect.runtime import task_run
 from prefect.tasks import exponential_backoff
 
 from longscribe.audio.chunks import Chunk
-from longscribe.errors import InputError
 from longscribe.models.weights import ModelSpec
 from longscribe.options import DecodingOptions
 from longscribe.task_runner import GPU_LOST, halvings, leave_pool
@@ -19,12 +16,8 @@ from longscribe.task_runner.inside import worker_number
 from longscribe.tasks.chunk_runner import CHUNK_LOGGER
 from longscribe.tasks.chunk_site import on_site
 from longscribe.tasks.kept_results import SERIALIZER, storage_key
+from longscribe.tasks.retries import worth_retrying
 from longscribe.wording.catalog import translated
-
-
-def _worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
-    """Bad input stays bad: only the rest is tried again."""
-    return not isinstance(state.result(raise_on_failure=False), InputError)
 
 
 @task(
@@ -33,7 +26,7 @@ def _worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bo
     retries=3,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_jitter_factor=0.5,
-    retry_condition_fn=_worth_retrying,
+    retry_condition_fn=worth_retrying,
     cache_key_fn=storage_key,
     persist_result=True,
     result_serializer=SERIALIZER,

@@ -68,7 +68,7 @@ def key_of(application: FastAPI) -> Callable[..., dict[str, str]]:
 
     def make(name: str = "ana", *scopes: str, **more: object) -> dict[str, str]:
         with application.state.services.database.begin() as db:
-            user = find_user(db, name) or add_user(db, name, PASSWORD, is_admin="admin" in scopes)
+            user = find_user(db, name) or add_user(db, name, is_admin="admin" in scopes)
             number = len(scopes) + len(more)
             secret = add_key(db, user, f"key {number}", scopes or ("transcribe", "read"), **more)
         return {"authorization": f"Bearer {secret}"}

@@ -55,7 +55,7 @@ def test_the_official_client_gets_every_format(api: openai.OpenAI, backend: Fake
     assert (last["word_timestamps"], last["model"]) == (True, "demo")
     # The same sound with the same parameters: one run, whatever form is asked for.
     assert len(backend.started) == 2
-    assert set(backend.queues.values()) == {"short"}
+    assert set(backend.queues.values()) == {"clips"}
 
 
 def test_models_and_translations(api: openai.OpenAI, backend: FakeBackend) -> None:

@@ -1,0 +1,178 @@
+"""Who speaks, by the voice: the parts of a recording in workers, then people and words."""
+
+from contextlib import suppress
+from typing import Any, Final
+
+import numpy as np
+from prefect import unmapped
+from prefect.futures import PrefectFuture, as_completed
+from prefect.logging import get_run_logger
+from prefect.results import ResultStore
+
+from longscribe.audio.recording import AcceleratedAudio
+from longscribe.audio.voice_activity import Spans
+from longscribe.cache.folder import mark_used
+from longscribe.cache.results import is_kept, result_name, result_path
+from longscribe.errors import InputError
+from longscribe.monitoring.time_limits import TimeLimits
+from longscribe.options import RunOptions
+from longscribe.runtime.machine import Sizing
+from longscribe.speakers.diarization import Diarization, diarize, spans_of
+from longscribe.speakers.spans import Span, SpanVoices
+from longscribe.speakers.weights import SpeakerWeights, find_weights
+from longscribe.task_runner import SurvivingTaskRunner
+from longscribe.tasks.chunk_runner import ChunkTraits
+from longscribe.tasks.hear_voices import hear_voices
+from longscribe.tasks.kept_results import keeping, result_folder
+from longscribe.tasks.preload import PRELOAD
+from longscribe.tasks.resume import EarlierWork
+from longscribe.tasks.split import SplitAudio
+from longscribe.tasks.stage import stage
+from longscribe.tasks.worker import start_worker
+from longscribe.transcript import Transcript, format_time
+from longscribe.wording.catalog import translated
+
+_LONGEST_REASON: Final = 200
+
+
+@stage("load_speaker_models")
+def load_speaker_models(options: RunOptions) -> SpeakerWeights:
+    """Find or fetch the networks that tell voices apart.
+
+    Raises:
+        ModelError: the extra is not installed, or they cannot be had.
+    """
+    weights = find_weights()
+    get_run_logger().info(translated("Voices are told apart by segmentation-3.0 and CAM++"))
+    return weights
+
+
+class Voices:
+    """The voices of a recording, heard while its chunks are transcribed.
+
+    Args:
+        weights: of both networks.
+        options: of the run.
+    """
+
+    def __init__(self, weights: SpeakerWeights, options: RunOptions) -> None:
+        self._weights = weights
+        self._count = options.voice_count
+        self._found: dict[int, str] = {}
+        self._spans: list[Span] = []
+        self._futures: dict[PrefectFuture[str], Span] = {}
+        self._duration_s = 0.0
+        self._speech: Spans = np.empty((0, 2))
+
+    def begin(self, audio: AcceleratedAudio, pieces: SplitAudio, earlier: EarlierWork) -> None:
+        """Give the parts to workers, after the chunks that they have already; within the runner.
+
+        Args:
+            audio: the recording's samples.
+            pieces: of it.
+            earlier: knows which kept results count.
+        """
+        path = audio.own_tempo_path or audio.pcm_path
+        self._speech = pieces.speech * (audio.original_samples / max(1, audio.samples))
+        self._duration_s = audio.original_duration_s
+        self._spans = spans_of(path, audio.original_samples, self._speech)
+        keys = {span.index: span.key(self._weights.sha256) for span in self._spans}
+        hear = keeping(hear_voices)
+        missing = []
+        for span in self._spans:
+            if _is_usable(keys[span.index], earlier.not_before_s):
+                # Prefect finds the results of those that are kept: they are Cached.
+                self._found[span.index] = hear(span, self._weights, keys[span.index])
+            else:
+                missing.append(span)
+        if self._found:
+            get_run_logger().info(
+                translated("Voices in %d of %d parts are kept from an earlier run"),
+                len(self._found),
+                len(self._spans),
+            )
+        futures: Any = hear.map(
+            missing, unmapped(self._weights), [keys[span.index] for span in missing]
+        )
+        self._futures = dict(zip(futures, missing, strict=True))
+
+    def collect(self) -> None:
+        """Wait for the parts; one that fails costs its own speakers and no more.
+
+        Raises:
+            InputError: a worker found that a network cannot be used.
+        """
+        logger = get_run_logger()
+        for future in as_completed(list(self._futures)):
+            span = self._futures[future]
+            try:
+                self._found[span.index] = future.result()
+            except InputError:
+                raise
+            except Exception as error:  # whatever broke one part must not take the text along
+                reason = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_REASON]
+                logger.error(translated("Who speaks in %s cannot be told: %s"), span.place, reason)
+            else:
+                logger.info(
+                    translated("Heard the voices in %s, %d of %d"),
+                    span.place,
+                    len(self._found),
+                    len(self._spans),
+                )
+
+    def hear_here(
+        self, sizing: Sizing, audio: AcceleratedAudio, pieces: SplitAudio, earlier: EarlierWork
+    ) -> None:
+        """Hear the parts with workers of this machine, where the chunks were done on others."""
+        limits = ChunkTraits(TimeLimits(0))
+        arguments = (sizing.threads_per_worker,)
+        with SurvivingTaskRunner(
+            sizing.workers, start_worker, arguments, traits=limits, preload=PRELOAD
+        ):
+            self.begin(audio, pieces, earlier)
+            self.collect()
+
+    def diarization(self) -> Diarization:
+        """Who spoke when, by all that was heard."""
+        assert self._count is not None
+        heard = [
+            (span, SpanVoices.model_validate_json(self._found[span.index]))
+            for span in self._spans
+            if span.index in self._found
+        ]
+        return diarize(heard, self._duration_s, self._speech, self._count)
+
+
+@stage("name_speakers")
+def name_speakers(transcript: Transcript, voices: Voices, options: RunOptions) -> Transcript:
+    """Find the people over the whole recording, and give them their words."""
+    # Here, not above: the command does not wait for it.
+    from longscribe.speakers.words import with_speakers
+
+    found = voices.diarization()
+    told = with_speakers(transcript, found.turns, options.speaker_names)
+    seconds: dict[str, float] = {}
+    for turn in told.turns:
+        seconds[turn.speaker] = seconds.get(turn.speaker, 0.0) + turn.end_s - turn.start_s
+    get_run_logger().info(translated("%d speaker(s)"), len(found.people))
+    for speaker, spoken_s in seconds.items():
+        get_run_logger().info(translated("%s speaks for %s"), speaker, format_time(spoken_s))
+    return told
+
+
+def _is_usable(key: str, not_before_s: float) -> bool:
+    """Whether an earlier run left a result that counts; one that does not is removed."""
+    path = result_path(key)
+    counts = is_kept(key, not_before_s)
+    if counts:
+        try:
+            record = ResultStore(result_storage=result_folder()).read(result_name(key))
+            SpanVoices.model_validate_json(record.result)
+        except Exception:  # whatever Prefect's, pydantic's and json's readers make of it
+            counts = False
+    if counts:
+        mark_used(path)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    return counts
