@@ -49,6 +49,14 @@ class Measured(BaseModel):
         chunk_database_core_s: what a chunk costs PostgreSQL.
         run_database_bytes: what a run adds to the database, its events and logs included.
         chunk_database_bytes: what a chunk adds.
+        recording_run_requests: this and the next: the same with one row for each recording.
+        recording_chunk_requests: of a chunk.
+        recording_run_server_core_s: of the server's process.
+        recording_chunk_server_core_s: of a chunk.
+        recording_run_database_core_s: of PostgreSQL.
+        recording_chunk_database_core_s: of a chunk.
+        recording_run_database_bytes: in the database.
+        recording_chunk_database_bytes: of a chunk.
         result_bytes_per_hour: kept results of chunks for an hour of recording.
         transcript_bytes_per_hour: texts, subtitles and JSON of an hour, a page's sound left out.
     """
@@ -69,6 +77,14 @@ class Measured(BaseModel):
     chunk_database_core_s: Constant
     run_database_bytes: Constant
     chunk_database_bytes: Constant
+    recording_run_requests: Constant
+    recording_chunk_requests: Constant
+    recording_run_server_core_s: Constant
+    recording_chunk_server_core_s: Constant
+    recording_run_database_core_s: Constant
+    recording_chunk_database_core_s: Constant
+    recording_run_database_bytes: Constant
+    recording_chunk_database_bytes: Constant
     result_bytes_per_hour: Constant
     transcript_bytes_per_hour: Constant
 

@@ -165,12 +165,16 @@ def plan(load: Load, constants: Measured | None = None) -> Plan:
     machines = max(1, math.ceil(cores / (1 - load.spare_percent / 100) / load.cores_per_machine))
     rows = chunks if load.rows == "chunk" else 1
 
-    def of_a_run(run: Constant, chunk: Constant) -> float:
-        return run.value + (chunks * chunk.value if load.rows == "chunk" else 0.0)
+    prefix = "" if load.rows == "chunk" else "recording_"
+
+    def of_a_run(what: str) -> float:
+        run: Constant = getattr(known, f"{prefix}run_{what}")
+        chunk: Constant = getattr(known, f"{prefix}chunk_{what}")
+        return run.value + chunks * chunk.value
 
     per_work_s = runs / work_s
-    database_bytes_per_day = runs * of_a_run(known.run_database_bytes, known.chunk_database_bytes)
-    server_cores = per_work_s * of_a_run(known.run_server_core_s, known.chunk_server_core_s)
+    database_bytes_per_day = runs * of_a_run("database_bytes")
+    server_cores = per_work_s * of_a_run("server_core_s")
     # Each is one thread of Python; events come in bursts.
     server_processes = max(1, math.ceil(server_cores / _BUSY_SERVER))
     price = load.core_hour_price
@@ -187,11 +191,10 @@ def plan(load: Load, constants: Measured | None = None) -> Plan:
         memory_bytes_per_machine=_memory_bytes(load, size),
         disk_bytes_per_machine=_disk_bytes(load, size, hours_per_machine, known),
         transcripts_bytes_per_day=load.hours_per_day * known.transcript_bytes_per_hour.value,
-        requests_per_s=per_work_s * of_a_run(known.run_requests, known.chunk_requests),
+        requests_per_s=per_work_s * of_a_run("requests"),
         server_cores=server_cores,
         server_processes=server_processes,
-        database_cores=per_work_s
-        * of_a_run(known.run_database_core_s, known.chunk_database_core_s),
+        database_cores=per_work_s * of_a_run("database_core_s"),
         database_bytes_per_day=database_bytes_per_day,
         database_bytes=database_bytes_per_day * load.keep_days,
         rows_per_day=runs * rows,

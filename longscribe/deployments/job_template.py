@@ -83,8 +83,10 @@ def kubernetes(job: Job) -> dict[str, Any]:
     volumes += [{"name": "scratch", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
     volumes += [{"name": "shm", "emptyDir": memory}]
     container = {
-        "name": "longscribe",
+        "name": "prefect-job",  # the only name that Prefect's worker takes
         "image": job.image,
+        # As it is: Prefect's worker would put its own in the place of none.
+        "args": _COMMAND.split(),
         "resources": {"requests": resources, "limits": resources},
         "securityContext": {
             "allowPrivilegeEscalation": False,
