@@ -28,7 +28,9 @@ def test_every_option_is_in_the_command_the_form_and_the_docs() -> None:
     table = PAGE_NOW.partition("<!-- /options -->")[0]
     assert re.findall(r"^\| [^|]* \| `(\w+)` \|", table, flags=re.M) == names
     in_command = [param.name for param in command.params]
-    assert in_command == ["recordings", *names[1:], "show", "verbose", "fp16", "version"]
+    of_runs = [one.name for one in OPTIONS[1:] if not one.command_line.is_of_recordings]
+    assert [*of_runs, "together"] == sorted([*names[1:]], key=[*of_runs, "together"].index)
+    assert in_command == ["recordings", *of_runs, "together", "show", "verbose", "fp16", "version"]
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
