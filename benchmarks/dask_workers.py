@@ -223,4 +223,4 @@ def _measured(asked: argparse.Namespace, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
