@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.deployments.served import CLIP, Served
-from tests.longscribe.browser import chromium, needs_chromium
+from tests.longscribe.browser import chromium, needs_chromium, until
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(600), needs_chromium]
 _WITHIN_MS = 300_000
@@ -63,7 +63,7 @@ def test_five_recordings_from_drop_to_deletion(
         page.locator(".found li li a").first.click()
         page.wait_for_url("**/page#t=*")
         page.keyboard.press(" ")
-        page.wait_for_function("!audio.paused && audio.currentTime > 0")
+        until(page, "!audio.paused && audio.currentTime > 0")
         page.keyboard.press(" ")
         page.keyboard.press("e")
         page.locator(".s").first.click()
