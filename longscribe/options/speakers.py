@@ -110,6 +110,13 @@ class SpeakerOptions(BaseModel):
             raise ValueError(translated("{name!r} is there twice").format(name=twice))
         return names
 
+    @field_validator("together")
+    @classmethod
+    def _all_named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not place or "\0" in place for place in value):
+            raise ValueError(translated("give the path of a recording"))
+        return value
+
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.together and self.voice_count is not None:

@@ -54,6 +54,10 @@ def test_defaults() -> None:
         ({"speakers": "2-21"}, "--speakers: 2-21: from 1 to 20"),
         ({"speaker_names": "Ana,Rui,Ana"}, "--speaker-names: 'Ana' is there twice"),
         ({"speaker_names": 5}, "--speaker-names"),
+        ({"speaker_marks": "colours"}, "--speaker-marks: .*'dashes'"),
+        ({"together": ["b.wav"], "speakers": "auto"}, "--speakers: of several files together"),
+        ({"together": [""]}, "--together: give the path of a recording"),
+        ({"together": ["a\0.wav"]}, "--together: give the path of a recording"),
     ],
 )
 def test_bad_values_get_one_sentence_that_names_the_option(

@@ -55,6 +55,9 @@ HOSTILE_PATHS = [
     {"hotwords": ["/etc/passwd"]},
     {"hotwords": ["../secret.txt"]},
     {"hotwords": ["linked/secret.txt"]},
+    {"together": ["../secret.wav"]},
+    {"together": ["a.wav", "linked/secret.wav"]},
+    {"together": ["file:///etc/passwd"]},
 ]
 
 
