@@ -62,16 +62,15 @@ def prefect_through(messages: Any) -> Iterator[None]:
     Prefect's own worker of events asks the server for what each is related to, and keeps them all
     until it answers: here the flow run is named, as far as the context knows it.
     """
-    ask, EventsWorker.attach_related_resources_from_context = (
-        EventsWorker.attach_related_resources_from_context,
-        _attach_flow_run,
-    )
+    worker: Any = EventsWorker
+    ask = worker.attach_related_resources_from_context
+    worker.attach_related_resources_from_context = _attach_flow_run
     begin_prefect(messages, None, ())
     try:
         yield
         EventsWorker.drain_all(timeout=_SAID_WITHIN_S, at_exit=False)
     finally:
-        EventsWorker.attach_related_resources_from_context = ask
+        worker.attach_related_resources_from_context = ask
         _initialize_process_pool_worker(None)
 
 
