@@ -1,329 +1,225 @@
-"""A Prefect server and workers on hosts of their own, on this machine.
+"""How well a Dask cluster's workers are kept busy: everything of a run's chunks but the decoding.
 
-A host is a namespace of processes with a name of its own (`unshare --pid --uts`), a home, a cache
-folder and a folder for samples; all share the recordings, the transcripts and the store. It dies as
-a machine does: all of it at once, by SIGKILL. It has no network of its own.
+    python -m benchmarks.cluster --workers 64 --chunks 256 --minutes 10 --pace 20
+
+Scheduler and workers are processes of this machine, and so is the Prefect server. The runner, the
+task with its states, logs and results, and the samples that travel are the real ones; in the place
+of the decoder a worker sleeps as long as the chunk would take at so many times real time. Where
+workers outnumber the cores, what they do besides sleeping is slower than on machines of their own:
+the efficiency that is shown is a lower bound.
 """
 
+import argparse
+import asyncio
 import os
-import shutil
 import signal
-import socket
-import subprocess
-import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Final
+from typing import Any, Final
 
-import httpx
-import psutil
-
-from benchmarks.database import Database
-from longscribe.cache.folder import cache_folder
-
-_STARTS_WITHIN_S: Final = 300.0
-_PAGE: Final = 200
-ENDED: Final = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+_HOST: Final = "127.0.0.1"
+_PORT: Final = 8790
+_SEGMENTS: Final = 150  # of ten minutes of speech
+_TEXT: Final = "and so it went on for as long as anybody in the room could remember it, "
 
 
-def missing() -> str:
-    """What this machine lacks for hosts, or nothing."""
-    program = shutil.which("unshare")
-    if program is None:
-        return "needs unshare (`apt-get install util-linux`)"
-    tried = subprocess.run([*_namespace(), "true"], capture_output=True, text=True, check=False)
-    return "" if tried.returncode == 0 else f"needs namespaces: {tried.stderr.strip()}"
+def main() -> None:
+    """Measure once, and print a line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", type=int, default=64)
+    parser.add_argument("--chunks", type=int, default=256)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--pace", type=float, default=20.0)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        os.environ["LONGSCRIBE_CACHE"] = f"{folder}/cache"
+        os.environ["PREFECT_HOME"] = f"{folder}/prefect"
+        os.environ["TMPDIR"] = folder
+        os.makedirs(os.environ["PREFECT_HOME"])
+        from longscribe.flows.head_start import set_prefect_defaults
 
-
-def _namespace() -> list[str]:
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    return ["unshare", *user, "--uts", "--pid", "--fork", "--mount-proc", "--kill-child=KILL"]
-
-
-class Host:
-    """A worker on a machine of its own."""
-
-    def __init__(self, name: str, environment: dict[str, str], arguments: Iterable[str]) -> None:
-        self.name = name
-        self._log: IO[bytes] = (Path(environment["HOME"]) / "worker.log").open("ab")
-        worker = [sys.executable, "-m", "longscribe.deployments.worker", *arguments]
-        self._process = psutil.Popen(
-            [*_namespace(), "sh", "-c", f'hostname {name}; exec "$0" "$@"', *worker],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,
-        )
-
-    @property
-    def log(self) -> str:
-        """What the worker said."""
-        return Path(self._log.name).read_text(encoding="utf-8", errors="replace")
-
-    @property
-    def cpu_s(self) -> float:
-        """Of all processes that are there now, and those that they waited for."""
-        return _cpu_s(self._process)
-
-    def die(self) -> None:
-        """All of it at once."""
-        with suppress(psutil.NoSuchProcess):
-            self._process.kill()
-        self._process.wait()
-        self._log.close()
-
-    def stop(self) -> None:
-        """As `systemctl stop` does."""
-        with suppress(psutil.NoSuchProcess):
-            for child in self._process.children():
-                child.send_signal(signal.SIGTERM)
-        with suppress(psutil.TimeoutExpired):
-            self._process.wait(30.0)
-        self.die()
-
-
-class Cluster:
-    """A server and its hosts; a context manager.
-
-    Args:
-        folder: for all that they keep.
-        database: of the server; SQLite by default.
-        settings: further variables of the environment, for all.
-    """
-
-    def __init__(
-        self, folder: Path, database: Database | None = None, settings: dict[str, str] | None = None
-    ) -> None:
-        self.folder = folder
-        self._database = database
-        self._port = _free_port()
-        self.url = f"http://127.0.0.1:{self._port}"
-        for name in ("media", "transcripts", "store", "hosts", "server"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        self._environment = {
-            **{n: v for n, v in os.environ.items() if not n.startswith(("PREFECT", "LONGSCRIBE"))},
-            "PREFECT_API_URL": f"{self.url}/api",
-            "PREFECT_UI_URL": self.url,
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1",
-            "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
-            "PREFECT_WORKER_QUERY_SECONDS": "2",
-            "LONGSCRIBE_MEDIA_ROOTS": f"{folder / 'media'}:{folder / 'transcripts'}",
-            "LONGSCRIBE_TRANSCRIPTS": str(folder / "transcripts"),
-            "LONGSCRIBE_INBOX": str(folder / "media"),
-            "LONGSCRIBE_STORE": str(folder / "store"),
-            "LONGSCRIBE_MODEL": "demo",
-            "LONGSCRIBE_UI_LANGUAGE": "en",
-            **(settings or {}),
-        }
-        self.hosts: list[Host] = []
-        self._looks = 0
-        self._stack = ExitStack()
-        self._server: psutil.Popen | None = None
-
-    def __enter__(self) -> "Cluster":
+        set_prefect_defaults()
+        children = [_forked(_scheduler)]
         try:
-            self._start_server()
-            self._call("longscribe.deployments.register")
-            # Its schedule's sweeps would be among the runs that are counted.
-            inbox = self.ask_get("deployments/name/inbox/inbox")["id"]
-            paused = httpx.post(f"{self.url}/api/deployments/{inbox}/pause_deployment", timeout=60)
-            paused.raise_for_status()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
+            _load()
+            for _ in range(asked.workers):
+                children.append(_forked(lambda: _worker(folder, asked.pace)))
+            _measured(asked, Path(folder))
+        finally:
+            for pid in children:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for host in self.hosts:
-            with suppress(ValueError):  # it died before
-                host.stop()
-        if self._server is not None:
-            self._server.terminate()
-            try:
-                self._server.wait(30.0)
-            except psutil.TimeoutExpired:
-                self._server.kill()
-                self._server.wait()
-        self._stack.close()
 
-    @property
-    def server_cpu_s(self) -> float:
-        """Of the server's process."""
-        return _cpu_s(self._server) if self._server is not None else 0.0
+def _forked(work: Callable[[], None]) -> int:
+    """The pid of a child that does some work and ends with this process."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        os.setpgid(0, 0)
+        log = os.open(os.environ.get("LONGSCRIBE_BENCHMARK_LOG", os.devnull), os.O_WRONLY)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        work()
+    finally:
+        os._exit(0)
 
-    @property
-    def database_cpu_s(self) -> float:
-        """Of PostgreSQL's processes; 0 with SQLite, which is part of the server's."""
-        return _cpu_s(psutil.Process(self._database.pid)) if self._database else 0.0
 
-    def requests(self) -> int:
-        """To the server's API until now, by its log."""
-        log = (self.folder / "server" / "log").read_text(encoding="utf-8", errors="replace")
-        return log.count(" /api/")
+def _scheduler() -> None:
+    from distributed import Scheduler
 
-    @property
-    def looks(self) -> int:
-        """Requests of this process to find out how things stand, since the last question."""
-        looks, self._looks = self._looks, 0
-        return looks
+    async def serve() -> None:
+        async with Scheduler(host=_HOST, port=_PORT, dashboard=False) as scheduler:
+            await scheduler.finished()
 
-    def start_host(self, name: str, *arguments: str, **settings: str) -> Host:
-        """Start a host with one worker.
+    asyncio.run(serve())
 
-        Args:
-            name: its host name.
-            arguments: of the worker.
-            settings: further variables of its environment.
-        """
-        home = self.folder / "hosts" / name
-        cache = home / "cache"
-        for made in (home / "tmp", cache):
-            made.mkdir(parents=True, exist_ok=True)
-        for kind in ("kernels", "weights"):  # compiled once, for this machine
-            (cache_folder() / kind).mkdir(parents=True, exist_ok=True)
-            with suppress(FileExistsError):
-                (cache / kind).symlink_to(cache_folder() / kind)
-        own = {
-            "HOME": str(home),
-            "PREFECT_HOME": str(home / "prefect"),
-            "TMPDIR": str(home / "tmp"),
-            "LONGSCRIBE_CACHE": str(cache),
-        }
-        self.hosts.append(Host(name, {**self._environment, **own, **settings}, arguments))
-        return self.hosts[-1]
 
-    def start_run(self, recording: Path, key: str, queue: str = "", **parameters: Any) -> str:
-        """Start a run of `transcribe`, once for each key; its id."""
-        deployment = self.ask_get("deployments/name/transcribe/transcribe")["id"]
-        body: dict[str, Any] = {
-            "parameters": {
-                "recording": str(recording),
-                "output_dir": str(self.folder / "transcripts"),
-                "model": "demo",
-                "language": "en",
-                "formats": ["json", "txt"],
-                **parameters,
-            },
-            "idempotency_key": key,
-            "state": {"type": "SCHEDULED"},
-        }
-        if queue:
-            body["work_queue_name"] = queue
-        return str(self.ask(f"deployments/{deployment}/create_flow_run", **body)["id"])
+def _load() -> None:
+    """What all workers need, imported once and shared."""
+    import torch  # noqa: F401
 
-    def runs(self) -> list[dict[str, Any]]:
-        """All runs of `transcribe`."""
-        return self._all("flow_runs/filter", flows={"name": {"any_": ["transcribe"]}})
+    import longscribe.decoding.chunk
+    import longscribe.tasks.cluster_site
+    import longscribe.tasks.transcribe_chunk  # noqa: F401
 
-    def tasks(self, name: str, run_ids: Iterable[str] = ()) -> list[dict[str, Any]]:
-        """Task runs whose names begin so, of some flow runs or of all."""
-        ids = list(run_ids)
-        flow_runs = {"flow_runs": {"id": {"any_": ids}}} if ids else {}
-        return self._all("task_runs/filter", task_runs={"name": {"like_": f"{name}"}}, **flow_runs)
 
-    def ask(self, path: str, **body: Any) -> Any:
-        """The answer to a POST; a server that is busy is asked again."""
-        for _ in range(20):
-            with suppress(httpx.TransportError):
-                self._looks += not path.endswith("create_flow_run")
-                answer = httpx.post(f"{self.url}/api/{path}", json=body, timeout=120)
-                if answer.status_code not in (500, 503):
-                    return answer.raise_for_status().json()
-            time.sleep(1.0)
-        raise RuntimeError(f"the server does not answer to {path}")
+def _worker(folder: str, pace: float) -> None:
+    from distributed import Worker
 
-    def ask_get(self, path: str) -> Any:
-        """The answer to a GET."""
-        self._looks += 1
-        answer = httpx.get(f"{self.url}/api/{path}", timeout=120)
-        return answer.raise_for_status().json()
+    import longscribe.decoding.chunk
+    import longscribe.tasks.cluster_site
+    from longscribe.runtime.worker_progress import advance
+    from longscribe.transcript import ChunkTranscript, Segment
 
-    def _all(self, path: str, **body: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        while True:
-            page = self.ask(path, limit=_PAGE, offset=len(found), sort="ID_DESC", **body)
-            found += page
-            if len(page) < _PAGE:
-                return found
-
-    def _start_server(self) -> None:
-        home = self.folder / "server"
-        environment = {
-            **self._environment,
-            "HOME": str(home),
-            "PREFECT_HOME": str(home / "prefect"),
-            # Its log has a line for each request.
-            "PREFECT_SERVER_LOGGING_LEVEL": "INFO",
-        }
-        if self._database is not None:
-            environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = self._database.url
-        log = self._stack.enter_context((home / "log").open("wb"))
-        command = [sys.executable, "-m", "longscribe.deployments.server"]
-        self._server = psutil.Popen(
-            [*command, "--port", str(self._port)],
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
+    def stand_in(chunk: Any, spec: Any, options: Any, batch_size: int) -> ChunkTranscript:
+        started_s = time.perf_counter()
+        chunk.pcm_path.read_bytes()
+        end_s = started_s + chunk.duration_s / pace
+        while (left_s := end_s - time.perf_counter()) > 0:
+            advance()
+            time.sleep(min(1.0, left_s))
+        each_s = chunk.duration_s / _SEGMENTS
+        segments = tuple(
+            Segment(
+                id=number,
+                seek=0,
+                start=number * each_s,
+                end=(number + 1) * each_s,
+                text=_TEXT,
+                tokens=tuple(range(20)),
+                temperature=0.0,
+                avg_logprob=-0.3,
+                compression_ratio=1.5,
+                no_speech_prob=0.0,
+            )
+            for number in range(_SEGMENTS)
+        )
+        return ChunkTranscript(
+            index=chunk.index,
+            language="en",
+            segments=segments,
+            language_probability=0.9,
+            precision="int8",
+            cpu_percent=100.0,
+            peak_memory_bytes=0,
+            seconds=time.perf_counter() - started_s,
+            ready_at_s=time.monotonic(),
+            pid=os.getpid(),
         )
 
-        def answers() -> bool:
-            assert self._server is not None
-            if self._server.poll() is not None:
-                raise RuntimeError(f"the server ended; see {home / 'log'}")
-            with suppress(httpx.HTTPError):
-                return httpx.get(f"{self.url}/api/health", timeout=10).is_success
-            return False
+    longscribe.decoding.chunk.transcribe_chunk = stand_in
+    longscribe.tasks.cluster_site.get_ready = lambda *_: None
 
-        until(answers, _STARTS_WITHIN_S)
+    async def serve() -> None:
+        address = f"tcp://{_HOST}:{_PORT}"
+        options = {"nthreads": 1, "local_directory": folder, "memory_limit": 0}
+        async with Worker(address, dashboard=False, **options) as worker:
+            await worker.finished()
 
-    def _call(self, module: str) -> None:
-        home = self.folder / "server"
-        environment = {
-            **self._environment,
-            "HOME": str(home),
-            "PREFECT_HOME": str(home / "prefect"),
-        }
-        command = [sys.executable, "-m", module]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{module} failed:\n{done.stdout}{done.stderr}")
+    asyncio.run(serve())
 
 
-def until(true: Callable[[], bool], within_s: float, look_every_s: float = 0.5) -> None:
-    """Wait.
+def _measured(asked: argparse.Namespace, folder: Path) -> None:
+    import numpy as np
 
-    Raises:
-        TimeoutError: it was not true in time.
-    """
-    give_up_s = time.monotonic() + within_s
-    while not true():
-        if time.monotonic() > give_up_s:
-            raise TimeoutError(f"not within {within_s:.0f} s")
-        time.sleep(look_every_s)
+    from longscribe.audio.chunks import Chunk, OwnTempo
+    from longscribe.flows.server import connected, started_server
+    from longscribe.models.weights import resolve_model
+    from longscribe.options import check_options
+    from longscribe.task_runner.cluster import Cluster
+
+    samples = round(asked.minutes * 60 * 16_000)
+    own_samples = round(1.2 * samples)
+    noise = np.random.default_rng(0).integers(-3000, 3000, own_samples, dtype=np.int16)
+    noise.tofile(folder / "own_tempo.pcm")
+    noise[:samples].tofile(folder / "samples.pcm")
+    seconds = samples / 16_000
+    chunks = [
+        Chunk(
+            index=number,
+            count=asked.chunks,
+            pcm_path=folder / "samples.pcm",
+            start_sample=0,
+            stop_sample=samples,
+            original_start_s=1.2 * seconds * number,
+            original_end_s=1.2 * seconds * (number + 1),
+            sha256=f"{number:064x}",
+            cut_in_pause=True,
+            sound=((0.0, seconds),),
+            own_tempo=OwnTempo(
+                pcm_path=folder / "own_tempo.pcm", start_sample=0, stop_sample=own_samples
+            ),
+        )
+        for number in range(asked.chunks)
+    ]
+    address = f"tcp://{_HOST}:{_PORT}"
+    options = check_options(recording="a.wav", model="demo", runner="dask", address=address)
+    spec = resolve_model("demo")
+    with Cluster(address) as cluster:
+        while len(cluster.workers()) < asked.workers:
+            time.sleep(0.5)
+    with connected(started_server()):
+        from prefect import flow, unmapped
+        from prefect.futures import as_completed
+
+        from longscribe.tasks.cluster import cluster_runner
+        from longscribe.tasks.kept_results import keeping
+        from longscribe.tasks.transcribe_chunk import transcribe_chunk
+
+        took: dict[str, float] = {}
+
+        @flow(persist_result=False)
+        def share_out() -> None:
+            started_s = time.monotonic()
+            with cluster_runner(spec, options) as runner:
+                runner.warm_up()
+                while sum(one.is_alive for one in runner.hired) < asked.workers:
+                    time.sleep(0.1)
+                time.sleep(2.0)
+                took["ready"] = time.monotonic() - started_s
+                started_s = time.monotonic()
+                given = (spec, options.for_chunks, 24)
+                futures = keeping(transcribe_chunk).map(
+                    chunks, *map(unmapped, given), [chunk.sha256 for chunk in chunks]
+                )
+                for future in as_completed(list(futures)):
+                    future.result()
+                took["chunks"] = time.monotonic() - started_s
+
+        share_out()
+    ideal_s = asked.chunks * seconds / asked.pace / asked.workers
+    print(
+        f"{asked.workers} workers, {asked.chunks} chunks of {asked.minutes:g} min at "
+        f"{asked.pace:g} x real time: ready in {took['ready']:.1f} s, done in "
+        f"{took['chunks']:.1f} s, {ideal_s:.1f} s without any overhead: "
+        f"{100 * ideal_s / took['chunks']:.0f} % efficient; "
+        f"{os.times().user + os.times().system:.0f} core-seconds of the run's own process"
+    )
 
 
-def _cpu_s(process: psutil.Process) -> float:
-    total = 0.0
-    with suppress(psutil.NoSuchProcess):
-        for one in (process, *process.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
-                times = one.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-    return total
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+if __name__ == "__main__":
+    main()

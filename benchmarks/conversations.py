@@ -130,8 +130,10 @@ def conversation(
             decks[who] = chance.permutation(len(said[chosen[who]])).tolist()
         one = said[chosen[who]][decks[who].pop()]
         level = max(1e-4, float(np.sqrt((one.samples**2).mean())))
-        samples: Samples = np.asarray(one.samples * (_LEVEL * gains[who] / level), np.float32)
-        return Phrase(samples, one.loud)
+        louder: Phrase = one._replace(
+            samples=np.asarray(one.samples * (_LEVEL * gains[who] / level), np.float32)
+        )
+        return louder
 
     def say(who: int, one: Phrase, at_s: float) -> float:
         at = max(0, round(at_s * SAMPLE_RATE_HZ))

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.cluster import ENDED, Cluster, Host, missing, until
 from benchmarks.database import Database
 from benchmarks.database import missing as missing_database
+from benchmarks.prefect_hosts import ENDED, Cluster, Host, missing, until
 from benchmarks.surroundings import describe_machine
 from longscribe.audio.recording import accelerate, probe, read_samples
 

@@ -20,10 +20,10 @@ import asyncpg
 import numpy as np
 from pydantic import BaseModel
 
-from benchmarks.cluster import ENDED, Cluster, missing, until
 from benchmarks.database import Database
 from benchmarks.database import missing as missing_database
 from benchmarks.many_hosts import write_recordings
+from benchmarks.prefect_hosts import ENDED, Cluster, missing, until
 from benchmarks.surroundings import describe_machine
 
 _TABLES: Final = ("flow_run", "flow_run_state", "task_run", "task_run_state", "log", "artifact")

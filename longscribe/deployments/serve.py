@@ -181,6 +181,7 @@ def main(host: str, port: int, web_port: int, folder: Path) -> None:
         login = api_login()
         environment |= {"PREFECT_SERVER_API_AUTH_STRING": login, "PREFECT_API_AUTH_STRING": login}
 
+    web_login = first_login(WebSettings.from_environment(environment), folder)
     service = Service(environment)
     try:
         click.echo(translated("Starting the server at {url} ...").format(url=url))
@@ -191,7 +192,6 @@ def main(host: str, port: int, web_port: int, folder: Path) -> None:
         service.start("inbox", f"{_HERE}.worker", "--queue", "inbox")
         service.start("web", _WEB, "--host", host, "--port", str(web_port))
         click.echo(_how_to_use(url, media / "inbox", transcripts, host not in _LOOPBACK))
-        web_login = first_login(WebSettings.from_environment(environment), folder)
         click.echo(
             translated("The web application is at {url}; sign in with what is in {login}").format(
                 url=web_url, login=web_login

@@ -1,10 +1,14 @@
 """`python -m longscribe.flows.work_pool`: the work pool and its queues, made or updated."""
 
+import os
 from typing import Final, NamedTuple
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+
+from longscribe.errors import ServerError
+from longscribe.wording.catalog import translated
 
 WORK_POOL = "longscribe"
 
@@ -46,21 +50,46 @@ _JOB_TEMPLATE = {
 }
 
 
+def work_pool_name() -> str:
+    """The pool of the deployments: LONGSCRIBE_POOL where it has one of its own, ours otherwise."""
+    return os.environ.get("LONGSCRIBE_POOL", "").strip() or WORK_POOL
+
+
 def prepare_work_pool() -> None:
-    """Make the pool and its queues; those that are there keep their limits."""
+    """Make the pool and its queues; those that are there keep their limits.
+
+    Another pool than ours, of Kubernetes or Docker, is there already, with a template of its own.
+
+    Raises:
+        ServerError: it is not.
+    """
+    name = work_pool_name()
     with get_client(sync_client=True) as client:
+        if name == WORK_POOL:
+            _prepare_ours(client)
         try:
-            client.create_work_pool(
-                WorkPoolCreate(name=WORK_POOL, type="process", base_job_template=_JOB_TEMPLATE)
-            )
-        except ObjectAlreadyExists:
-            client.update_work_pool(WORK_POOL, WorkPoolUpdate(base_job_template=_JOB_TEMPLATE))
-        present = {queue.name: queue for queue in client.read_work_queues(WORK_POOL)}
+            present = {queue.name: queue for queue in client.read_work_queues(name)}
+        except ObjectNotFound:
+            raise ServerError(
+                translated(
+                    "LONGSCRIBE_POOL: the server has no work pool {name!r}; make it with prefect "
+                    "work-pool create."
+                ).format(name=name)
+            ) from None
         for priority, wanted in enumerate(QUEUES, start=1):
             queue = present.get(wanted.name) or client.create_work_queue(
-                wanted.name, work_pool_name=WORK_POOL
+                wanted.name, work_pool_name=name
             )
             client.update_work_queue(queue.id, priority=priority, description=wanted.holds)
+
+
+def _prepare_ours(client: SyncPrefectClient) -> None:
+    try:
+        client.create_work_pool(
+            WorkPoolCreate(name=WORK_POOL, type="process", base_job_template=_JOB_TEMPLATE)
+        )
+    except ObjectAlreadyExists:
+        client.update_work_pool(WORK_POOL, WorkPoolUpdate(base_job_template=_JOB_TEMPLATE))
 
 
 if __name__ == "__main__":

@@ -350,9 +350,15 @@ class RunOptions(DecodingOptions, SubtitleRules, SpeakerOptions):
         return Path(self.recording)
 
     @property
+    def recordings(self) -> tuple[str, ...]:
+        """The recording and those that belong to it."""
+        return (self.recording, *self.together)
+
+    @property
     def for_chunks(self) -> DecodingOptions:
         """The part of the options that the decoder of a chunk needs."""
         values = {name: getattr(self, name) for name in DecodingOptions.model_fields}
+        values["word_timestamps"] = self.word_timestamps or self.tells_speakers
         # How Chinese is written is nothing to the decoder: other chunks need not be done for it.
         return DecodingOptions(**values | {"language": ",".join(self.possible_languages) or "auto"})
 

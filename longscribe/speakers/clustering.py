@@ -10,11 +10,13 @@ from longscribe.speakers.windows import Embeddings
 SAME_VOICE: Final = 0.40
 SAME_PERSON: Final = 0.62
 _CLEAR_S: Final = 1.5  # of a voice alone
+_HARDLY_S: Final = 0.1
 _FEWEST_CLEAR: Final = 4
 _MOST_AT_ONCE: Final = 1200
 _SURELY_SAME: Final = 0.7
 _LEAST_SHARE: Final = 0.02
 _LEAST_S: Final = 6.0
+_MOST_BRANCHES: Final = 60
 
 Labels = npt.NDArray[np.int64]
 Seconds = npt.NDArray[np.float32]
@@ -36,9 +38,10 @@ def people(embeddings: Embeddings, seconds: Seconds, least: int = 1, most: int =
         return embeddings
     clear = seconds >= _CLEAR_S
     if clear.sum() < max(_FEWEST_CLEAR, least):
-        clear = seconds > 0.0
+        clear = seconds > 0.0 if seconds.any() else np.ones(len(seconds), np.bool_)
+        seconds = np.maximum(seconds, _HARDLY_S)
     points, weights = _grouped(embeddings[clear], seconds[clear])
-    labels = _tree(points, weights, least, most)
+    labels = _tree(points, weights, least)
     centres, spoken_s = _centres(points, weights, labels)
     return _merged(centres, spoken_s, least, most)
 
@@ -62,10 +65,18 @@ def _grouped(points: Embeddings, weights: Seconds) -> tuple[Embeddings, Seconds]
     return points, weights
 
 
-def _tree(points: Embeddings, weights: Seconds, least: int, most: int) -> Labels:
+def _tree(points: Embeddings, weights: Seconds, least: int) -> Labels:
+    """The person of each, by how alike voices are, or by as many branches as `least` asks for."""
     if len(points) == 1:
         return np.zeros(1, np.int64)
-    return _cut(_linked(points), 1.0 - SAME_VOICE)
+    tree = _linked(points)
+    labels = _cut(tree, 1.0 - SAME_VOICE)
+    enough_s = min(_LEAST_S, _LEAST_SHARE * float(weights.sum()))
+    for branches in range(least, min(len(points), _MOST_BRANCHES) + 1):
+        if (np.bincount(labels, weights) >= enough_s).sum() >= least:
+            break
+        labels = _branches(tree, branches)
+    return labels
 
 
 def _linked(points: Embeddings) -> npt.NDArray[np.float64]:
@@ -78,6 +89,12 @@ def _cut(tree: npt.NDArray[np.float64], distance: float) -> Labels:
     from scipy.cluster.hierarchy import fcluster
 
     return np.asarray(fcluster(tree, distance, criterion="distance"), np.int64) - 1
+
+
+def _branches(tree: npt.NDArray[np.float64], count: int) -> Labels:
+    from scipy.cluster.hierarchy import fcluster
+
+    return np.asarray(fcluster(tree, count, criterion="maxclust"), np.int64) - 1
 
 
 def _centres(points: Embeddings, weights: Seconds, labels: Labels) -> tuple[Embeddings, Seconds]:

@@ -30,11 +30,13 @@ from longscribe.speakers.windows import (
     WINDOW_SAMPLES,
     Activity,
     Embeddings,
+    Features,
 )
 
 _BATCH_WINDOWS: Final = 8
-_LEAST_ALONE: Final = 50  # features of 10 ms
-_MOST_ALONE: Final = 400
+_LEAST: Final = 30  # features of 10 ms
+_LEAST_ALONE: Final = 50
+_MOST: Final = 400
 _LENGTHS: Final = (100, 200, 300, 400)
 
 
@@ -76,22 +78,16 @@ class Listener:
             windows = np.stack([samples[at : at + WINDOW_SAMPLES] for at in places])
             activity = self._segmentation.activity(windows)
             features = log_mel(samples)
-            alone = [
-                (
-                    len(activities) + n,
-                    voice,
-                    _alone(activity[n], voice, at // HOP_SAMPLES, features),
-                )
-                for n, at in enumerate(places)
-                for voice in range(LOCAL_VOICES)
-            ]
-            found = [one for one in alone if len(one[2]) >= _LEAST_ALONE]
+            found: list[Features] = []
+            for n, at in enumerate(places):
+                for voice in range(LOCAL_VOICES):
+                    moments, seconds = _moments(activity[n], voice, at // HOP_SAMPLES, features)
+                    if len(moments) >= _LEAST:
+                        voices.append((len(activities) + n, voice))
+                        alone_s.append(seconds)
+                        found.append(moments)
             activities.extend(activity)
-            voices += [(window, voice) for window, voice, _ in found]
-            alone_s += [
-                round(len(frames) * HOP_SAMPLES / SAMPLE_RATE_HZ, 2) for *_, frames in found
-            ]
-            embeddings.append(self._embedded([frames for *_, frames in found]))
+            embeddings.append(self._embedded(found))
             on_progress()
         together = np.concatenate(embeddings)
         return SpanVoices(
@@ -105,7 +101,7 @@ class Listener:
     def voice(self, samples: npt.NDArray[np.float32]) -> Embeddings:
         """What the voices in samples of one person sound like, shape (n, 192)."""
         features = log_mel(samples)
-        pieces = [features[at : at + _MOST_ALONE] for at in range(0, len(features), _MOST_ALONE)]
+        pieces = [features[at : at + _MOST] for at in range(0, len(features), _MOST)]
         return self._embedded([piece for piece in pieces if len(piece) >= _LEAST_ALONE])
 
     def _embedded(self, features: list[npt.NDArray[np.float32]]) -> Embeddings:
@@ -138,32 +134,35 @@ def _samples(span: Span, start: int, stop: int) -> npt.NDArray[np.float32]:
     return result
 
 
-def _alone(
-    activity: Activity, voice: int, first: int, features: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    """The features of the moments in which a window's voice is heard alone, the longest first
-    taken, in their order.
+def _moments(
+    activity: Activity, voice: int, first: int, features: Features
+) -> tuple[Features, float]:
+    """The moments by which a window's voice is known, in their order: those in which it is heard
+    alone, the longest first taken; or all, where it hardly ever is.
 
     Args:
         activity: of the window, shape (589, 3).
         voice: which of the three.
         first: the window's first feature.
         features: shape (n, 80).
+
+    Returns:
+        features, and the seconds of them in which it is alone.
     """
     count = (WINDOW_SAMPLES - FEATURE_SAMPLES) // HOP_SAMPLES + 1
-    middles = np.arange(count) * HOP_SAMPLES + FEATURE_SAMPLES // 2
-    frames = np.clip(
-        (middles - FRAME_CENTRE_SAMPLES + FRAME_SAMPLES // 2) // FRAME_SAMPLES, 0, None
-    )
-    mask = (activity[:, voice] & (activity.sum(1) == 1))[np.minimum(frames, WINDOW_FRAMES - 1)]
-    mask = mask[: len(features) - first]
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
-    runs = edges.reshape(-1, 2)
-    taken, left = [], _MOST_ALONE
-    for start, stop in sorted(runs.tolist(), key=lambda run: run[0] - run[1]):
+    middles = np.arange(count) * HOP_SAMPLES + FEATURE_SAMPLES // 2 - FRAME_CENTRE_SAMPLES
+    frames = np.clip((middles + FRAME_SAMPLES // 2) // FRAME_SAMPLES, 0, WINDOW_FRAMES - 1)
+    frames = frames[: len(features) - first]
+    active = activity[frames, voice]
+    alone = active & (activity[frames].sum(1) == 1)
+    is_alone = int(alone.sum()) >= _LEAST_ALONE
+    runs = np.flatnonzero(np.diff(alone if is_alone else active, prepend=False, append=False))
+    taken, left = [], _MOST
+    for start, stop in sorted(runs.reshape(-1, 2).tolist(), key=lambda run: run[0] - run[1]):
         if left <= 0:
             break
         taken.append((start, min(stop, start + left)))
         left -= stop - start
     parts = [features[first + start : first + stop] for start, stop in sorted(taken)]
-    return np.concatenate(parts) if parts else features[:0]
+    found = np.concatenate(parts) if parts else features[:0]
+    return found, round(len(found) * HOP_SAMPLES / SAMPLE_RATE_HZ, 2) if is_alone else 0.0

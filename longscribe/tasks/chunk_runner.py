@@ -6,14 +6,14 @@ from contextlib import suppress
 from typing import Any, Final
 
 from longscribe.audio.chunks import Chunk
-from longscribe.audio.recording import probe
+from longscribe.audio.lanes import declared_duration_s
 from longscribe.errors import LongscribeError
 from longscribe.models.weights import ModelSpec, find_model, resolve_model
 from longscribe.monitoring.time_limits import TimeLimits
 from longscribe.options import DecodingOptions, RunOptions
 from longscribe.runtime.machine import Sizing
 from longscribe.storage.access import Access
-from longscribe.storage.uris import is_url
+from longscribe.storage.lanes import lanes_on_disk
 from longscribe.task_runner import Patience, Setup, Staff, SurvivingTaskRunner, start_early
 from longscribe.tasks.preload import PRELOAD
 from longscribe.tasks.rows import rows_of_runs
@@ -59,11 +59,13 @@ def start_workers_early(options: RunOptions) -> None:
     """
     with suppress(LongscribeError, OSError):
         options = with_hotwords(Access.from_environment().confine(options))
-        if is_url(options.recording) or find_model(options.model, options.model_dir) is None:
+        if find_model(options.model, options.model_dir) is None:
             return
         spec = resolve_model(options.model, options.model_dir)
-        source = probe(options.recording_path, options.audio_track_number)
-        share = share_of(source.declared_duration_s, spec, options)
+        lanes = lanes_on_disk(options)
+        if lanes is None:
+            return
+        share = share_of(declared_duration_s(lanes), spec, options)
         start_early(_staff(share.sizing, spec, options.for_chunks))
 
 

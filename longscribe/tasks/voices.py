@@ -73,7 +73,7 @@ class Voices:
             earlier: knows which kept results count.
         """
         path = audio.own_tempo_path or audio.pcm_path
-        self._speech = pieces.speech * (audio.original_samples / max(1, audio.samples))
+        self._speech = pieces.lanes[0].speech * (audio.original_samples / max(1, audio.samples))
         self._duration_s = audio.original_duration_s
         self._spans = spans_of(path, audio.original_samples, self._speech)
         keys = {span.index: span.key(self._weights.sha256) for span in self._spans}

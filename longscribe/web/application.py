@@ -85,6 +85,7 @@ def create_application(
     application.add_exception_handler(Problem, _on_problem)
     application.add_exception_handler(RequestValidationError, _on_invalid)
     application.add_exception_handler(HTTPException, _on_http_exception)
+    application.add_exception_handler(Exception, _on_mistake)
     application.add_middleware(uploads.OneAtATime, idle_s=settings.idle_s)
     application.add_middleware(InFront)
     return application
@@ -169,6 +170,12 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     field = ".".join(str(part) for part in first["loc"][1:]) or None
     sentence = translated("{field}: {message}").format(field=field, message=first["msg"])
     return _answer(request, Problem(422, sentence, field=field, code="invalid_value"))
+
+
+async def _on_mistake(request: Request, _error: Exception) -> Response:
+    """Answer what went wrong here; Starlette raises it again, and the server logs it."""
+    sentence = translated("Something went wrong here; the log of the application says what.")
+    return _answer(request, Problem(500, sentence, code="internal_error"))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:

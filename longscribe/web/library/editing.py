@@ -71,30 +71,29 @@ def edited(transcript: Transcript, edits: Edits) -> Transcript:
 
 def speakers_of(transcript: Transcript) -> list[str]:
     """The names of who speaks, in the order of their first words."""
-    names = (getattr(segment, "speaker", None) for segment in transcript.segments)
+    names = (segment.speaker for segment in transcript.segments)
     return list(dict.fromkeys(name for name in names if name))
 
 
 def renamed(transcript: Transcript, names: Mapping[str, str]) -> Transcript:
     """The transcript with other names for its speakers, wherever they stand."""
 
-    def of(item: object) -> dict[str, str]:
-        speaker = getattr(item, "speaker", None)
-        return {"speaker": names[speaker]} if speaker is not None and speaker in names else {}
+    def of(speaker: str | None) -> str | None:
+        return None if speaker is None else names.get(speaker, speaker)
 
     segments = tuple(
         replace(
             segment,
-            **of(segment),  # type: ignore[arg-type]  # a field of versions that tell speakers
-            words=segment.words and tuple(replace(word, **of(word)) for word in segment.words),  # type: ignore[arg-type]
+            speaker=of(segment.speaker),
+            words=segment.words
+            and tuple(replace(word, speaker=of(word.speaker)) for word in segment.words),
         )
         for segment in transcript.segments
     )
-    update: dict[str, object] = {"segments": segments}
-    turns = getattr(transcript, "turns", None)
-    if turns:
-        update["turns"] = tuple(replace(turn, **of(turn)) for turn in turns)
-    return transcript.model_copy(update=update)
+    turns = tuple(
+        replace(turn, speaker=names.get(turn.speaker, turn.speaker)) for turn in transcript.turns
+    )
+    return transcript.model_copy(update={"segments": segments, "turns": turns})
 
 
 def save_edits(db: Db, caller: Caller, recording: Recording, edits: Edits) -> Version:

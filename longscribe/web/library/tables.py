@@ -1,6 +1,6 @@
 """What the library keeps beside the application's own tables: passages, to be searched."""
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import DDL, ForeignKey, Index, Text, event
 from sqlalchemy.orm import Mapped, mapped_column
@@ -54,11 +54,11 @@ _POSTGRESQL: Final = (
 )
 
 
-def _ddl(statement: str, dialect: str) -> Any:
-    # SQLAlchemy 2.0 gives the method no types.
-    return DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
+def _made_with(statement: str, dialect: str) -> None:
+    ddl: DDL = DDL(statement)  # type: ignore[no-untyped-call]  # SQLAlchemy's
+    event.listen(Passage.__table__, "after_create", ddl.execute_if(dialect=dialect))
 
 
 for _statement in _SQLITE:
-    event.listen(Passage.__table__, "after_create", _ddl(_statement, "sqlite"))
-event.listen(Passage.__table__, "after_create", _ddl(_POSTGRESQL, "postgresql"))
+    _made_with(_statement, "sqlite")
+_made_with(_POSTGRESQL, "postgresql")

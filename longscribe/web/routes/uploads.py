@@ -11,7 +11,7 @@ what is in front of it here refuses the first three, and `OneAtATime` the last.
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -36,8 +36,8 @@ FORMATS: Final = ("json",)
 _FIELD: Final = "file"
 _KEPT_DAYS: Final = 5
 
-OnComplete = Callable[[str, dict[str, str]], Awaitable[None]]
-PreCreate = Callable[[dict[str, str], dict[str, Any]], Awaitable[None]]
+# tuspyserver awaits what these return, and says in its types that they return nothing.
+Hook = Callable[..., Any]
 
 
 def folder_of(settings: WebSettings, user_id: str) -> Path:
@@ -83,13 +83,13 @@ def _in_front(request: Request, caller: Transcriber) -> None:
     request.state.caller = caller
 
 
-def _own_folder(request: Request) -> Callable[[dict[str, str]], dict[str, str]]:
+def _own_folder(request: Request) -> Hook:
     caller: Caller = request.state.caller
     folder = folder_of(services_of(request).settings, caller.user.id)
     return lambda _metadata: {"files_dir": str(folder)}
 
 
-def _pre_create(request: Request) -> PreCreate:
+def _pre_create(request: Request) -> Hook:
     services, caller = services_of(request), request.state.caller
 
     async def check(metadata: dict[str, str], upload: dict[str, Any]) -> None:
@@ -108,7 +108,7 @@ def _pre_create(request: Request) -> PreCreate:
     return check
 
 
-def _on_complete(request: Request) -> OnComplete:
+def _on_complete(request: Request) -> Hook:
     services, caller = services_of(request), request.state.caller
 
     async def finish(path: str, metadata: dict[str, str]) -> None:

@@ -50,7 +50,8 @@ function uploadNext() {
   isUploading = true;
   const form = byId("add");
   const { file, state, bar } = one;
-  const parameters = { language: byId("language").value, model: byId("model").value };
+  const parameters = { model: byId("model").value };
+  if (byId("language").value) parameters.language = byId("language").value;
   const over = (text, failed) => {
     state.textContent = text;
     state.classList.toggle("state-failed", failed);
@@ -63,7 +64,12 @@ function uploadNext() {
     chunkSize: PART_BYTES,
     retryDelays: RETRY_MS,
     headers: { "x-csrf-token": form.dataset.csrf },
-    metadata: { filename: file.name, parameters: JSON.stringify(parameters) },
+    metadata: {
+      filename: file.name,
+      filetype: file.type || "application/octet-stream", // asked for where an upload goes on
+      title: file.name,
+      parameters: JSON.stringify(parameters),
+    },
     removeFingerprintOnSuccess: true,
     onProgress(sent, total) {
       bar.value = (100 * sent) / total;
@@ -71,7 +77,7 @@ function uploadNext() {
     },
     onShouldRetry(error) {
       const status = error.originalResponse?.getStatus() ?? 0;
-      const again = !status || status === 409 || status === 423 || status === 429 || status >= 500;
+      const again = !status || status === 409 || status === 423 || status === 425 || status === 429 || status >= 500;
       if (again) state.textContent = form.dataset.again;
       return again;
     },

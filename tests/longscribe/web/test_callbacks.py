@@ -23,11 +23,11 @@ from longscribe.web.follower import Follower
 from longscribe.web.settings import WebSettings
 from longscribe.web.tables import Delivery
 from tests.eventually import eventually
-from tests.longscribe.web.conftest import wav
 from tests.longscribe.web.fake_backend import FakeBackend
+from tests.sounds import wav_bytes
 
 Keys = Callable[..., dict[str, str]]
-FILE = {"file": ("talk.wav", wav(), "audio/wav")}
+FILE = {"file": ("talk.wav", wav_bytes(), "audio/wav")}
 
 
 class Receiver:
@@ -192,7 +192,7 @@ def test_a_hook_is_run_once_per_transcript(
         with application.state.services.database.begin() as db:
             secret = add_key(db, add_user(db, "ana"), "key")
         key = {"authorization": f"Bearer {secret}"}
-        file = {"file": ("a.wav", wav(), "audio/wav")}
+        file = {"file": ("a.wav", wav_bytes(), "audio/wav")}
         data = {"title": "$(touch x); `id`"}
         job = client.post("/jobs", headers=key, files=file, data=data).json()
         made = eventually(lambda: (tmp_path / "made").exists(), bool)

@@ -15,13 +15,13 @@ from starlette.testclient import TestClient
 from longscribe.web.routes.uploads import OneAtATime
 from longscribe.web.settings import WebSettings
 from tests.eventually import eventually
-from tests.longscribe.web.conftest import wav
 from tests.longscribe.web.fake_backend import FakeBackend
+from tests.sounds import wav_bytes
 
 Keys = Callable[..., dict[str, str]]
 TUS = {"tus-resumable": "1.0.0"}
 PART = {**TUS, "content-type": "application/offset+octet-stream"}
-SOUND = wav(3.0)
+SOUND = wav_bytes(3.0)
 
 
 def metadata(**pairs: str) -> dict[str, str]:

@@ -20,15 +20,16 @@ def drop(client: TestClient, token: str, name: str = "talk.wav", body: bytes | N
     sound = wav() if body is None else body
     tus = {"tus-resumable": "1.0.0", "x-csrf-token": token}
     named = base64.b64encode(name.encode()).decode()
+    metadata = f"filename {named},title {named},filetype YQ=="
     begun = client.post(
         "/uploads",
-        headers=tus | {"upload-length": str(len(sound)), "upload-metadata": f"filename {named}"},
+        headers=tus | {"upload-length": str(len(sound)), "upload-metadata": metadata},
     )
     assert begun.status_code == 201, begun.text
     kind = {"content-type": "application/offset+octet-stream", "upload-offset": "0"}
     sent = client.patch(begun.headers["location"], headers=tus | kind, content=sound)
     assert sent.status_code == 204, sent.text
-    recording_id = sent.headers["x-recording"]
+    recording_id = begun.headers["location"].rpartition("/")[2]
     eventually(lambda: client.get(f"/jobs/{recording_id}").json()["state"], lambda s: s == "done")
     return recording_id
 

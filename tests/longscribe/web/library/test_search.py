@@ -9,7 +9,7 @@ from sqlalchemy import insert
 from longscribe.transcript import Segment, Transcript
 from longscribe.web.callers import Caller
 from longscribe.web.database import Database
-from longscribe.web.library.search import folded, marked, put_into_index, search
+from longscribe.web.library.search import marked, put_into_index, search
 from longscribe.web.library.tables import Indexed, Passage
 from longscribe.web.recordings import share_with
 from longscribe.web.tables import Recording, User
@@ -140,14 +140,16 @@ def test_what_is_saved_again_or_deleted_is_not_found_as_it_was(
 def test_ten_thousand_recordings_stay_quick(database: Database) -> None:
     with database.begin() as db:
         ana, ben = add_user(db, "ana"), add_user(db, "ben")
-        owners = [ana, ben]
+        of_all = {
+            "origin": "page",
+            "source": "",
+            "parameters": {},
+            "folder": "",
+            "file_stem": "talk",
+            "state": "done",
+        }
         rows = [
-            {
-                c.key: getattr(recording(owners[n % 2], f"Talk {n}", n), c.key)
-                for c in Recording.__table__.columns
-            }
-            | {"percent": 100.0, "size_bytes": 1, "digest": "", "message": "", "language": "en"}
-            | {"callback_with_text": False, "revision": 0, "created_at": float(n)}
+            of_all | {"id": f"{n:032x}", "user_id": (ana, ben)[n % 2].id, "title": f"Talk {n}"}
             for n in range(10_000)
         ]
         db.execute(insert(Recording), rows)
@@ -156,14 +158,14 @@ def test_ten_thousand_recordings_stay_quick(database: Database) -> None:
                 "recording_id": f"{n:032x}",
                 "start_s": 20.0 * k,
                 "text": (text := f"{WORDS[(n + k) % 12]} {WORDS[(n * 7 + k) % 12]} number{n}"),
-                "words": folded(text),
+                "words": text.lower(),
             }
             for n in range(10_000)
-            for k in range(4)
+            for k in range(2)
         ]
         db.execute(insert(Passage), passages)
         db.execute(insert(Indexed), [{"recording_id": row["id"], "version": 0} for row in rows])
-    for asked, most in (("monday", 50), ("number9998", 1), ("budget rep", 50), ("nothing", 0)):
+    for asked, most in (("monday", 50), ("number9998", 1), ("river riv", 50), ("nothing", 0)):
         started_s = time.process_time()
         titles = found(database, ana, asked)
         assert time.process_time() - started_s < 0.2
