@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import os
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -82,10 +81,13 @@ def _scheduler() -> None:
 def _load() -> None:
     """What all workers need, imported once and shared."""
     import torch  # noqa: F401
+    from prefect.plugins import load_prefect_collections
 
     import longscribe.decoding.chunk
     import longscribe.tasks.cluster_site
     import longscribe.tasks.transcribe_chunk  # noqa: F401
+
+    load_prefect_collections()
 
 
 def _worker(folder: str, pace: float) -> None:
@@ -209,6 +211,7 @@ def _measured(asked: argparse.Namespace, folder: Path) -> None:
                 )
                 for future in as_completed(list(futures)):
                     future.result()
+                    print(f"{time.monotonic() - started_s:.1f} s", flush=True)
                 took["chunks"] = time.monotonic() - started_s
 
         share_out()

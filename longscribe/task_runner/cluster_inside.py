@@ -28,6 +28,7 @@ class Order(NamedTuple):
     """A call for a Dask worker.
 
     Attributes:
+        run: of the run, which is told what its earlier orders said too late.
         token: of this attempt, which names what was sent ahead for it.
         number: what the run knows the worker by.
         call: pickled by Prefect, to be called without arguments.
@@ -35,6 +36,7 @@ class Order(NamedTuple):
         clock_s: the run's monotonic clock when it was sent.
     """
 
+    run: str
     token: str
     number: int
     call: Callable[[], bytes]
@@ -71,6 +73,7 @@ class _Site:
         self.received: dict[str, dict[str, bytes]] = {}
         self.cancelled: deque[str] = deque(maxlen=1000)
         self.messages: deque[Any] = deque()
+        self.run = ""  # of the last order
         self.token = ""  # of the order that is worked on
         self.thread: int | None = None
         self.count = c_uint64()
@@ -160,7 +163,9 @@ def work(order: Order) -> Report:
     with site.turn:
         _attachments = site.received.pop(order.token, {})
         _files = {}
-        site.taken()
+        if site.run != order.run:
+            site.run = order.run
+            site.taken()
         set_worker_number(order.number)
         site.count = c_uint64()
         site.thread, site.looked_s = threading.get_native_id(), time.monotonic()

@@ -162,6 +162,7 @@ class ClusterTaskRunner(SurvivingTaskRunner):
                 self._supply,
                 self.forward,
                 partial(self._is_listed, address),
+                lambda: len(self._hired),
             )
             self._hired[address] = hired
             return hired

@@ -25,6 +25,7 @@ from longscribe.task_runner.worker import Forward
 from longscribe.task_runner.worker_ends import WORKER_LEFT
 
 _LOOK_EVERY_S: Final = 2.0
+_LOOKS_PER_S: Final = 8  # at all workers together: each is a connection of the scheduler's
 _SILENT_S: Final = 60.0  # without an answer a worker counts as gone
 _CANCEL_WITHIN_S: Final = 5.0
 
@@ -65,6 +66,7 @@ class RemoteWorker:
         supply: what tasks need of it.
         forward: takes Prefect's messages from it.
         is_listed: whether the scheduler still knows it.
+        others: how many workers are looked at beside it.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class RemoteWorker:
         supply: Supply,
         forward: Forward,
         is_listed: Callable[[], bool],
+        others: Callable[[], int],
     ) -> None:
         self._cluster = cluster
         self.worker = worker
@@ -89,6 +92,7 @@ class RemoteWorker:
         self._supply = supply
         self._forward = forward
         self._is_listed = is_listed
+        self._others = others
         self._token = ""  # of the order that it is at
         self._doing: Future[Outcome] | None = None
         self._thread: threading.Thread | None = None
@@ -137,7 +141,9 @@ class RemoteWorker:
             with self._cluster.sending:
                 for name, content in self._supply.attachments(job.order.parameters).items():
                     self._cluster.ask(address, receive, token, name, content)
-            order = Order(token, self._number, job.call, halvings, time.monotonic())
+            order = Order(
+                self._cluster.client.id, token, self._number, job.call, halvings, time.monotonic()
+            )
             dask_future = self._cluster.client.submit(
                 work,
                 order,
@@ -171,7 +177,7 @@ class RemoteWorker:
         has_come = threading.Event()
         dask_future.add_done_callback(lambda _: has_come.set())
         answered_s = time.monotonic()
-        while not has_come.wait(_LOOK_EVERY_S) or dask_future.status == "lost":
+        while not has_come.wait(max(_LOOK_EVERY_S, self._others() / _LOOKS_PER_S)):
             if doing.done():
                 raise OSError("not waited for any more")
             if not self._is_listed():

@@ -25,6 +25,7 @@ from longscribe.errors import ModelError
 from longscribe.models.weights import ModelSpec, find_model, resolve_model
 from longscribe.options import DecodingOptions
 from longscribe.runtime.fork_server import thread_variables
+from longscribe.runtime.importing import without_collections
 from longscribe.runtime.machine import instruction_set, this_machine
 from longscribe.tasks.chunk_site import have_model
 from longscribe.wording.catalog import translated
@@ -134,6 +135,7 @@ def _part(spec: ModelSpec) -> Path:
 def get_ready(threads: int, spec: ModelSpec, options: DecodingOptions) -> None:
     """Load a model that is here, with what else the first chunk would wait for."""
     _begin(threads)
+    _import_prefect()
     from longscribe.decoding.chunk import prepare
     from longscribe.tasks.chunk_site import model_here
 
@@ -154,14 +156,20 @@ def _begin(threads: int) -> None:
     multiprocessing.set_start_method(method, force=True)  # Dask's own
 
 
+def _import_prefect() -> None:
+    """What a process's first task would import: all integrations that are installed."""
+    with without_collections():
+        import prefect.task_engine  # noqa: F401
+        from prefect.plugins import load_prefect_collections
+
+        load_prefect_collections()
+
+
 def dask_setup(worker: Any) -> None:
     """Called by `dask worker --preload` in each process; import what chunks need."""
     _begin(worker.state.nthreads)
-    from longscribe.runtime.importing import without_collections
-
+    _import_prefect()
     with without_collections():
-        import prefect.task_engine  # noqa: F401
-
         import longscribe.decoding.batched
         import longscribe.decoding.chunk
         import longscribe.engine.int8_network
