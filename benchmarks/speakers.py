@@ -1,11 +1,11 @@
 """How well voices are told apart: `python -m benchmarks.speakers`.
 
 Conversations generated with a seed from benchmarks/speech (benchmarks.conversations), and the
-minutes of AMI meetings in the folder --more where it is there, each heard as a recording of its own.
-Errors are pyannote.metrics' diarization error rate, overlapping speech counted: with every moment scored,
-and with 0.25 s left out on either side of every change (its `collar=0.5`). --words also transcribes
-the conversations with the model base, and counts the words that are given to whoever speaks at that
-moment. Written to benchmarks/results/speakers.md.
+minutes of AMI meetings in the folder --more where it is there, each as a recording of its own.
+Errors are pyannote.metrics' diarization error rate, overlapping speech counted: with every moment
+scored, and with 0.25 s left out on either side of every change (its `collar=0.5`). --words also
+transcribes the conversations with the model base, and counts the words that are given to whoever
+speaks at that moment. Written to benchmarks/results/speakers.md.
 """
 
 import argparse

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from longscribe.api.speakers import needs_own_tempo
+from longscribe.api.speakers import needs_own_tempo, told
 from longscribe.audio.chunks import Chunk, make_chunks, plan_cuts
 from longscribe.audio.recording import AcceleratedAudio, Recording, accelerate
 from longscribe.audio.timeline import Timeline
@@ -14,7 +14,6 @@ from longscribe.errors import OptionError
 from longscribe.models.weights import ModelSpec
 from longscribe.options import Precision, RunOptions, check_options
 from longscribe.speakers.diarization import Diarization
-from longscribe.speakers.words import with_speakers
 from longscribe.text.glossary import Spelling
 from longscribe.text.merge import merge
 from longscribe.text.rules import improve
@@ -152,9 +151,7 @@ def joined(
         *(prepared.speech * scale, glossary, options.chinese_scripts),
         verbatim=options.verbatim,
     )
-    if speakers is None:
-        return improved
-    return with_speakers(improved, speakers.turns, options.speaker_names)
+    return improved if speakers is None else told(improved, speakers, options)
 
 
 def _set_up() -> None:
