@@ -1,5 +1,7 @@
 """Sound made for tests: bursts of noise where speech would be, files in any container."""
 
+import io
+import wave
 from pathlib import Path
 
 import av
@@ -73,3 +75,15 @@ def _codec(path: Path) -> str:
         ".webm": "libopus",
         ".mkv": "libopus",
     }[path.suffix]
+
+
+def wav_bytes(seconds: float = 1.0) -> bytes:
+    """A WAVE file of noise."""
+    samples = np.random.default_rng(0).integers(-3000, 3000, int(16_000 * seconds), np.int16)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(16_000)
+        out.writeframes(samples.tobytes())
+    return file.getvalue()

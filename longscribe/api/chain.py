@@ -6,7 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from longscribe.api.speakers import needs_own_tempo, told
 from longscribe.audio.chunks import Chunk, make_chunks, plan_cuts
-from longscribe.audio.recording import AcceleratedAudio, Recording, accelerate
+from longscribe.audio.lanes import Lane, hear_lanes, in_order, without_own_tempo
+from longscribe.audio.recording import AcceleratedAudio
 from longscribe.audio.timeline import Timeline
 from longscribe.audio.voice_activity import Spans, find_speech, levels_db, sound_spans
 from longscribe.cache.kernels import kernels_folder
@@ -15,6 +16,7 @@ from longscribe.models.weights import ModelSpec
 from longscribe.options import Precision, RunOptions, check_options
 from longscribe.speakers.diarization import Diarization
 from longscribe.text.glossary import Spelling
+from longscribe.text.interleave import Spoken, interleaved, with_numbers_apart
 from longscribe.text.merge import merge
 from longscribe.text.rules import improve
 from longscribe.transcript import ChunkTranscript, Transcript
@@ -24,7 +26,14 @@ _BATCH_SIZE: Final = 8
 # What only a run of the flow has: workers, kept results, a folder for outputs of its own.
 _OF_THE_FLOW: Final = frozenset(
     {
-        *("recording", "workers", "threads_per_worker", "memory_per_worker", "output_dir"),
+        *(
+            "recording",
+            "together",
+            "workers",
+            "threads_per_worker",
+            "memory_per_worker",
+            "output_dir",
+        ),
         *("formats", "page_audio", "fresh", "chunk_timeout_minutes", "keep_days", "keep_size"),
         *("max_line_chars", "max_lines", "max_chars_per_s", "min_gap_s", "ui_language"),
         "speaker_marks",
@@ -32,20 +41,37 @@ _OF_THE_FLOW: Final = frozenset(
 )
 
 
-class Prepared(NamedTuple):
-    """A recording as the model will hear it.
+class PreparedLane(NamedTuple):
+    """A channel, a file or all of a recording, as the model will hear it.
 
     Attributes:
+        name: who speaks in it; empty in an ordinary recording.
         audio: its samples, at the chosen tempo.
         sound: stretches of sound in accelerated seconds, shape (n, 2).
         speech: those in which somebody speaks.
-        chunks: all of it, cut at silences.
     """
 
+    name: str
     audio: AcceleratedAudio
     sound: Spans
     speech: Spans
+
+
+class Prepared(NamedTuple):
+    """A recording as the model will hear it: one lane, or several; all of it, cut at silences."""
+
+    lanes: list[PreparedLane]
     chunks: list[Chunk]
+
+    @property
+    def audio(self) -> AcceleratedAudio:
+        """The samples of the first lane: of an ordinary recording, all."""
+        return self.lanes[0].audio
+
+    @property
+    def speech(self) -> Spans:
+        """Where somebody speaks in it, in accelerated seconds, shape (n, 2)."""
+        return self.lanes[0].speech
 
 
 def checked_options(
@@ -72,30 +98,29 @@ def checked_options(
     return check_options(recording="here", model=model, **options)
 
 
-def prepare(recording: Recording, options: RunOptions, folder: Path) -> Prepared:
+def prepare(lanes: Sequence[Lane], options: RunOptions, folder: Path) -> Prepared:
     """Decode a recording at the chosen tempo, find speech, and cut it into chunks.
 
     Args:
-        recording: as probed.
+        lanes: of the recording: what is heard by itself.
         options: of the run.
-        folder: for the samples: `samples.pcm`, and `own_tempo.pcm` where those are wanted, too.
+        folder: for the samples.
 
     Raises:
         RecordingError: nothing in it can be decoded.
         ResourceError, OutputError: the samples cannot be written.
     """
-    audio = accelerate(
-        recording,
-        options.tempo,
-        folder / "samples.pcm",
-        own_tempo_path=folder / "own_tempo.pcm" if needs_own_tempo(options) else None,
-    )
-    levels = levels_db(audio.pcm_path, audio.samples)
-    sound = sound_spans(levels, audio.duration_s)
-    speech = find_speech(audio.pcm_path, audio.samples, options.vad, sound, audio.duration_s)
-    cuts = plan_cuts(audio.samples, options.chunk_minutes * 60.0, speech, levels)
-    heard = audio if options.hears_again else audio.model_copy(update={"own_tempo_path": None})
-    return Prepared(audio, sound, speech, make_chunks(heard, cuts, speech))
+    prepared, chunks = [], []
+    for lane in hear_lanes(lanes, options.tempo, folder, keep_own_tempo=needs_own_tempo(options)):
+        audio = lane.audio
+        levels = levels_db(audio.pcm_path, audio.samples)
+        sound = sound_spans(levels, audio.duration_s)
+        speech = find_speech(audio.pcm_path, audio.samples, options.vad, sound, audio.duration_s)
+        cuts = plan_cuts(audio.samples, options.chunk_minutes * 60.0, speech, levels)
+        prepared.append(PreparedLane(lane.name, audio, sound, speech))
+        heard = lane if options.hears_again else without_own_tempo(lane)
+        chunks.append(make_chunks(heard.audio, cuts, speech))
+    return Prepared(prepared, in_order(chunks, [lane.name for lane in prepared]))
 
 
 def precision_here(options: RunOptions) -> Precision:
@@ -143,15 +168,32 @@ def joined(
         options: of the run.
         speakers: who speaks, where that was asked.
     """
-    audio, done = prepared.audio, prepared.chunks[: len(results)]
-    merged = merge(name, done, results, Timeline.of(audio), prepared.sound, audio.missing_s)
-    scale = audio.original_samples / audio.samples
-    improved = improve(
-        merged,
-        *(prepared.speech * scale, glossary, options.chinese_scripts),
-        verbatim=options.verbatim,
-    )
-    return improved if speakers is None else told(improved, speakers, options)
+    done = prepared.chunks[: len(results)]
+    merged = [
+        merge(
+            name,
+            [chunk for chunk in done if chunk.lane == number],
+            results,
+            Timeline.of(lane.audio),
+            lane.sound,
+            lane.audio.missing_s,
+        )
+        for number, lane in enumerate(prepared.lanes)
+    ]
+    spoken = []
+    for transcript, lane in zip(with_numbers_apart(merged), prepared.lanes, strict=True):
+        scale = lane.audio.original_samples / lane.audio.samples
+        better = improve(
+            transcript,
+            *(lane.speech * scale, glossary, options.chinese_scripts),
+            verbatim=options.verbatim,
+        )
+        spoken.append(Spoken(better, lane.name, lane.sound * scale))
+    if len(spoken) > 1:
+        return interleaved(spoken)
+    if speakers is None:
+        return spoken[0].transcript
+    return told(spoken[0].transcript, speakers, options)
 
 
 def _set_up() -> None:

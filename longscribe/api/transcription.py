@@ -6,7 +6,7 @@ programs, and recordings of minutes. All cores work on one chunk at a time.
 
 import html
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +16,9 @@ from pydantic import ConfigDict, PrivateAttr
 from longscribe.api.chain import checked_options, hear, joined, prepare
 from longscribe.api.sources import Held
 from longscribe.api.speakers import who_speaks
+from longscribe.audio.lanes import lanes_of
 from longscribe.audio.recording import SAMPLE_RATE_HZ, decode
+from longscribe.errors import OptionError
 from longscribe.models.weights import check_language, check_task, resolve_model
 from longscribe.options import DEFAULT_FORMATS, Format, RunOptions, check_options
 from longscribe.outputs.formats import output_name, write_transcript
@@ -76,6 +78,7 @@ class Transcription(Transcript):
 
     segments: tuple[HeardSegment, ...]
     _held: Held = PrivateAttr()
+    _others: tuple[Held, ...] = PrivateAttr(default=())
     _loudness: bytes = PrivateAttr()
     _options: RunOptions = PrivateAttr()
 
@@ -98,7 +101,8 @@ class Transcription(Transcript):
         values = self._options.model_dump() | {"formats": formats}
         options = check_options(**values)
         name = output_name(self._held.recording.path)
-        sound = Sound(self._held.recording, self._loudness, self.duration_s, "link")
+        others = tuple(held.recording for held in self._others)
+        sound = Sound(self._held.recording, self._loudness, self.duration_s, "link", others)
         if self._held.folder in self._held.recording.path.parents:
             sound = sound._replace(audio="copy")  # the file itself goes with this object
         rules = options.for_subtitles
@@ -124,6 +128,7 @@ def transcribe(
     model: str = "turbo",
     *,
     rate_hz: int | None = None,
+    together: bool = False,
     on_progress: OnProgress | None = None,
     **options: Any,
 ) -> Transcription:
@@ -134,6 +139,8 @@ def transcribe(
             `rate_hz`, or a pydub AudioSegment.
         model: as `--model`: a name, a path, or a repository of the Hugging Face hub.
         rate_hz: of samples in an array.
+        together: whether `source` is a list of such, recordings of one conversation that begin at
+            the same moment, one speaker each.
         on_progress: called after every chunk with the seconds of the recording done, and in all.
         options: of longscribe.options.RunOptions, by their names: `language`, `speed`,
             `word_timestamps`, `hotwords`, `glossary`, `speakers` and so on.
@@ -144,7 +151,7 @@ def transcribe(
         RecordingError: the recording cannot be read or holds no sound.
         ResourceError: the disk or the memory is too small.
     """
-    work = _Work(source, model, rate_hz, options)
+    work = _Work(source if together else [source], model, rate_hz, options)
     for done_s in work.chunk_ends_s():
         if on_progress:
             on_progress(done_s, work.duration_s)
@@ -161,7 +168,7 @@ def stream(
 
     Args, raises: as `transcribe`.
     """
-    work = _Work(source, model, rate_hz, options)
+    work = _Work([source], model, rate_hz, options)
     given_s = -1.0
     for done_s in work.chunk_ends_s():
         is_last = done_s >= work.duration_s
@@ -176,30 +183,43 @@ class _Work:
     """A recording on its way: all that is done once, and the results of its chunks so far."""
 
     def __init__(
-        self, source: Any, model: str, rate_hz: int | None, options: dict[str, Any]
+        self, sources: Sequence[Any], model: str, rate_hz: int | None, options: dict[str, Any]
     ) -> None:
         self._options = with_hotwords(checked_options(model, options))
         self._glossary = read_glossary(self._options.glossary)
         self._spec = resolve_model(self._options.model, self._options.model_dir)
         check_language(self._spec, self._options.language)
         check_task(self._spec.name, self._options.task, self._spec.dims)
-        self._held = Held(source, rate_hz, self._options.audio_track_number)
-        self._prepared = prepare(self._held.recording, self._options, self._held.folder)
-        audio, sound, speech, _ = self._prepared
-        self._speakers = who_speaks(audio, sound, speech, self._options)
-        self._loudness = loudness(audio)
+        if not sources:
+            raise OptionError(translated("source: there is no recording in the list."))
+        track = self._options.audio_track_number
+        self._all_held = [Held(source, rate_hz, track) for source in sources]
+        self._held = self._all_held[0]
+        lanes = lanes_of(
+            [held.recording for held in self._all_held],
+            by_channel=self._options.by_channel,
+            names=self._options.speaker_names
+            if self._options.by_channel or len(sources) > 1
+            else (),
+        )
+        self._prepared = prepare(lanes, self._options, self._held.folder)
+        audios = [lane.audio for lane in self._prepared.lanes]
+        self._loudness = loudness(audios)
+        first = self._prepared.lanes[0]
+        self._speakers = who_speaks(first.audio, first.sound, first.speech, self._options)
         self._results: list[ChunkTranscript] = []
-        self.duration_s = audio.original_duration_s + audio.missing_s
+        self.duration_s = max(audio.original_duration_s + audio.missing_s for audio in audios)
 
     def chunk_ends_s(self) -> Iterator[float]:
         """Do chunk after chunk; the seconds of the recording that are done after each."""
-        audio, chunks = self._prepared.audio, self._prepared.chunks
+        chunks = self._prepared.chunks
         for chunk, result in zip(chunks, hear(chunks, self._spec, self._options), strict=True):
             self._results.append(result)
             yield self.duration_s if chunk is chunks[-1] else chunk.original_end_s
-        for path in (audio.pcm_path, audio.own_tempo_path):
-            if path:
-                path.unlink(missing_ok=True)
+        for lane in self._prepared.lanes:
+            for path in (lane.audio.pcm_path, lane.audio.own_tempo_path):
+                if path:
+                    path.unlink(missing_ok=True)
 
     def transcription(self) -> Transcription:
         """What there is so far."""
@@ -212,6 +232,7 @@ class _Work:
         values["segments"] = tuple(_with_sound(one, self._held) for one in improved.segments)
         found = Transcription.model_construct(**values)
         found._held, found._loudness, found._options = self._held, self._loudness, self._options
+        found._others = tuple(self._all_held[1:])
         return found
 
 

@@ -29,6 +29,7 @@ from longscribe.api.sources import Held
 from longscribe.api.tuning import Tuning, TuningRow
 from longscribe.audio.chunks import Chunk
 from longscribe.audio.excerpts import Excerpt, choose_excerpts, join_excerpts, spoken_s
+from longscribe.audio.lanes import Lane
 from longscribe.audio.recording import SAMPLE_RATE_HZ
 from longscribe.audio.voice_activity import Spans, clip_spans
 from longscribe.errors import OptionError, RecordingError
@@ -244,7 +245,7 @@ class Tuner:
 
     def _choose(self, held: Held, wanted_s: float) -> Spans:
         """Choose the excerpts, and put them together as a recording; all speech there is."""
-        whole = prepare(held.recording, self._with(speed=1.0), held.folder)
+        whole = prepare([Lane(held.recording)], self._with(speed=1.0), held.folder)
         if not len(whole.speech):
             raise RecordingError(
                 translated("nobody speaks in {path}, so there is nothing to compare.").format(
@@ -265,7 +266,7 @@ class Tuner:
         if options.speed not in self._prepared:
             folder = self._held.folder / f"{options.speed}x"
             folder.mkdir()
-            self._prepared[options.speed] = prepare(self._held.recording, options, folder)
+            self._prepared[options.speed] = prepare([Lane(self._held.recording)], options, folder)
         return self._prepared[options.speed]
 
     def _row(self, setting: Setting) -> TuningRow:

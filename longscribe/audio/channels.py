@@ -95,6 +95,29 @@ class ChannelMixer:
         return mix
 
 
+class OneChannel:
+    """Takes one channel of frame after frame, as it is.
+
+    Attributes:
+        number: of the channel, from 1.
+        cancelled_samples: none: as `ChannelMixer` counts them.
+    """
+
+    cancelled_samples = 0
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def mixed(self, frame: AudioFrame) -> Samples:
+        """The channel of a float32 frame as (n,) float32; silence where a track has it no more."""
+        values = frame.to_ndarray().astype(np.float32, copy=False)
+        if not frame.format.is_planar:
+            values = values.reshape(-1, frame.layout.nb_channels).T
+        if self.number > len(values):
+            return np.zeros(values.shape[1], np.float32)
+        return np.ascontiguousarray(values[self.number - 1])
+
+
 def _weights_of(frame: AudioFrame, channels: int) -> Samples:
     names = [channel.name for channel in frame.layout.channels]
     weights = np.array([_WEIGHTS.get(name, _SURROUNDING) for name in names], np.float32)

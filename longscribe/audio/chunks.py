@@ -50,7 +50,8 @@ class Chunk(BaseModel):
     `start_sample` and `stop_sample` count the 16 kHz samples of the scratch file; `sound` holds the
     stretches of sound within the chunk, in accelerated seconds from the chunk's start; the original
     times are seconds of the recording as the user knows it. `own_tempo` is there where what the
-    model is unsure of is to be heard again.
+    model is unsure of is to be heard again. `lane` is the number of the channel or file that it
+    is a part of, and `speaker` that one's name, where each is heard by itself.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,6 +67,8 @@ class Chunk(BaseModel):
     cut_in_pause: bool
     sound: tuple[tuple[float, float], ...]
     own_tempo: OwnTempo | None = None
+    lane: int = 0
+    speaker: str = ""
 
     @property
     def number(self) -> str:
@@ -74,8 +77,9 @@ class Chunk(BaseModel):
 
     @property
     def span(self) -> str:
-        """Where the chunk lies in the recording: `0:20:00-0:30:00`."""
-        return f"{format_time(self.original_start_s)}-{format_time(self.original_end_s)}"
+        """Where the chunk lies in the recording: `0:20:00-0:30:00`, `..., Host`."""
+        span = f"{format_time(self.original_start_s)}-{format_time(self.original_end_s)}"
+        return f"{span}, {self.speaker}" if self.speaker else span
 
     @property
     def label(self) -> str:

@@ -10,7 +10,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 
-from longscribe.audio.channels import ChannelMixer, readable, readable_format
+from longscribe.audio.channels import ChannelMixer, OneChannel, readable, readable_format
 from longscribe.audio.tempo import Samples
 
 # A hole in the container's time stamps longer than this is filled with silence, so that what
@@ -57,6 +57,7 @@ class AudioDecoder:
         declared_duration_s: what they say; None where they do not know.
         sample_rate_hz: of the samples that come out.
         track: number of the audio track that is heard, from 1.
+        channel: number of its channel that is heard, from 1; None for all of them, mixed.
 
     Attributes:
         invalid_samples: samples of the track that were not numbers.
@@ -71,10 +72,11 @@ class AudioDecoder:
         declared_duration_s: float | None,
         sample_rate_hz: int,
         track: int = 1,
+        channel: int | None = None,
     ) -> None:
         self._containers = containers
         self._track = track
-        self._mixer = ChannelMixer()
+        self._mixer = ChannelMixer() if channel is None else OneChannel(channel)
         self._declared_duration_s = declared_duration_s
         self._sample_rate_hz = sample_rate_hz
         self.invalid_samples = 0

@@ -53,6 +53,7 @@ class Recording(BaseModel):
         is_undeclared: whether there is more than the header says.
         track: that is heard, of `tracks`, counted from 1.
         silent_tracks: those in which nothing was found.
+        channel: that is heard, of `channels`, counted from 1; None for all of them, mixed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,6 +69,7 @@ class Recording(BaseModel):
     track: int = 1
     tracks: int = 1
     silent_tracks: tuple[int, ...] = ()
+    channel: int | None = None
 
 
 class AcceleratedAudio(BaseModel):
@@ -285,7 +287,11 @@ def decode(recording: Recording) -> Iterator[Samples]:
 
 def _decoder(recording: Recording) -> AudioDecoder:
     return AudioDecoder(
-        open_links(recording.path), recording.declared_duration_s, SAMPLE_RATE_HZ, recording.track
+        open_links(recording.path),
+        recording.declared_duration_s,
+        SAMPLE_RATE_HZ,
+        recording.track,
+        recording.channel,
     )
 
 

@@ -29,7 +29,13 @@ class Plan(BaseModel):
     chunk_keys: tuple[str, ...]
 
 
-def plan_path(recording: Path, speed: float | str, chunk_minutes: float, decoding: str) -> Path:
+def plan_path(
+    recording: Path,
+    speed: float | str,
+    chunk_minutes: float,
+    decoding: str,
+    channel: int | None = None,
+) -> Path:
     """The file of a recording's plan; its name holds what the plan was made for.
 
     The recording is told by its length and both its ends, not by its path. Were it another one
@@ -40,6 +46,7 @@ def plan_path(recording: Path, speed: float | str, chunk_minutes: float, decodin
         speed: as asked for: a tempo before recognition, or `auto`.
         chunk_minutes: as asked for.
         decoding: from `decoding_digest`.
+        channel: that is heard by itself, from 1.
 
     Raises:
         OSError: the recording cannot be read.
@@ -49,7 +56,15 @@ def plan_path(recording: Path, speed: float | str, chunk_minutes: float, decodin
         ends = file.read(_LOOKED_AT_BYTES)
         file.seek(max(0, size_bytes - _LOOKED_AT_BYTES))
         ends += file.read(_LOOKED_AT_BYTES)
-    parts = [size_bytes, hashlib.sha256(ends).hexdigest(), speed, chunk_minutes, decoding]
+    parts: list[object] = [
+        size_bytes,
+        hashlib.sha256(ends).hexdigest(),
+        speed,
+        chunk_minutes,
+        decoding,
+    ]
+    if channel is not None:
+        parts.append(channel)
     return plans_folder() / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}.json"
 
 

@@ -33,7 +33,7 @@ export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-longscribe} COMPOSE_FILE=${C
 
 mkdir -p "$LONGSCRIBE_HOME"
 folders=(media transcripts weights cache scratch postgres redis secrets)
-(cd "$LONGSCRIBE_HOME" && mkdir -p "${folders[@]}" media/inbox cache/whisper)
+(cd "$LONGSCRIBE_HOME" && mkdir -p "${folders[@]}" media/inbox media/uploads cache/whisper)
 chmod 711 "$LONGSCRIBE_HOME"
 
 settings=$LONGSCRIBE_HOME/settings.env
@@ -44,6 +44,8 @@ if [ ! -e "$settings" ]; then
 # Where the server listens. Anything but 127.0.0.1 switches authentication on.
 LONGSCRIBE_LISTEN=127.0.0.1
 LONGSCRIBE_PORT=4200
+# The web application's own.
+LONGSCRIBE_WEB_PORT=4201
 # on asks for a password on 127.0.0.1 too, as behind a proxy. auto: only beyond it.
 LONGSCRIBE_AUTH=auto
 # What people and links call the server. Empty: the address above.
@@ -65,6 +67,7 @@ while IFS='=' read -r name value; do
 done <"$settings"
 listen=${LONGSCRIBE_LISTEN:-127.0.0.1} port=${LONGSCRIBE_PORT:-4200}
 [ -n "${LONGSCRIBE_URL:-}" ] || export LONGSCRIBE_URL=http://$listen:$port
+[ -n "${LONGSCRIBE_WEB_URL:-}" ] || export LONGSCRIBE_WEB_URL=http://$listen:${LONGSCRIBE_WEB_PORT:-4201}
 export LONGSCRIBE_HOST=${LONGSCRIBE_HOST:-$(hostname)}
 
 # Secrets are made once and live in files that only their owner reads; containers see them as files.
@@ -108,9 +111,11 @@ healthy server
 healthy worker
 healthy clips
 healthy inbox
+healthy web
 
 echo
-echo "Longscribe runs at $LONGSCRIBE_URL"
+echo "Longscribe runs at $LONGSCRIBE_URL, its web application at $LONGSCRIBE_WEB_URL"
+echo "A user for it: ${compose[*]} exec web longscribe users add NAME"
 [ ${#auth[@]} = 0 ] || echo "Sign in with longscribe:PASSWORD; the password is in $secrets/api-password"
 echo "Recordings dropped into $LONGSCRIBE_HOME/media/inbox become transcripts in $LONGSCRIBE_HOME/transcripts"
 [ $follow = no ] || exec "${compose[@]}" logs --follow --tail 20

@@ -18,7 +18,7 @@ from longscribe.deployments import orphaned_runs
 from longscribe.deployments.automations import apply_automations
 from longscribe.errors import ServerError
 from longscribe.flows.translated_command import TranslatedCommand
-from longscribe.flows.work_pool import prepare_work_pool
+from longscribe.flows.work_pool import WORK_POOL, prepare_work_pool, work_pool_name
 from longscribe.wording.catalog import translatable, translated
 
 _FOLDER = Path(__file__).parent  # of prefect.yaml
@@ -64,9 +64,27 @@ def register() -> None:
     if deployed.returncode:
         sentence = translated("prefect deploy failed:\n{output}")
         raise ServerError(sentence.format(output=deployed.stdout + deployed.stderr))
+    use_pool()
     refuse_unknown_parameters()
     apply_automations()
     orphaned_runs.create()
+
+
+def use_pool() -> None:
+    """Move the deployments to the pool of LONGSCRIBE_POOL: prefect.yaml takes no name from outside.
+
+    Their queues have the same names there.
+    """
+    name = work_pool_name()
+    if name == WORK_POOL:
+        return
+    with get_client(sync_client=True) as client:
+        for deployed in _DEPLOYMENTS:
+            deployment = client.read_deployment_by_name(deployed)
+            client.update_deployment(
+                deployment.id,
+                DeploymentUpdate(work_pool_name=name, work_queue_name=deployment.work_queue_name),
+            )
 
 
 def refuse_unknown_parameters() -> None:

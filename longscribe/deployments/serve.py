@@ -1,7 +1,7 @@
-"""`make serve`: server and workers on this machine, with SQLite, until Ctrl-C.
+"""`make serve`: server, workers and web application on this machine, with SQLite, until Ctrl-C.
 
 The same as deploy.sh without Docker: one process each for the server, the worker, the one for
-clips and the inbox.
+clips, the inbox and the web application.
 """
 
 import os
@@ -19,6 +19,8 @@ import click
 from prefect.settings import PREFECT_HOME
 
 from longscribe.flows.translated_command import TranslatedCommand
+from longscribe.web.first_login import first_login
+from longscribe.web.settings import WebSettings
 from longscribe.wording.catalog import translatable, translated
 
 _STOP_WITHIN_S = 30.0  # workers, and then the server
@@ -35,6 +37,7 @@ _ENVIRONMENT = {
     "PREFECT_WORKER_QUERY_SECONDS": "2",
 }
 _HERE: Final = "longscribe.deployments"
+_WEB: Final = "longscribe.web.server"
 
 
 def api_login() -> str:
@@ -125,7 +128,9 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 @click.command(
     cls=TranslatedCommand,
-    help=translatable("Serve Longscribe from this machine until Ctrl-C: server, worker, inbox."),
+    help=translatable(
+        "Serve Longscribe from this machine until Ctrl-C: server, worker, inbox, web."
+    ),
 )
 @click.option(
     "--host",
@@ -139,26 +144,35 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     help=translatable("0: a free one.  [4200]"),
 )
 @click.option(
+    "--web-port",
+    type=click.IntRange(0, 65535),
+    default=4201,
+    help=translatable("Of the web application; 0: a free one.  [4201]"),
+)
+@click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("~/longscribe"),
     help=translatable("Has media, media/inbox and transcripts.  [~/longscribe]"),
 )
-def main(host: str, port: int, folder: Path) -> None:
-    """Serve Longscribe from this machine until Ctrl-C: server, worker, inbox."""
+def main(host: str, port: int, web_port: int, folder: Path) -> None:
+    """Serve Longscribe from this machine until Ctrl-C: server, worker, inbox, web application."""
     signal.signal(signal.SIGTERM, _interrupt)
-    port = port or _free_port(host)
+    port, web_port = port or _free_port(host), web_port or _free_port(host)
     folder = folder.expanduser().resolve()
     media, transcripts = folder / "media", folder / "transcripts"
     for made in (media / "inbox", transcripts):
         made.mkdir(parents=True, exist_ok=True)
 
-    url = f"http://{host}:{port}"
+    url, web_url = f"http://{host}:{port}", f"http://{host}:{web_port}"
     environment = {
         **_ENVIRONMENT,
         "LONGSCRIBE_MEDIA_ROOTS": f"{media}:{transcripts}",
         "LONGSCRIBE_INBOX": str(media / "inbox"),
         "LONGSCRIBE_TRANSCRIPTS": str(transcripts),
+        "LONGSCRIBE_UPLOADS": str(media / "uploads"),
+        "LONGSCRIBE_WEB_DATABASE": f"sqlite:///{folder / 'web.sqlite'}",
+        "LONGSCRIBE_WEB_URL": web_url,
         **os.environ,
         "PREFECT_API_URL": f"{url}/api",
         "PREFECT_UI_URL": url,
@@ -167,6 +181,7 @@ def main(host: str, port: int, folder: Path) -> None:
         login = api_login()
         environment |= {"PREFECT_SERVER_API_AUTH_STRING": login, "PREFECT_API_AUTH_STRING": login}
 
+    web_login = first_login(WebSettings.from_environment(environment), folder)
     service = Service(environment)
     try:
         click.echo(translated("Starting the server at {url} ...").format(url=url))
@@ -175,7 +190,13 @@ def main(host: str, port: int, folder: Path) -> None:
         service.start("worker", f"{_HERE}.worker")
         service.start("clips", f"{_HERE}.worker", "--queue", "clips")
         service.start("inbox", f"{_HERE}.worker", "--queue", "inbox")
+        service.start("web", _WEB, "--host", host, "--port", str(web_port))
         click.echo(_how_to_use(url, media / "inbox", transcripts, host not in _LOOPBACK))
+        click.echo(
+            translated("The web application is at {url}; sign in with what is in {login}").format(
+                url=web_url, login=web_login
+            )
+        )
         service.wait()
     except KeyboardInterrupt:
         click.echo(translated("Stopping; a recording that is not done goes on at the next start"))

@@ -15,6 +15,8 @@ from prefect.settings import (
 )
 
 from longscribe.deployments.request_filter import RequestFilter
+from longscribe.deployments.retention import keep_runs_days, keeping_runs
+from longscribe.errors import OptionError
 
 
 @click.command()
@@ -22,17 +24,22 @@ from longscribe.deployments.request_filter import RequestFilter
 @click.option("--port", type=click.IntRange(1, 65535), default=4200, help="[4200]")
 def main(host: str, port: int) -> None:
     """Start the Prefect server."""
-    uvicorn.run(
-        RequestFilter(
-            create_app(final=True),
-            own_url=PREFECT_UI_URL.value() or f"http://{host}:{port}",
-            asks=bool(PREFECT_SERVER_API_AUTH_STRING.value()),
-        ),
-        host=host,
-        port=port,
-        timeout_keep_alive=PREFECT_SERVER_API_KEEPALIVE_TIMEOUT.value(),
-        log_level=PREFECT_SERVER_LOGGING_LEVEL.value().lower(),
-    )
+    try:
+        days = keep_runs_days()
+    except OptionError as error:
+        raise click.ClickException(str(error)) from None
+    with keeping_runs(days):
+        uvicorn.run(
+            RequestFilter(
+                create_app(final=True),
+                own_url=PREFECT_UI_URL.value() or f"http://{host}:{port}",
+                asks=bool(PREFECT_SERVER_API_AUTH_STRING.value()),
+            ),
+            host=host,
+            port=port,
+            timeout_keep_alive=PREFECT_SERVER_API_KEEPALIVE_TIMEOUT.value(),
+            log_level=PREFECT_SERVER_LOGGING_LEVEL.value().lower(),
+        )
 
 
 if __name__ == "__main__":

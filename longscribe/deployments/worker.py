@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
+import httpx
 import psutil
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
@@ -28,6 +29,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import (
     PREFECT_HOME,
     PREFECT_WORKER_HEARTBEAT_SECONDS,
@@ -39,12 +41,13 @@ from prefect.utilities.processutils import setup_signal_handlers_worker
 
 from longscribe.deployments.flow_process import TRANSCRIBES
 from longscribe.deployments.hosts import Hosts
+from longscribe.deployments.lost_workers import LOOK_EVERY_S, LostWorkers
 from longscribe.deployments.orphaned_runs import SILENT
 from longscribe.deployments.pool_worker import PoolWorker
 from longscribe.deployments.register import wait_for_server
 from longscribe.errors import ServerError
 from longscribe.flows.translated_command import TranslatedCommand
-from longscribe.flows.work_pool import WORK_POOL
+from longscribe.flows.work_pool import FOR_RECORDINGS, WORK_POOL
 from longscribe.wording.catalog import translatable, translated
 
 # Beside clips, which are to be quick: a core that both want is theirs for three quarters.
@@ -146,7 +149,7 @@ def _lock(name: str) -> IO[str]:
     "--queue",
     "queues",
     multiple=True,
-    help=translatable("Repeatable.  [default and short]"),
+    help=translatable("Repeatable.  [urgent, short, default and background]"),
 )
 @click.option(
     "--limit",
@@ -181,8 +184,9 @@ def main(
     niceness: int | None,
 ) -> None:
     """Start a worker of the pool; it goes on with what it was stopped in."""
-    queues = queues or ("default", "short")
-    name = name or f"{socket.gethostname()}-{'-'.join(queues)}"
+    # The name that it had when there were two: it takes up what it was stopped in.
+    name = name or f"{socket.gethostname()}-{'-'.join(queues or ('default', 'short'))}"
+    queues = queues or FOR_RECORDINGS
     try:
         lock = _lock(name)
         wait_for_server()
@@ -224,11 +228,23 @@ async def _work(
         limit=limit,
         heartbeat_interval_seconds=int(PREFECT_WORKER_HEARTBEAT_SECONDS.value()),
     )
+    looking = asyncio.create_task(_look_for_lost(LostWorkers(name, take_up)))
     try:
         await worker.start(with_healthcheck=healthcheck, printer=click.echo)
     except asyncio.CancelledError:
         click.echo(f"Worker {name!r} stopped!")
         raise
+    finally:
+        looking.cancel()
+
+
+async def _look_for_lost(lost: LostWorkers) -> None:
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        with suppress(httpx.HTTPError, PrefectHTTPStatusError):  # no server: later
+            for run in await asyncio.to_thread(lost.look):
+                line = translated("Run {run} goes on elsewhere: its worker's machine is gone")
+                click.echo(line.format(run=run))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """`longscribe RECORDING...`: the same flow as in the Prefect UI, from a terminal.
 
-`longscribe cache` and `longscribe tune` are commands of their own; a recording of such a name is
+`longscribe cache`, `plan` and `tune` are commands of their own; a recording of such a name is
 `./cache`.
 
 Exit codes: 0 done; 1 failed; 2 bad input or options, nothing was done; 3 done in part, with gaps;
@@ -19,7 +19,6 @@ from typing import Any, NoReturn
 
 import click
 
-from longscribe.audio.recording import probe
 from longscribe.errors import InputError, LongscribeError, OptionError, RecordingError
 from longscribe.flows.cache_command import cache_command
 from longscribe.flows.command_options import all_options
@@ -34,8 +33,9 @@ from longscribe.runtime.fork_server import kill_fork_server, start_fork_server
 from longscribe.runtime.importing import without_collections
 from longscribe.runtime.scratch import keeping_names
 from longscribe.storage.access import Access
+from longscribe.storage.lanes import lanes_on_disk
 from longscribe.storage.uploads import check_destination
-from longscribe.storage.uris import is_url, name_of
+from longscribe.storage.uris import name_of
 from longscribe.tasks.kept_chunks import kept_chunks
 from longscribe.tasks.preload import PRELOAD
 from longscribe.tasks.shared_weights import bring_weights
@@ -56,7 +56,8 @@ _BEGIN_AGAIN_S = 2.0
 _EPILOG = translatable(
     "openai-whisper's spellings and decoding options work too, such as --output_dir, --beam_size; "
     "the docs have all. Exit codes: 0 done, 1 failed, 2 bad input, 3 done with gaps. "
-    "`longscribe tune` compares options, `cache` shows what is kept, `serve` starts the service."
+    "`longscribe tune` compares options, `cache` shows what is kept, `plan` what many hours need, "
+    "`serve` starts the service."
 )
 
 
@@ -80,12 +81,13 @@ _EPILOG = translatable(
 def command(
     recordings: tuple[str, ...],
     show: bool,
+    together: bool,
     verbose: bool,
     fp16: bool | None,
     **values: Any,
 ) -> int:
     """Transcribe recordings to text, subtitles and a page, in DIR/RECORDING/."""
-    runs = [check_options(recording=recording, **values) for recording in recordings]
+    runs = _runs(recordings, values, together=together)
     _refuse_same_outputs(runs)
     check_task(runs[0].model, runs[0].task)
     bring_weights(runs[0].model, runs[0].model_dir)
@@ -128,21 +130,35 @@ def command(
             return _summed_up(codes)
 
 
+def _runs(
+    recordings: Sequence[str], values: Mapping[str, Any], *, together: bool
+) -> list[RunOptions]:
+    """The options of each run: one a recording, or one for all of a conversation."""
+    if not together:
+        return [check_options(recording=recording, **values) for recording in recordings]
+    if len(recordings) < 2:
+        raise OptionError(
+            translated("--together: name the recordings of the conversation, two or more.")
+        )
+    return [check_options(recording=recordings[0], together=recordings[1:], **values)]
+
+
 def _refusal(options: RunOptions) -> InputError | None:
     """Why a run cannot even begin: told before a server, where its flow would take seconds."""
     try:
-        if not _is_utf8(options.recording):
-            raise RecordingError(
-                translated(
-                    "{recording!r} has a name that is not UTF-8; rename it, or give a link to it."
-                ).format(recording=options.recording)
-            )
+        for recording in options.recordings:
+            if not _is_utf8(recording):
+                raise RecordingError(
+                    translated(
+                        "{recording!r} has a name that is not UTF-8; rename it, or give a link to "
+                        "it."
+                    ).format(recording=recording)
+                )
         options = Access.from_environment().confine(options)
         read_glossary(options.glossary)
         with_hotwords(options)
         check_destination(options.output_dir, output_name(Path(name_of(options.recording))))
-        if not is_url(options.recording):
-            probe(options.recording_path, options.audio_track_number)
+        lanes_on_disk(options)
     except InputError as error:
         return error
     return None
@@ -150,13 +166,17 @@ def _refusal(options: RunOptions) -> InputError | None:
 
 def _is_done(options: RunOptions) -> bool:
     """Whether no chunk seems to be left for workers to transcribe, as `EarlierWork` tells."""
-    if options.fresh or is_url(options.recording):
+    if options.fresh:
         return False
     if find_model(options.model, options.model_dir) is None:
         return False
     spec = resolve_model(options.model, options.model_dir)
-    with suppress(OSError):
-        return kept_chunks(options.recording_path, spec, with_hotwords(options)).are_all
+    with suppress(OSError, InputError):
+        lanes = lanes_on_disk(options)
+        options = with_hotwords(options)
+        return lanes is not None and all(
+            kept_chunks(lane.recording, spec, options).are_all for lane in lanes
+        )
     return False
 
 
@@ -194,6 +214,10 @@ def _main(arguments: list[str]) -> int:
     try:
         if arguments[:1] == ["cache"]:
             chosen, name, arguments = cache_command, "longscribe cache", arguments[1:]
+        elif arguments[:1] == ["plan"]:
+            from longscribe.flows.plan_command import plan_command
+
+            chosen, name, arguments = plan_command, "longscribe plan", arguments[1:]
         elif arguments[:1] == ["tune"]:
             # Only here: it brings the Python API, which delays a run.
             from longscribe.flows.tune_command import tune_command

@@ -11,6 +11,9 @@ from longscribe.wording.catalog import translatable
 
 _OF_THE_COMMAND: Final = (
     click.option(
+        "--together", is_flag=True, help=translatable("The recordings are one conversation.")
+    ),
+    click.option(
         "--print/--no-print", "-p", "show", help=translatable("Print the transcript at the end.")
     ),
     click.option("--verbose", type=bool, default=False, hidden=True),  # upstream's --print
@@ -20,7 +23,11 @@ _OF_THE_COMMAND: Final = (
 
 def all_options(function: Callable[..., int]) -> Callable[..., int]:
     """Give a command's function all options."""
-    of_runs = [click_option(option) for option in OPTIONS if not option.is_required]
+    of_runs = [
+        click_option(option)
+        for option in OPTIONS
+        if not option.is_required and not option.command_line.is_of_recordings
+    ]
     for decorate in reversed((*of_runs, *_OF_THE_COMMAND)):
         function = decorate(function)
     return function

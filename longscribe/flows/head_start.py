@@ -26,7 +26,7 @@ _PREFECT_DEFAULTS: Final = {
 
 _NO_RUN: Final = frozenset({"-h", "--help", "-V", "--version"})
 _ELSEWHERE: Final = frozenset({"dask", "--runner=dask"})  # chunks need no fork server here
-_OTHER_COMMANDS: Final = frozenset({"cache", "tune"})
+_OTHER_COMMANDS: Final = frozenset({"cache", "plan", "tune"})
 
 
 def set_prefect_defaults() -> None:

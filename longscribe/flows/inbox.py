@@ -18,6 +18,7 @@ from longscribe.tasks.look_up_runs import look_up_runs
 from longscribe.tasks.put_away import put_away
 from longscribe.tasks.stage import refusing
 from longscribe.tasks.start_runs import Wanted, start_runs
+from longscribe.tasks.throughput import throughput
 from longscribe.wording.catalog import translated
 
 _ENDED = ("done", "failed")
@@ -87,4 +88,11 @@ def inbox(
         len(wanted),
         sum(fate.kind == "wait" for fate in fates.values()),
         len(ended),
+    )
+    done = throughput()
+    get_run_logger().info(
+        translated("In the last hour %d recording(s) of %.1f hours: %.1f audio hours per hour"),
+        done.recordings,
+        done.sound_s / 3600,
+        done.hours_per_hour,
     )

@@ -2,7 +2,6 @@
 
 import time
 from pathlib import Path
-from typing import Final
 from uuid import UUID
 
 from prefect import flow, unmapped
@@ -11,7 +10,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 
-from longscribe.audio.recording import probe
+from longscribe.audio.lanes import declared_duration_s, without_own_tempo
 from longscribe.cache.kernels import are_compiled
 from longscribe.errors import TranscriptionError
 from longscribe.flows.parameters import taking_options
@@ -20,6 +19,7 @@ from longscribe.options import RunOptions
 from longscribe.outputs.formats import output_name
 from longscribe.outputs.partial_texts import PartialTexts
 from longscribe.runtime.scratch import scratch
+from longscribe.storage.lanes import lanes_in
 from longscribe.storage.uploads import check_destination, writing_folder
 from longscribe.storage.uris import is_url, name_of
 from longscribe.tasks.accelerate import accelerate
@@ -28,7 +28,7 @@ from longscribe.tasks.artifacts import RunArtifacts
 from longscribe.tasks.collect import collect
 from longscribe.tasks.deliver import deliver
 from longscribe.tasks.fetch import fetch
-from longscribe.tasks.kept_results import keeping
+from longscribe.tasks.kept_results import keeping, read_kept
 from longscribe.tasks.load_model import load_model
 from longscribe.tasks.merge import merge
 from longscribe.tasks.orphaned_runs import (
@@ -41,6 +41,7 @@ from longscribe.tasks.postprocess import postprocess
 from longscribe.tasks.publish import publish
 from longscribe.tasks.report import Report
 from longscribe.tasks.resume import EarlierWork
+from longscribe.tasks.rows import rows_of_runs
 from longscribe.tasks.runner_of_run import runner_of_run
 from longscribe.tasks.show_outcome import show_outcome
 from longscribe.tasks.sizing import sizing_of_run
@@ -54,8 +55,6 @@ from longscribe.tasks.write import expected_ending_s, write
 from longscribe.text.glossary import read_glossary
 from longscribe.text.hotwords import with_hotwords
 from longscribe.wording.catalog import in_ui_language, translated
-
-_NOT_HEARD_AGAIN: Final = {"own_tempo_path": None}  # it is there for the voices only
 
 
 def _run_name() -> str:
@@ -92,11 +91,11 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
         check_language(spec, options.language)
         check_task(spec.name, options.task, spec.dims)
         voices = Voices(load_speaker_models(options), options) if options.voice_count else None
-        fetched = fetch(options.recording, folder_of_run, access)
-        source = probe(fetched, options.audio_track_number)
+        fetched = fetch(options.recordings, folder_of_run, access)
+        lanes = lanes_in(fetched, options)  # one; or channels or files that are heard each alone
         _say_what_takes_long_once(options)
-        sizing = sizing_of_run(source.declared_duration_s, spec, options)
-        earlier = EarlierWork(source, spec, options)
+        sizing = sizing_of_run(declared_duration_s(lanes), spec, options)
+        earlier = EarlierWork(lanes, spec, options)
         given = (spec, options.for_chunks, sizing.batch_size)
         with (
             marking_what_was_stopped(),
@@ -105,39 +104,41 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
             if not earlier.is_complete:
                 runner.warm_up()  # workers load the model while the recording is prepared
             keeps_own = options.hears_again or (voices is not None and options.tempo != 1.0)
-            audio = accelerate(source, options.tempo, folder_of_run, keeps_own)
-            heard = audio if options.hears_again else audio.model_copy(update=_NOT_HEARD_AGAIN)
-            pieces = split(heard, options.chunk_minutes, sizing.workers, earlier.plan, options.vad)
+            audio = accelerate(lanes, options.tempo, folder_of_run, keeps_own)
+            heard = audio if options.hears_again else list(map(without_own_tempo, audio))
+            pieces = split(heard, options.chunk_minutes, sizing.workers, earlier.plans, options.vad)
             kept, missing = earlier.sort(pieces)
-            report = Report(
-                pieces.chunks, runner, artifacts, expected_ending_s(source, audio, options)
-            )
+            has_rows = rows_of_runs() == "chunk"
+            shown = artifacts if has_rows else None
+            report = Report(pieces.chunks, runner, shown, expected_ending_s(lanes, heard, options))
             if missing:
                 report.begin(len(kept))
             transcribe_one = keeping(transcribe_chunk)
-            # Prefect finds the results of those that are kept: they are Cached.
-            found = [(chunk, transcribe_one(chunk, *given, earlier.key(chunk))) for chunk in kept]
+            if has_rows:
+                # Prefect finds the results of those that are kept: they are Cached.
+                found = [(one, transcribe_one(one, *given, earlier.key(one))) for one in kept]
+            else:
+                found = [(one, read_kept(earlier.key(one))) for one in kept]
             futures = transcribe_one.map(
                 missing, *map(unmapped, given), [earlier.key(chunk) for chunk in missing]
             )
             at = dict(zip(futures, missing, strict=True))
             if voices and options.runner != "dask":
-                voices.begin(audio, pieces, earlier)
+                voices.begin(audio[0].audio, pieces, earlier)
             partial = PartialTexts(_folder_of_readers(options.output_dir, name))
             transcribed = collect(found, at, earlier, report, partial)
             if voices:
                 voices.collect()
         if voices and options.runner == "dask":
-            voices.hear_here(sizing, audio, pieces, earlier)
+            voices.hear_here(sizing, audio[0].audio, pieces, earlier)
         if not transcribed.results:
             raise TranscriptionError(translated("all chunks failed; the log says why"))
-        merged = merge(source.path, options, audio, pieces, transcribed)
-        original_speech = pieces.speech * (audio.original_samples / audio.samples)
-        transcript = postprocess(merged, original_speech, spellings, options)
+        merged = merge(fetched[0], options, heard, pieces, transcribed)
+        transcript = postprocess(merged, heard, pieces, spellings, options)
         if voices:
             transcript = name_speakers(transcript, voices, options)
         folder = writing_folder(options.output_dir, name, folder_of_run)
-        written = write(transcript, folder, name, options, source, audio, transcribed.record)
+        written = write(transcript, folder, name, options, lanes, heard, transcribed.record)
         partial.remove()
         publish(written)
         files = deliver(written, options.output_dir, name)

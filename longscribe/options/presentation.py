@@ -12,12 +12,14 @@ class CommandLine:
         names: further ones, such as `-m`.
         metavar: what stands for the value in `--help`; empty for that of the type.
         is_flag: whether it is given without a value.
+        is_of_recordings: whether it is made of the recordings that the command is given.
     """
 
     help: str = ""
     names: tuple[str, ...] = ()
     metavar: str = ""
     is_flag: bool = False
+    is_of_recordings: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -141,7 +141,6 @@ class RunOptions(DecodingOptions, SubtitleRules, SpeakerOptions):
             description="Where chunks are transcribed: `processes` of this machine, or the workers "
             "of a `dask` cluster."
         ),
-        CommandLine(help=translatable("Where chunks run: processes, dask.  [processes]")),
         Docs(
             text="where chunks are transcribed: `processes` of this machine, or the workers of a "
             "`dask` cluster ([how](scaling.md#one-huge-recording))"
@@ -152,7 +151,6 @@ class RunOptions(DecodingOptions, SubtitleRules, SpeakerOptions):
         Field(
             description="Of the scheduler of the Dask cluster, such as tcp://10.0.0.1:8786.",
         ),
-        CommandLine(metavar="URL", help=translatable("Of the Dask scheduler, tcp://HOST:PORT.")),
         Docs(values="`tcp://HOST:PORT`, `tls://HOST:PORT`", default="none"),
     ] = ""
     output_dir: Annotated[
@@ -352,9 +350,15 @@ class RunOptions(DecodingOptions, SubtitleRules, SpeakerOptions):
         return Path(self.recording)
 
     @property
+    def recordings(self) -> tuple[str, ...]:
+        """The recording and those that belong to it."""
+        return (self.recording, *self.together)
+
+    @property
     def for_chunks(self) -> DecodingOptions:
         """The part of the options that the decoder of a chunk needs."""
         values = {name: getattr(self, name) for name in DecodingOptions.model_fields}
+        values["word_timestamps"] = self.word_timestamps or self.tells_speakers
         # How Chinese is written is nothing to the decoder: other chunks need not be done for it.
         return DecodingOptions(**values | {"language": ",".join(self.possible_languages) or "auto"})
 

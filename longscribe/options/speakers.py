@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from longscribe.options.presentation import CommandLine, Docs
 from longscribe.wording.catalog import translatable, translated
@@ -47,6 +47,20 @@ class SpeakerOptions(BaseModel):
         ),
         CommandLine(metavar="NAMES", help=translatable("Names in their order: Host,Guest.")),
         Docs(values="names, with commas"),
+    ] = ()
+    together: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Further recordings of the same conversation, as paths or URLs: each is "
+            "one speaker's, and all begin at the same moment."
+        ),
+        CommandLine(is_of_recordings=True),
+        Docs(
+            text="further recordings of the same conversation: each is one speaker's, and all "
+            "begin at the same moment ([how](speakers.md#channels)); on the command line without "
+            "a value: all that are named become one transcript",
+            values="list of paths or URLs",
+        ),
     ] = ()
     known_voices: Annotated[
         bool,
@@ -95,6 +109,27 @@ class SpeakerOptions(BaseModel):
         if twice is not None:
             raise ValueError(translated("{name!r} is there twice").format(name=twice))
         return names
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.together and self.voice_count is not None:
+            raise ValueError(
+                translated(
+                    "--speakers: of several files together each is one speaker's; leave it out, "
+                    "or give channels"
+                )
+            )
+        return self
+
+    @property
+    def by_channel(self) -> bool:
+        """Whether each channel is heard by itself."""
+        return self.speakers == "channels"
+
+    @property
+    def tells_speakers(self) -> bool:
+        """Whether the transcript is to say who speaks; the times of words are found then."""
+        return self.speakers != "off" or bool(self.together)
 
     @property
     def voice_count(self) -> VoiceCount | None:

@@ -197,7 +197,7 @@ def _copied(sound: Sound, copy: Path) -> Sound:
     The page then asks for the file: hours of work are not lost for its sake.
     """
     try:
-        encode_copy(sound.recording, copy)
+        encode_copy(sound.recording, copy, sound.others)
     except RecordingError:
         return sound._replace(audio="link")
     return sound

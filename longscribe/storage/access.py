@@ -98,6 +98,7 @@ class Access(BaseModel):
         return options.model_copy(
             update={
                 "recording": self.allowed(options.recording, "--recording"),
+                "together": tuple(self.allowed(one, "--together") for one in options.together),
                 "output_dir": self.allowed_folder(options.output_dir, "--output-dir"),
                 "model": self._model(options.model),
                 "model_dir": options.model_dir and self._path(options.model_dir, "--model-dir"),

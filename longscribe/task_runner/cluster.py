@@ -1,6 +1,7 @@
 """A Dask cluster, as a run uses it: who is there, and how something is run on one of them."""
 
 import logging
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _CONNECT_WITHIN_S: Final = 10.0
+_SENT_AT_ONCE: Final = 4
 
 
 class DaskWorker(NamedTuple):
@@ -42,6 +44,8 @@ class Cluster:
     def __init__(self, address: str) -> None:
         self.address = address
         self.client = _connected(address)
+        # Each holds what it sends three times while it does.
+        self.sending = threading.Semaphore(_SENT_AT_ONCE)
 
     def __enter__(self) -> "Cluster":
         return self
@@ -60,7 +64,9 @@ class Cluster:
         Raises:
             OSError: the scheduler is gone.
         """
-        found = self.client.scheduler_info(n_workers=-1)["workers"]
+        # Not `scheduler_info`: what it returns is replaced meanwhile by a copy without workers.
+        identity = self.client.sync(self.client.scheduler.identity, n_workers=-1)
+        found: dict[str, Any] = identity["workers"]
         return {
             address: DaskWorker(address, int(about["nthreads"]), int(about["memory_limit"] or 0))
             for address, about in found.items()

@@ -104,6 +104,11 @@ class ClusterTaskRunner(SurvivingTaskRunner):
         return max(1, min(self.most_workers, len(self._known)))
 
     @property
+    def hired(self) -> list[RemoteWorker]:
+        """Workers that have been taken on."""
+        return list(self._hired.values())
+
+    @property
     def pids(self) -> tuple[int, ...]:
         """None: they are not processes of this machine."""
         return ()

@@ -134,8 +134,9 @@ class RemoteWorker:
     def _carry_out(self, job: Job, halvings: int, token: str, doing: Future[Outcome]) -> None:
         address, dask_future = self.worker.address, None
         try:
-            for name, content in self._supply.attachments(job.order.parameters).items():
-                self._cluster.ask(address, receive, token, name, content)
+            with self._cluster.sending:
+                for name, content in self._supply.attachments(job.order.parameters).items():
+                    self._cluster.ask(address, receive, token, name, content)
             order = Order(token, self._number, job.call, halvings, time.monotonic())
             dask_future = self._cluster.client.submit(
                 work,

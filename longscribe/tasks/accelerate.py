@@ -1,11 +1,12 @@
 """Stage 2: the recording as 16 kHz mono samples, at the chosen tempo."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect.logging import get_run_logger
 
+from longscribe.audio.lanes import HeardLane, Lane, hear_lanes
 from longscribe.audio.recording import AcceleratedAudio, Recording
-from longscribe.audio.recording import accelerate as accelerate_audio
 from longscribe.tasks.stage import stage
 from longscribe.transcript import format_time
 from longscribe.wording.catalog import translated
@@ -15,45 +16,52 @@ _CLIPPED_WORTH_SAYING = 0.001  # of all samples
 
 @stage("accelerate", run_name="accelerate {speed}x")
 def accelerate(
-    source: Recording, speed: float, scratch: Path, keep_own_tempo: bool = False
-) -> AcceleratedAudio:
+    lanes: Sequence[Lane], speed: float, scratch: Path, keep_own_tempo: bool = False
+) -> list[HeardLane]:
     """Decode a probed recording into the scratch folder and say what was found.
 
     Args:
-        source: the recording.
+        lanes: of the recording, or of several of one conversation: what is heard by itself.
         speed: tempo that it is brought to.
         scratch: the folder.
         keep_own_tempo: whether its samples are kept at their own tempo, too.
 
     Raises:
-        RecordingError: the recording cannot be read or holds no sound.
+        RecordingError: a recording cannot be read or holds no sound, or all lanes are the same.
         ResourceError: the scratch disk is too full.
     """
     logger = get_run_logger()
-    logger.info(
-        translated("Accelerating %r %gx: %s in %s, %d Hz, %d channel(s)"),
-        source.path.name,
+    files = {lane.file: lane.recording for lane in lanes}
+    for source in files.values():
+        logger.info(
+            translated("Accelerating %r %gx: %s in %s, %d Hz, %d channel(s)"),
+            source.path.name,
+            speed,
+            source.codec,
+            source.container,
+            source.sample_rate_hz,
+            source.channels,
+        )
+    heard = hear_lanes(
+        lanes,
         speed,
-        source.codec,
-        source.container,
-        source.sample_rate_hz,
-        source.channels,
-    )
-    audio = accelerate_audio(
-        source,
-        speed,
-        scratch / "samples.pcm",
+        scratch,
+        keep_own_tempo=keep_own_tempo,
         on_progress=lambda done_s: logger.debug(translated("Accelerated %s"), format_time(done_s)),
-        own_tempo_path=scratch / "own_tempo.pcm" if keep_own_tempo else None,
     )
+    longest = max((lane.audio for lane in heard), key=lambda audio: audio.original_samples)
     logger.info(
         translated("Original duration %.1f s, accelerated duration %.1f s"),
-        audio.original_duration_s,
-        audio.duration_s,
+        longest.original_duration_s,
+        longest.duration_s,
     )
-    for finding in (*_choices(source), *_findings(audio)):
-        logger.warning(finding)
-    return audio
+    for source in files.values():
+        for finding in _choices(source):
+            logger.warning(finding)
+    for lane in heard:
+        for finding in _findings(lane.audio):
+            logger.warning("%s: %s" if lane.name else "%s%s", lane.name, finding)
+    return heard
 
 
 def _choices(source: Recording) -> list[str]:

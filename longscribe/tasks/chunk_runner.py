@@ -6,16 +6,17 @@ from contextlib import suppress
 from typing import Any, Final
 
 from longscribe.audio.chunks import Chunk
-from longscribe.audio.recording import probe
+from longscribe.audio.lanes import declared_duration_s
 from longscribe.errors import LongscribeError
 from longscribe.models.weights import ModelSpec, find_model, resolve_model
 from longscribe.monitoring.time_limits import TimeLimits
 from longscribe.options import DecodingOptions, RunOptions
 from longscribe.runtime.machine import Sizing
 from longscribe.storage.access import Access
-from longscribe.storage.uris import is_url
+from longscribe.storage.lanes import lanes_on_disk
 from longscribe.task_runner import Patience, Setup, Staff, SurvivingTaskRunner, start_early
 from longscribe.tasks.preload import PRELOAD
+from longscribe.tasks.rows import rows_of_runs
 from longscribe.tasks.sizing import share_of
 from longscribe.tasks.worker import start_worker
 from longscribe.text.hotwords import with_hotwords
@@ -58,11 +59,13 @@ def start_workers_early(options: RunOptions) -> None:
     """
     with suppress(LongscribeError, OSError):
         options = with_hotwords(Access.from_environment().confine(options))
-        if is_url(options.recording) or find_model(options.model, options.model_dir) is None:
+        if find_model(options.model, options.model_dir) is None:
             return
         spec = resolve_model(options.model, options.model_dir)
-        source = probe(options.recording_path, options.audio_track_number)
-        share = share_of(source.declared_duration_s, spec, options)
+        lanes = lanes_on_disk(options)
+        if lanes is None:
+            return
+        share = share_of(declared_duration_s(lanes), spec, options)
         start_early(_staff(share.sizing, spec, options.for_chunks))
 
 
@@ -110,9 +113,15 @@ class ChunkTraits:
 class WorkerLines:
     """Prints the lines that workers send to the API, as they pass through the parent.
 
+    Where the server has no rows of chunks, their events, of which it makes them, end here, and
+    their lines go to the recording's.
+
     Two processes on one terminal would tear each other's lines, so only the parent prints. The
     engine's own lines are left out; a chunk's are told by their logger's name.
     """
+
+    def __init__(self) -> None:
+        self._has_rows = rows_of_runs() == "chunk"
 
     def __call__(self, message_type: str, message_payload: Any) -> tuple[str, Any] | None:
         """Print one and pass it on."""
@@ -120,7 +129,11 @@ class WorkerLines:
             level, name = message_payload["level"], message_payload["name"]
             if level >= logging.WARNING or name.endswith(f".{CHUNK_LOGGER}"):
                 logging.getLogger("longscribe.workers").log(level, "%s", message_payload["message"])
-        return message_type, message_payload
+        if self._has_rows:
+            return message_type, message_payload
+        if message_type == "log":
+            return message_type, {**message_payload, "task_run_id": None}
+        return None
 
 
 def _sound_s(chunk: Chunk) -> float:

@@ -1,6 +1,7 @@
 """Before stage 1, for a recording that is not on this machine: it is fetched."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect.logging import get_run_logger
@@ -14,16 +15,17 @@ from longscribe.wording.catalog import translated
 _REPORT_EVERY_S = 5.0
 
 
-def fetch(recording: str, scratch: Path, access: Access) -> Path:
-    """The recording's file: the one it names, or a copy in `scratch` of what its URL names.
+def fetch(recordings: Sequence[str], scratch: Path, access: Access) -> list[Path]:
+    """The recordings' files: those they name, or copies in `scratch` of what their URLs name.
 
     Raises:
         RecordingError, ResourceError: as `longscribe.storage.downloads.fetch`.
     """
-    if not is_url(recording):
-        return Path(recording)
-    # A folder of its own: whoever named the file must not hit one of the run's own.
-    return _fetch(recording, scratch / "fetched", access)
+    return [
+        # A folder of its own: whoever named the file must not hit one of the run's own.
+        _fetch(place, scratch / f"fetched{number or ''}", access) if is_url(place) else Path(place)
+        for number, place in enumerate(recordings)
+    ]
 
 
 @stage("fetch")

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from longscribe.audio.recording import Recording
 from longscribe.cache.cut_plan import Plan, plan_path, read_plan
 from longscribe.cache.results import is_kept
 from longscribe.decoding.chunk_key import decoding_digest, expected_precision
@@ -43,12 +44,12 @@ class KeptChunks(NamedTuple):
 
 
 def kept_chunks(
-    recording: Path, spec: ModelSpec, options: RunOptions, not_before_s: float = 0.0
+    recording: Recording, spec: ModelSpec, options: RunOptions, not_before_s: float = 0.0
 ) -> KeptChunks:
     """Look for a recording's chunks, here and in the shared store.
 
     Args:
-        recording: its path.
+        recording: as probed.
         spec: of the model.
         options: of this run.
         not_before_s: results kept before do not count, in seconds since 1970.
@@ -60,10 +61,13 @@ def kept_chunks(
     shared = SharedResults()
     precision = expected_precision(options, this_machine().gpus)
     decoding = decoding_digest(spec, options.for_chunks, precision)
-    path = plan_path(recording, options.speed, options.chunk_minutes, decoding)
+    path = plan_path(
+        recording.path, options.speed, options.chunk_minutes, decoding, recording.channel
+    )
     shared.bring_plan(path)
     plan = read_plan(path)
-    if plan is not None:
-        shared.bring(plan.chunk_keys, not_before_s)
-    found = plan is not None and any(is_kept(key, not_before_s) for key in plan.chunk_keys)
+    # One without chunks is of a channel in which nobody speaks.
+    keys = plan.chunk_keys if plan is not None else ()
+    shared.bring(keys, not_before_s)
+    found = plan is not None and (not keys or any(is_kept(key, not_before_s) for key in keys))
     return KeptChunks(precision, decoding, path, plan if found else None, not_before_s, shared)

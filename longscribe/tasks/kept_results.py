@@ -65,6 +65,12 @@ def keeping(run: Task[P, R]) -> Task[P, R]:
     return kept
 
 
+def read_kept(key: str) -> str:
+    """The result of a chunk of which `keep_usable` says that it is there, as JSON."""
+    result: str = ResultStore(result_storage=result_folder()).read(result_name(key)).result
+    return result
+
+
 def keep_returned(path: str, content: bytes) -> None:
     """Keep a result that a worker elsewhere wrote, by its path below the folder."""
     result_folder().write_path(path, content)

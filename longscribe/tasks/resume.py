@@ -7,7 +7,7 @@ from typing import NamedTuple
 from prefect.logging import get_run_logger
 
 from longscribe.audio.chunks import Chunk
-from longscribe.audio.recording import Recording
+from longscribe.audio.lanes import Lane
 from longscribe.cache.cut_plan import Plan, keep_plan
 from longscribe.cache.folder import clean_cache
 from longscribe.cache.results import result_path
@@ -32,23 +32,24 @@ class EarlierWork:
     """The chunks of a recording under their keys, and which of them are there already.
 
     Args:
-        source: the recording.
+        lanes: of the recording: what is heard by itself.
         spec: of the model.
         options: of this run.
     """
 
-    def __init__(self, source: Recording, spec: ModelSpec, options: RunOptions) -> None:
+    def __init__(self, lanes: Sequence[Lane], spec: ModelSpec, options: RunOptions) -> None:
         self._options = options
         self._keys: dict[int, str] = {}
         self._has_warned = False
         # A fresh run that is started again, by a retry or another worker, goes on with its own.
         not_before_s = _created_s() if options.fresh else 0.0
-        self._kept = kept_chunks(source.path, spec, options, not_before_s)
+        self._lanes = [kept_chunks(lane.recording, spec, options, not_before_s) for lane in lanes]
+        self._kept = self._lanes[0]  # what all have in common
 
     @property
-    def plan(self) -> Plan | None:
-        """How the recording was cut when it was last transcribed with these options."""
-        return self._kept.plan
+    def plans(self) -> list[Plan | None]:
+        """How each lane was cut when it was last transcribed with these options."""
+        return [lane.plan for lane in self._lanes]
 
     @property
     def precision(self) -> Precision:
@@ -63,7 +64,7 @@ class EarlierWork:
     @property
     def is_complete(self) -> bool:
         """Whether all chunks seem to be there: told before the samples are, and so not for sure."""
-        return self._kept.are_all
+        return all(lane.are_all for lane in self._lanes)
 
     def key(self, chunk: Chunk) -> str:
         """What a chunk's result is kept under."""
@@ -72,12 +73,13 @@ class EarlierWork:
     def sort(self, pieces: SplitAudio) -> Sorted:
         """What is there already; the cuts are kept for the next run, and old results cleaned."""
         self._keys = {chunk.index: chunk_key(chunk, self._kept.decoding) for chunk in pieces.chunks}
-        samples = pieces.chunks[-1].stop_sample
-        keys = tuple(self._keys.values())
-        plan = Plan(samples=samples, cuts=tuple(pieces.cuts), chunk_keys=keys)
-        keep_plan(self._kept.plan_path, plan)
-        self._kept.shared.leave_plan(self._kept.plan_path, plan)
-        self._kept.shared.bring(keys, self._kept.not_before_s)
+        for number, (lane, kept) in enumerate(zip(pieces.lanes, self._lanes, strict=True)):
+            own = [chunk for chunk in pieces.chunks if chunk.lane == number]
+            keys = tuple(self._keys[chunk.index] for chunk in own)
+            plan = Plan(samples=lane.samples, cuts=tuple(lane.cuts), chunk_keys=keys)
+            keep_plan(kept.plan_path, plan)
+            kept.shared.leave_plan(kept.plan_path, plan)
+        self._kept.shared.bring(tuple(self._keys.values()), self._kept.not_before_s)
         self.warn_of_shared()
         self._clean(pieces.chunks)
         sorted_out = Sorted([], [])
@@ -111,7 +113,8 @@ class EarlierWork:
 
     def _clean(self, chunks: Sequence[Chunk]) -> None:
         # Whatever the clock says, which may have jumped: not what this run is about to use.
-        spare = [self._kept.plan_path, *(result_path(self.key(chunk)) for chunk in chunks)]
+        plans = [lane.plan_path for lane in self._lanes]
+        spare = [*plans, *(result_path(self.key(chunk)) for chunk in chunks)]
         removed = clean_cache(
             self._options.keep_days, parse_bytes(self._options.keep_size), spare=spare
         )

@@ -16,6 +16,7 @@ from prefect.utilities.annotations import opaque
 
 from longscribe.errors import InputError
 from longscribe.monitoring.events import StageBegan, StageOver, tell
+from longscribe.tasks.rows import rows_of_runs
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,7 +37,7 @@ def refusing(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def stage(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a function a task run of its own whenever a flow calls it.
+    """Make a function a task run of its own whenever a flow calls it, if such have rows.
 
     Args:
         name: the task's name.
@@ -55,6 +56,11 @@ def stage(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], 
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             tell(StageBegan(name))
+            if rows_of_runs() == "recording":
+                try:
+                    return function(*args, **kwargs)
+                finally:
+                    tell(StageOver(name))
             # A stage's parameters are other stages' results as a whole: Prefect need not look for
             # any within them, which takes it seconds in a transcript of ten hours.
             whole: dict[str, Any] = {key: opaque(value) for key, value in kwargs.items()}

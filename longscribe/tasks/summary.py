@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from longscribe.outputs.formats import printable_lines
 from longscribe.tasks.collect import Transcribed
+from longscribe.tasks.throughput import note_sound
 from longscribe.text.paragraphs import speakers_of
 from longscribe.transcript import Transcript
 from longscribe.wording.catalog import translated
@@ -59,6 +60,7 @@ def ended(
         transcript.improved_segments,
         chunks,
     )
+    note_sound(transcript.duration_s)
     failed = len(transcribed.failures)
     summary = RunSummary(
         files=files,

@@ -74,7 +74,8 @@ class Voices:
         """
         path = audio.own_tempo_path or audio.pcm_path
         scale = audio.original_samples / max(1, audio.samples)
-        self._spoken = talk(pieces.sound * scale, pieces.speech * scale)
+        lane = pieces.lanes[0]
+        self._spoken = talk(lane.sound * scale, lane.speech * scale)
         self._duration_s = audio.original_duration_s
         self._spans = spans_of(path, audio.original_samples, self._spoken)
         keys = {span.index: span.key(self._weights.sha256) for span in self._spans}

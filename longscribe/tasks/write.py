@@ -1,10 +1,11 @@
 """Stage 7: the transcript as files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect.logging import get_run_logger
 
-from longscribe.audio.recording import AcceleratedAudio, Recording
+from longscribe.audio.lanes import HeardLane, Lane
 from longscribe.errors import OutputError, ResourceError
 from longscribe.monitoring.progress import ending_s
 from longscribe.monitoring.run_record import RunRecord
@@ -25,11 +26,11 @@ def write(
     folder: Path,
     name: str,
     options: RunOptions,
-    recording: Recording,
-    audio: AcceleratedAudio,
+    lanes: Sequence[Lane],
+    heard: Sequence[HeardLane],
     record: RunRecord,
 ) -> list[Path]:
-    """Write all formats, or none; the page also needs the recording and its samples, the report
+    """Write all formats, or none; the page also needs the lanes and their samples, the report
     what the run did.
 
     Raises:
@@ -48,7 +49,8 @@ def write(
         )
     sound = None
     if "html" in options.formats:
-        sound = _page_sound(recording, audio, options)._replace(levels=loudness(audio))
+        audios = [lane.audio for lane in heard]
+        sound = _page_sound(lanes, heard, options)._replace(levels=loudness(audios))
         if sound.way != "link":
             logger.info(translated("Encoding the sound of the page"))
     try:
@@ -66,17 +68,25 @@ def write(
     return files
 
 
-def expected_ending_s(recording: Recording, audio: AcceleratedAudio, options: RunOptions) -> float:
+def expected_ending_s(
+    lanes: Sequence[Lane], heard: Sequence[HeardLane], options: RunOptions
+) -> float:
     """About how long a run takes after its last chunk: merging, the rules, and writing."""
-    duration_s = audio.original_duration_s
+    duration_s = _longest_s(heard)
     if "html" not in options.formats:
         return ending_s(duration_s)
-    return ending_s(duration_s, _page_sound(recording, audio, options).copying_s(duration_s))
+    return ending_s(duration_s, _page_sound(lanes, heard, options).copying_s(duration_s))
 
 
-def _page_sound(recording: Recording, audio: AcceleratedAudio, options: RunOptions) -> Sound:
+def _page_sound(lanes: Sequence[Lane], heard: Sequence[HeardLane], options: RunOptions) -> Sound:
     """The sound of the page, its loudness aside."""
+    files = {lane.file: lane.recording.model_copy(update={"channel": None}) for lane in lanes}
+    recording, *others = files.values()
     # A fetched recording goes with the run's scratch folder: there would be nothing to link to.
     fetched = is_url(options.recording) and options.page_audio in ("auto", "link")
     way = "copy" if fetched else options.page_audio
-    return Sound(recording, b"", audio.original_duration_s, way)
+    return Sound(recording, b"", _longest_s(heard), way, tuple(others))
+
+
+def _longest_s(heard: Sequence[HeardLane]) -> float:
+    return max(lane.audio.original_duration_s for lane in heard)

@@ -12,12 +12,16 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from longscribe.web.backend import Backend
+from longscribe.web.callbacks import Deliverer
 from longscribe.web.changes import Changes
 from longscribe.web.database import Database
 from longscribe.web.follower import Follower
+from longscribe.web.library import change_routes
+from longscribe.web.library import routes as library
+from longscribe.web.library.indexer import Indexer
 from longscribe.web.pages import STATIC, environment, page
 from longscribe.web.problems import Problem, openai_error
-from longscribe.web.routes import asr, jobs, library, login, openai_audio, state
+from longscribe.web.routes import asr, callbacks, jobs, login, openai_audio, state, uploads
 from longscribe.web.services import Services
 from longscribe.web.settings import WebSettings
 from longscribe.wording.catalog import speaking, translated
@@ -50,7 +54,11 @@ def create_application(
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncIterator[None]:
         settings.uploads.mkdir(parents=True, exist_ok=True)
-        beside = [Follower(services)]
+        beside: tuple[Follower | Deliverer | Indexer, ...] = (
+            Follower(services),
+            Deliverer(services),
+            Indexer(services),
+        )
         for one in beside:
             one.start()
         try:
@@ -70,12 +78,15 @@ def create_application(
     )
     application.state.services = services
     application.state.templates = environment()
-    for routes in (state, login, jobs, openai_audio, asr, library):
+    for routes in (state, login, jobs, callbacks, openai_audio, asr, library, change_routes):
         application.include_router(routes.router)
+    application.include_router(uploads.create_router(settings))
     application.mount("/static", StaticFiles(directory=STATIC), name="static")
     application.add_exception_handler(Problem, _on_problem)
     application.add_exception_handler(RequestValidationError, _on_invalid)
     application.add_exception_handler(HTTPException, _on_http_exception)
+    application.add_exception_handler(Exception, _on_mistake)
+    application.add_middleware(uploads.OneAtATime, idle_s=settings.idle_s)
     application.add_middleware(InFront)
     return application
 
@@ -159,6 +170,12 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     field = ".".join(str(part) for part in first["loc"][1:]) or None
     sentence = translated("{field}: {message}").format(field=field, message=first["msg"])
     return _answer(request, Problem(422, sentence, field=field, code="invalid_value"))
+
+
+async def _on_mistake(request: Request, _error: Exception) -> Response:
+    """Answer what went wrong here; Starlette raises it again, and the server logs it."""
+    sentence = translated("Something went wrong here; the log of the application says what.")
+    return _answer(request, Problem(500, sentence, code="internal_error"))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:

@@ -13,7 +13,7 @@ from longscribe.errors import ServerError
 from longscribe.web.tables import SchemaVersion, Table
 from longscribe.wording.catalog import translated
 
-# Counted up with every change of the tables; `_UPGRADES` has what brings an older one up to it.
+# Counted up with every change of a table that is there; tables that are new are made by themselves.
 SCHEMA_VERSION: Final = 1
 _BUSY_TIMEOUT_MS: Final = 30_000
 _POSTGRESQL: Final = "postgresql+psycopg"

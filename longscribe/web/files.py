@@ -20,6 +20,11 @@ def safe_name(name: str) -> str:
     return output_name(Path(last)) + suffix.lower()
 
 
+def is_id(text: str) -> bool:
+    """Whether it is an identifier, as recordings have them."""
+    return _ID.fullmatch(text) is not None
+
+
 def upload_folder(settings: WebSettings, recording_id: str) -> Path:
     """The folder of a recording's sound."""
     assert _ID.fullmatch(recording_id)
@@ -39,3 +44,5 @@ def remove_files(settings: WebSettings, recording_id: str) -> None:
         transcript_folder(settings, recording_id),
     ):
         shutil.rmtree(folder, ignore_errors=True)
+    for file in settings.uploads.glob(f"tus/*/{recording_id}*"):
+        file.unlink(missing_ok=True)

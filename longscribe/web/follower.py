@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -30,6 +31,7 @@ _IDLE_EVERY_S: Final = 5.0
 _PROGRESS_EVERY_S: Final = 2.0
 _MOST_PROGRESS: Final = 20  # runs whose progress is asked for in one round
 _CLEAN_EVERY_S: Final = 600.0
+_ABANDONED_S: Final = 5 * 86_400.0
 _CLIPS: Final = ("openai", "asr")
 _LOST_AFTER_S: Final = 60.0  # a run that the server does not know any more
 _LOGGER: Final = logging.getLogger(__name__)
@@ -185,10 +187,12 @@ class Follower:
                 db.delete(recording)
         for recording in old:
             remove_files(settings, recording.id)
-        _remove_abandoned(settings.uploads / "incoming", before)
+        _remove_abandoned(settings.uploads / "incoming", time.time() - _ABANDONED_S)
+        for folder in (settings.uploads / "tus").glob("*"):
+            _remove_abandoned(folder, time.time() - _ABANDONED_S)
 
 
-def _remove_abandoned(folder: Any, before: float) -> None:
+def _remove_abandoned(folder: Path, before: float) -> None:
     """Remove what uploads that stopped left behind, as after a power cut."""
     if folder.is_dir():
         for entry in folder.iterdir():

@@ -16,6 +16,7 @@ from longscribe.outputs.formats import output_name
 from longscribe.storage.access import Access
 from longscribe.storage.uris import is_url, name_of
 from longscribe.web.backend import ENDED, BackendError, Refused
+from longscribe.web.callbacks import check_callback
 from longscribe.web.callers import Caller
 from longscribe.web.files import remove_files, safe_name, transcript_folder
 from longscribe.web.problems import Problem
@@ -33,9 +34,9 @@ PARAMETERS: Final = frozenset(
         *("temperature", "temperature_increment_on_fallback", "best_of", "beam_size", "patience"),
         *("length_penalty", "suppress_tokens", "condition_on_previous_text", "word_timestamps"),
         *("compression_ratio_threshold", "logprob_threshold", "no_speech_threshold"),
-        *("speakers", "ui_language"),
+        *("speakers", "speaker_names", "speaker_marks", "ui_language"),
     }
-) & frozenset(RunOptions.model_fields)
+)
 MODELS: Final = (*OFFICIAL, *DISTILLED, "demo")
 _DAY_S: Final = 86_400.0
 _LONGEST_TITLE: Final = 300
@@ -127,6 +128,8 @@ def create_job(services: Services, caller: Caller, job: NewJob) -> Recording:
     Raises:
         Problem: a limit of the key's, or the server does not accept the parameters.
     """
+    if job.callback_url is not None:
+        check_callback(job.callback_url)
     stem = output_name_of(job.source)
     recording = Recording(
         id=job.recording_id,

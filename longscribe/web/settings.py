@@ -42,7 +42,7 @@ class WebSettings(BaseModel):
     largest_upload_bytes: int = parse_bytes(_LARGEST_UPLOAD)
     keep_clips_days: float = 1.0
     session_days: float = 14.0
-    clips_queue: str = "short"
+    clips_queue: str = "clips"
     idle_s: float = 60.0
     hook_command: str = ""
     hook_url: str = ""
@@ -72,7 +72,7 @@ class WebSettings(BaseModel):
             largest_upload_bytes=_bytes(environment, "LONGSCRIBE_LARGEST_UPLOAD"),
             keep_clips_days=_days(environment, "LONGSCRIBE_KEEP_CLIPS_DAYS", 1.0),
             session_days=_days(environment, "LONGSCRIBE_SESSION_DAYS", 14.0),
-            clips_queue=environment.get("LONGSCRIBE_CLIPS_QUEUE", "").strip() or "short",
+            clips_queue=environment.get("LONGSCRIBE_CLIPS_QUEUE", "").strip() or "clips",
             hook_command=environment.get("LONGSCRIBE_HOOK_COMMAND", "").strip(),
             hook_url=environment.get("LONGSCRIBE_HOOK_URL", "").strip(),
         )

@@ -4,6 +4,7 @@ Identifiers that people see are random: they tell nothing about how many there a
 finds nothing. Times are seconds since 1970: SQLite and PostgreSQL keep them alike.
 """
 
+import base64
 import secrets
 import time
 from typing import Any
@@ -15,6 +16,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 def new_id() -> str:
     """A random identifier, 128 bits in hexadecimal digits."""
     return secrets.token_hex(16)
+
+
+def _new_callback_secret() -> str:
+    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
 class Table(DeclarativeBase):
@@ -50,7 +55,7 @@ class User(Table):
     is_admin: Mapped[bool] = mapped_column(default=False)
     is_disabled: Mapped[bool] = mapped_column(default=False)
     language: Mapped[str] = mapped_column(default="auto")
-    callback_secret: Mapped[str] = mapped_column(default=lambda: secrets.token_urlsafe(32))
+    callback_secret: Mapped[str] = mapped_column(default=_new_callback_secret)
     created_at: Mapped[float] = mapped_column(default=time.time)
 
 

@@ -54,7 +54,9 @@ def transcript_of(written: dict[str, Any]) -> Transcript:
         fields = {"segments": written["segments"], "language": written["language"], **rest}
     except (KeyError, TypeError):
         raise ValueError("this is no transcript of Longscribe's") from None
-    return Transcript.model_validate(fields)
+    # A worker of a later version may have written more.
+    known = {name: fields[name] for name in fields if name in Transcript.model_fields}
+    return Transcript.model_validate(known)
 
 
 def as_json(transcript: Transcript) -> str:

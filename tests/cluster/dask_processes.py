@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,16 @@ class DaskCluster:
         host: Host | None = None,
         threads: int = 1,
         environment: Mapping[str, str] = {},
+        hides: Path | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start one, with its nanny unless told otherwise; it is there some seconds later."""
+        """Start one, with its nanny unless told otherwise; it is there some seconds later.
+
+        One that hides a folder finds it empty.
+        """
         where = ["--host", host.address] if host else ["--host", "127.0.0.1"]
         place = ["--local-directory", str(self._folder / f"worker{self._logs}"), "--no-dashboard"]
         arguments = ["worker", self.address, "--nthreads", str(threads), *where, *place, *options]
-        return self._start(arguments, host, environment)
+        return self._start(arguments, host, environment, hides)
 
     def log(self, number: int) -> str:
         """Of the process that was started as so maniest."""
@@ -61,11 +65,18 @@ class DaskCluster:
             end(process)
 
     def _start(
-        self, arguments: Sequence[str], host: Host | None, environment: Mapping[str, str]
+        self,
+        arguments: Sequence[str],
+        host: Host | None,
+        environment: Mapping[str, str],
+        hides: Path | None = None,
     ) -> subprocess.Popen[bytes]:
         log = (self._folder / f"{self._logs}.log").open("wb")
         self._logs += 1
         command = [sys.executable, "-m", "dask", *arguments]
+        if hides is not None:
+            cover = 'mount -t tmpfs none "$0" && exec "$@"'
+            command = ["unshare", "--mount", "sh", "-c", cover, str(hides), *command]
         if host is not None:
             command = host.command(*command)
         with log:
@@ -88,10 +99,8 @@ def end(process: subprocess.Popen[Any]) -> None:
     except psutil.Error:
         family = []
     for one in family:
-        try:
+        with suppress(psutil.Error):
             one.send_signal(signal.SIGKILL)
-        except psutil.Error:
-            continue
     process.kill()
     process.wait()
 

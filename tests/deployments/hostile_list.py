@@ -17,6 +17,7 @@ from tests.deployments.hostile import (
     Request,
     Run,
 )
+from tests.deployments.hostile_web import TO_THE_WEB_APPLICATION, WebRequest
 
 DOCUMENT = Path(deployments.__file__).with_name("HOSTILE.md")
 _LONGEST = 90
@@ -27,7 +28,8 @@ Everything below is sent to a server and a worker as `make serve` starts them, a
 at (`make test-service`, `tests/deployments/test_hostile.py`); `python -m
 tests.deployments.hostile_list` writes this list. "Start" is a POST to `.../create_flow_run` of the
 deployment `transcribe`. `link.wav`, `linked` and `circle.wav` are symbolic links in the media
-folder that lead out of it or in a circle, `playlist.wav` is a list that names a file outside.
+folder that lead out of it or in a circle, `playlist.wav` is a list that names a file outside. The
+web application's requests are sent by `tests/longscribe/web/test_hostile.py`, in every run.
 """
 _END = """
 ## What is not refused
@@ -65,10 +67,31 @@ def _groups() -> Iterator[tuple[str, list[tuple[str, str]]]]:
         "From a caller with a password of their own, through [nginx.conf](nginx.conf)",
         [*map(_request, BY_A_CALLER)],
     )
+    yield (
+        "To the [web application](../../docs/web.md)",
+        [*map(_web_request, TO_THE_WEB_APPLICATION)],
+    )
     yield "Refused by the worker: the run ends Failed", [*map(_run, REFUSED_BY_THE_WORKER)]
     yield (
         "Downloads: the run ends Failed",
         [(f"a recording whose URL leads to {d.what}", f"... {d.words} ...") for d in DOWNLOADS],
+    )
+
+
+_WHO = {
+    "nobody": "without a key",
+    "ana": "with a key",
+    "reader": "with a key for reading",
+    "bob": "with another's key",
+    "browser": "with a cookie",
+}
+
+
+def _web_request(request: WebRequest) -> tuple[str, str]:
+    sent = f"{request.what}: {request.method} {_code(request.path)} {_WHO[request.who]}"
+    return (
+        sent,
+        f"{request.status} ... {request.words} ..." if request.words else f"{request.status}",
     )
 
 

@@ -57,10 +57,13 @@ class Served:
         self.port = free_port()
         self._host = host
         self.url = f"http://127.0.0.1:{self.port}"
+        self.web_port = free_port()
+        self.web = f"http://127.0.0.1:{self.web_port}"
         self.api = f"{self.url}/api"
         self.folder = folder
         self.log = folder / "log"
-        self._options = ["--port", str(self.port), "--folder", str(folder)]
+        self._options = ["--port", str(self.port), "--web-port", str(self.web_port)]
+        self._options += ["--folder", str(folder)]
         self._environment = {
             **{name: value for name, value in os.environ.items() if "PREFECT" not in name},
             "PREFECT_HOME": str(folder / "prefect"),

@@ -18,7 +18,8 @@ each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICE
 
 
 def test_all_parts_are_there() -> None:
-    assert set(SERVICES) == {"postgres", "redis", "server", "worker", "clips", "inbox", "register"}
+    names = {"postgres", "redis", "server", "worker", "clips", "inbox", "web", "register"}
+    assert set(SERVICES) == names
 
 
 @each_service
@@ -55,8 +56,11 @@ def test_no_secret_is_in_the_environment(service: dict[str, Any]) -> None:
             assert str(value).startswith("/run/secrets/")
 
 
-def test_only_the_server_listens_and_on_loopback_by_default() -> None:
-    assert [name for name, service in SERVICES.items() if "ports" in service] == ["server"]
+def test_only_two_listen_and_on_loopback_by_default() -> None:
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["server", "web"]
+    assert SERVICES["web"]["ports"] == [
+        "${LONGSCRIBE_LISTEN:-127.0.0.1}:${LONGSCRIBE_WEB_PORT:-4201}:4201"
+    ]
     assert SERVICES["server"]["ports"] == [
         "${LONGSCRIBE_LISTEN:-127.0.0.1}:${LONGSCRIBE_PORT:-4200}:4200"
     ]
@@ -66,7 +70,7 @@ def test_workers_do_not_reach_the_database() -> None:
     assert yaml.safe_load(TEXT)["networks"]["back"] == {"internal": True}
     reach = {name for name, service in SERVICES.items() if "back" in service["networks"]}
     assert reach == {"postgres", "redis", "server"}
-    for name in ("worker", "clips", "inbox", "register"):
+    for name in ("worker", "clips", "inbox", "web", "register"):
         assert not [volume for volume in SERVICES[name]["volumes"] if "postgres" in volume]
         assert "LONGSCRIBE_MEDIA_ROOTS" in SERVICES[name]["environment"]
 

@@ -21,9 +21,10 @@ HARDENING = (
 )
 
 
-def test_both_are_there() -> None:
+def test_all_are_there() -> None:
     assert [unit.name for unit in UNITS] == [
         "longscribe-server.service",
+        "longscribe-web.service",
         "longscribe-worker@.service",
     ]
 

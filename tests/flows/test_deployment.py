@@ -12,13 +12,16 @@ from prefect.cli.deploy._models import (
     WorkPoolConfig,
 )
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.settings import PREFECT_API_URL
 from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel
 
+from longscribe.deployments.register import use_pool
+from longscribe.errors import ServerError
 from longscribe.flows.deployment import settings
 from longscribe.flows.transcribe import transcribe
-from longscribe.flows.work_pool import QUEUES, WORK_POOL, prepare_work_pool
+from longscribe.flows.work_pool import FOR_RECORDINGS, QUEUES, WORK_POOL, prepare_work_pool
 from longscribe.options import RunOptions
 from tests.flows.conftest import PROJECT, deploy
 
@@ -110,11 +113,37 @@ def test_the_environment_sets_places_model_and_schedule(monkeypatch: pytest.Monk
     }
 
 
+def test_another_pool_must_be_there(deployed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGSCRIBE_POOL", "jobs")
+    with pytest.raises(ServerError, match="no work pool 'jobs'"):
+        prepare_work_pool()
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name="jobs", type="docker"))
+        prepare_work_pool()
+        assert {queue.name for queue in QUEUES} <= {
+            queue.name for queue in client.read_work_queues("jobs")
+        }
+        use_pool()
+        before = [client.read_deployment_by_name(name) for name in NAMES]
+        assert [(one.work_pool_name, one.work_queue_name) for one in before] == [
+            ("jobs", "default"),
+            ("jobs", "inbox"),
+        ]
+        monkeypatch.delenv("LONGSCRIBE_POOL")
+        deploy()
+        after = [client.read_deployment_by_name(name) for name in NAMES]
+        assert [one.work_pool_name for one in after] == [WORK_POOL, WORK_POOL]
+        client.delete_work_pool("jobs")
+
+
 def test_queues_are_served_in_their_order(deployed: None) -> None:
     with get_client(sync_client=True) as client:
         queues = client.read_work_queues(WORK_POOL)
     by_priority = sorted(queues, key=lambda queue: queue.priority or 0)
-    assert tuple(queue.name for queue in by_priority) == QUEUES
+    assert [(queue.name, queue.description) for queue in by_priority] == [
+        (queue.name, queue.holds) for queue in QUEUES
+    ]
+    assert FOR_RECORDINGS == ("urgent", "short", "default", "background")
 
 
 BAD_REQUESTS: list[dict[str, Any]] = [

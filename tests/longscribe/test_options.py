@@ -195,3 +195,18 @@ def test_ways_to_tell_speakers(given: object, kept: str, count: tuple[int, int] 
 def test_names_of_speakers_are_a_list_or_one_text() -> None:
     for given in ("Host, Guest", ["Host,Guest"], ("Host", " Guest", "")):
         assert check_options(recording="a", speaker_names=given).speaker_names == ("Host", "Guest")
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"runner": "dask"}, "--address: --runner dask needs the address of the Dask scheduler"),
+        ({"address": "tcp://10.0.0.1:8786"}, "--address: it is for --runner dask."),
+        ({"runner": "dask", "address": "10.0.0.1"}, "--address: give the address that"),
+        ({"runner": "slurm"}, "--runner: input should be 'processes' or 'dask'"),
+    ],
+)
+def test_a_cluster_has_an_address(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(OptionError) as refused:
+        check_options(recording="a.wav", **values)
+    assert str(refused.value).startswith(sentence)

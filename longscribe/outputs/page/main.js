@@ -83,6 +83,7 @@ setUpWaveform();
 setUpSearch();
 setUpSpeakers();
 setUpEditing();
+setUpLibrary();
 setUpPlayer();
 showPosition(0);
 goToMoment({ play: false });

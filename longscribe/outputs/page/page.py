@@ -28,7 +28,7 @@ from longscribe.wording.catalog import translated, ui_language
 # In this order they are one script; each is about one thing.
 _SCRIPTS = (
     *("data.js", "speakers.js", "text.js", "player.js", "waveform.js", "search.js", "cues.js"),
-    *("editing.js", "main.js"),
+    *("editing.js", "library.js", "main.js"),
 )
 
 # How the script marks its messages.
@@ -48,8 +48,28 @@ class PageSound(NamedTuple):
     embedded: Path | None
 
 
+class LibraryLink(NamedTuple):
+    """The library that a page is shown in.
+
+    Attributes:
+        home: address of the recording there.
+        save: where corrections are sent; empty for who may only read.
+        csrf_token: that is sent along.
+        version: of the transcript on the page, by its number.
+    """
+
+    home: str
+    save: str
+    csrf_token: str
+    version: int
+
+
 def page(
-    transcript: Transcript, name: str, rules: SubtitleRules, sound: PageSound | None
+    transcript: Transcript,
+    name: str,
+    rules: SubtitleRules,
+    sound: PageSound | None,
+    library: LibraryLink | None = None,
 ) -> Iterator[str]:
     """The page, piece by piece.
 
@@ -58,6 +78,7 @@ def page(
         name: of files saved from it, without suffix.
         rules: layout of subtitles saved from it.
         sound: what it plays; None for a page without sound.
+        library: that it is shown in; None for a page in a file.
     """
     # Only here: other runs need not load it.
     from jinja2 import Environment
@@ -75,7 +96,9 @@ def page(
         facts=_facts(transcript),
         described=_described(transcript),
         ui_language=ui_language().replace("_", "-"),
-        data=_data(transcript, name, rules, sound) | {"messages": _messages(script)},
+        data=_data(transcript, name, rules, sound)
+        | {"messages": _messages(script), "library": library and library._asdict()},
+        library=library,
         embedded=_base64(sound.embedded) if sound and sound.embedded else None,
         style=Markup(style),
         script=Markup(script),

@@ -149,8 +149,9 @@ def _with_header(file: UploadedFile, cut: tuple[float, float] | None) -> Uploade
 
 
 def _excerpt(file: UploadedFile, cut: tuple[float, float]) -> UploadedFile:
-    """A part of a recording, in seconds, as a WAVE file; the file itself where nobody can hear it,
-    which is refused with a sentence later on.
+    """A part of a recording, in seconds, as a WAVE file.
+
+    The file itself where nobody can hear it, which is refused with a sentence later on.
     """
     target = file.path.with_name(f"{Path(file.name).stem}.wav.made")
     skip, left = (round(seconds * _RATE_HZ) for seconds in cut)
@@ -169,7 +170,7 @@ def _excerpt(file: UploadedFile, cut: tuple[float, float]) -> UploadedFile:
 
 
 def _wave(path: Path) -> wave.Wave_write:
-    out = wave.open(str(path), "wb")
+    out = wave.open(str(path), "wb")  # noqa: SIM115  # the caller's `with` closes it
     out.setnchannels(1)
     out.setsampwidth(_SAMPLE_BYTES)
     out.setframerate(_RATE_HZ)

@@ -10,7 +10,9 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from longscribe.errors import OptionError
 from longscribe.options import Format
+from longscribe.storage.access import Access
 from longscribe.storage.uris import is_url
 from longscribe.web.arrivals import job_of_upload
 from longscribe.web.backend import ENDED, BackendError
@@ -150,6 +152,10 @@ async def _job_of_url(
     if not is_url(asked.url):
         sentence = translated("url: give a URL, such as https:// or s3://; or send the file.")
         raise Problem(400, sentence, field="url", code="invalid_value")
+    try:
+        Access.from_environment().allowed(asked.url, "url")
+    except OptionError as error:
+        raise Problem(400, str(error), field="url", code="invalid_value") from None
     job = NewJob(
         recording_id=new_id(),
         source=asked.url,

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from longscribe.errors import OptionError
 from longscribe.models.weights import check_task
-from longscribe.options import RunOptions, Task
+from longscribe.options import Task
 from longscribe.web import openai_forms as forms
 from longscribe.web.arrivals import clip_queue, job_of_upload
 from longscribe.web.callers import AnyCaller, Transcriber, WithServices
@@ -217,9 +217,6 @@ def what_is_asked(form: Form, default_model: str, task: Task) -> Asked:
     if "word" in granularities:
         parameters["word_timestamps"] = True
     if response == "diarized_json":
-        if "speakers" not in RunOptions.model_fields:
-            sentence = translated("response_format: this version does not tell speakers apart.")
-            raise Problem(400, sentence, field="response_format", code="unsupported_value")
         parameters["speakers"] = "auto"
     if is_stream:
         parameters["chunk_minutes"] = _STREAMING_CHUNK_MINUTES

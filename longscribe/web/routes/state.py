@@ -1,10 +1,11 @@
 """Whether the application is well."""
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, JSONResponse
 from sqlalchemy import text
 
-from longscribe.web.callers import WithServices
+from longscribe.web.callers import WithServices, find_caller
+from longscribe.web.pages import page
 
 router = APIRouter(tags=["state"])
 
@@ -13,6 +14,17 @@ router = APIRouter(tags=["state"])
 def health() -> dict[str, str]:
     """Answers when the application does; asks for no key."""
     return {"status": "ok"}
+
+
+@router.get("/reference", include_in_schema=False)
+def reference(request: Request) -> HTMLResponse:
+    """All calls as a page; FastAPI's own page takes its script from another network."""
+    calls = [
+        (method.upper(), path, call.get("summary", ""), call.get("description", ""))
+        for path, methods in request.app.openapi()["paths"].items()
+        for method, call in methods.items()
+    ]
+    return page(request, "reference.html", find_caller(request), calls=calls)
 
 
 @router.get("/ready")

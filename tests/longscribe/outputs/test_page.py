@@ -251,7 +251,7 @@ def accelerated(samples: np.ndarray, folder: Path) -> audio.AcceleratedAudio:
 
 
 def test_loudness_shows_where_there_is_sound(tmp_path: Path) -> None:
-    levels = loudness(accelerated(bursts([(30.0, 60.0)], 120.0), tmp_path))
+    levels = loudness([accelerated(bursts([(30.0, 60.0)], 120.0), tmp_path)])
     assert len(levels) == 4000
     values = np.frombuffer(levels, dtype=np.uint8)
     assert values[1010:1990].min() > 200
@@ -260,7 +260,7 @@ def test_loudness_shows_where_there_is_sound(tmp_path: Path) -> None:
 
 def test_loudness_of_the_longest_shortest_and_quietest(tmp_path: Path) -> None:
     long = accelerated(np.full(5_000_001, 0.1), tmp_path)  # many blocks that divide columns
-    values = np.frombuffer(loudness(long), dtype=np.uint8)
+    values = np.frombuffer(loudness([long]), dtype=np.uint8)
     assert set(values.tolist()) == {255}
-    assert loudness(accelerated(np.zeros(0), tmp_path)) == b""
-    assert set(loudness(accelerated(np.zeros(16_000), tmp_path))) == {0}
+    assert loudness([accelerated(np.zeros(0), tmp_path)]) == b""
+    assert set(loudness([accelerated(np.zeros(16_000), tmp_path)])) == {0}

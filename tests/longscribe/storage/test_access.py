@@ -136,3 +136,15 @@ def test_a_person_at_a_terminal_may_read_everything() -> None:
     assert Access.from_environment({}).confine(given) == given
     given = check_options(recording="../a.wav", hotwords=["/etc/names.txt", "Ana"])
     assert Access.from_environment({}).confine(given) == given
+
+
+def test_a_service_s_runs_use_only_clusters_that_are_named(media: Path) -> None:
+    ours, theirs = "tcp://10.0.0.1:8786", "tcp://10.6.6.6:8786"
+    access = Access.from_environment(
+        {"LONGSCRIBE_MEDIA_ROOTS": str(media), "LONGSCRIBE_CLUSTERS": f"{ours}, tls://b:1"}
+    )
+    options = {"recording": str(media / "a.wav"), "output_dir": str(media), "runner": "dask"}
+    assert access.confine(check_options(**options, address=ours)).address == ours
+    with pytest.raises(OptionError, match="LONGSCRIBE_CLUSTERS"):
+        access.confine(check_options(**options, address=theirs))
+    assert Access().confine(check_options(**options, address=theirs)).address == theirs

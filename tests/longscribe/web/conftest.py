@@ -1,13 +1,10 @@
 """The web application with a backend of the tests' own, and users with keys."""
 
-import io
 import threading
 import time
-import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import uvicorn
 from fastapi import FastAPI
@@ -18,20 +15,10 @@ from longscribe.web.keys import add_key
 from longscribe.web.settings import WebSettings
 from longscribe.web.users import add_user, find_user
 from tests.longscribe.web.fake_backend import FakeBackend
+from tests.sounds import wav_bytes
 
 PASSWORD = "correct horse battery"
-
-
-def wav(seconds: float = 1.0) -> bytes:
-    """A recording of noise."""
-    samples = np.random.default_rng(0).integers(-3000, 3000, int(16_000 * seconds), np.int16)
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(16_000)
-        out.writeframes(samples.tobytes())
-    return file.getvalue()
+wav = wav_bytes
 
 
 @pytest.fixture
@@ -51,7 +38,12 @@ def backend() -> FakeBackend:
 
 
 @pytest.fixture
-def application(settings: WebSettings, backend: FakeBackend) -> FastAPI:
+def application(
+    request: pytest.FixtureRequest, settings: WebSettings, backend: FakeBackend
+) -> FastAPI:
+    """One that waits less for what does not come, where the test is marked `impatient`."""
+    if request.node.get_closest_marker("impatient") is not None:
+        settings = settings.model_copy(update={"idle_s": 0.3})
     return create_application(settings, backend)
 
 
@@ -68,7 +60,7 @@ def key_of(application: FastAPI) -> Callable[..., dict[str, str]]:
 
     def make(name: str = "ana", *scopes: str, **more: object) -> dict[str, str]:
         with application.state.services.database.begin() as db:
-            user = find_user(db, name) or add_user(db, name, PASSWORD, is_admin="admin" in scopes)
+            user = find_user(db, name) or add_user(db, name, is_admin="admin" in scopes)
             number = len(scopes) + len(more)
             secret = add_key(db, user, f"key {number}", scopes or ("transcribe", "read"), **more)
         return {"authorization": f"Bearer {secret}"}

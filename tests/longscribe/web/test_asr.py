@@ -6,8 +6,8 @@ from pathlib import Path
 from starlette.testclient import TestClient
 
 from longscribe.audio.recording import probe
-from tests.longscribe.web.conftest import wav
 from tests.longscribe.web.fake_backend import FakeBackend
+from tests.sounds import wav_bytes
 
 Keys = Callable[..., dict[str, str]]
 
@@ -15,7 +15,7 @@ Keys = Callable[..., dict[str, str]]
 def test_bazarrs_calls(client: TestClient, key_of: Keys, backend: FakeBackend) -> None:
     """https://github.com/morpheus65535/bazarr, whisperai.py: raw samples, all in the address."""
     key = key_of()
-    raw = {"audio_file": wav(3.0)[44:]}
+    raw = {"audio_file": wav_bytes(3.0)[44:]}
     asked = {"output": "srt", "encode": "false", "task": "transcribe", "language": "en"}
     answer = client.post("/asr", params=asked, headers=key, files=raw)
     assert answer.status_code == 200, answer.text
@@ -38,7 +38,7 @@ def test_bazarrs_calls(client: TestClient, key_of: Keys, backend: FakeBackend) -
 
 def test_recordings_in_containers(client: TestClient, key_of: Keys, backend: FakeBackend) -> None:
     key = key_of()
-    file = {"audio_file": ("film.mkv.wav", wav(3.0), "video/x-matroska")}
+    file = {"audio_file": ("film.mkv.wav", wav_bytes(3.0), "video/x-matroska")}
     assert "Good morning" in client.post("/asr", headers=key, files=file).text
     client.post("/detect-language?detect_lang_length=1", headers=key, files=file)
     part = Path(list(backend.started.values())[-1]["recording"])
@@ -51,7 +51,7 @@ def test_recordings_in_containers(client: TestClient, key_of: Keys, backend: Fak
 
 def test_what_there_is_not(client: TestClient, key_of: Keys) -> None:
     key = key_of()
-    file = {"audio_file": ("a.wav", wav(), "audio/wav")}
+    file = {"audio_file": ("a.wav", wav_bytes(), "audio/wav")}
     wrong = client.post("/asr?output=exe", headers=key, files=file)
     assert (wrong.status_code, wrong.json()["field"]) == (422, "output")
     language = client.post("/asr?language=klingon", headers=key, files=file)

@@ -9,11 +9,11 @@ from starlette.testclient import TestClient
 
 from longscribe.web.settings import WebSettings
 from tests.eventually import eventually
-from tests.longscribe.web.conftest import wav
 from tests.longscribe.web.fake_backend import FakeBackend
+from tests.sounds import wav_bytes
 
 Keys = Callable[..., dict[str, str]]
-FILE = {"file": ("Monday talk.wav", wav(), "audio/wav")}
+FILE = {"file": ("Monday talk.wav", wav_bytes(), "audio/wav")}
 
 
 def test_a_recording_goes_in_and_its_transcript_comes_out(
@@ -69,3 +69,12 @@ def test_events_tell_of_a_job_until_it_has_ended(
     states = [(one["state"], one["percent"], one["left_s"]) for one in told]
     assert ("running", 40.0, 12.5) in states
     assert states[-1] == ("done", 100.0, None)
+
+
+def test_all_calls_are_described(client: TestClient) -> None:
+    described = client.get("/openapi.json").json()["paths"]
+    assert "multipart/form-data" in str(described["/v1/audio/transcriptions"])
+    assert "application/json" in str(described["/jobs"])
+    page = client.get("/reference").text
+    assert "POST /v1/audio/transcriptions" in page
+    assert "https://" not in page  # nothing is fetched from elsewhere

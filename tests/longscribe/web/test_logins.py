@@ -11,11 +11,12 @@ from longscribe.web.keys import KeyLimits, revoke_key
 from longscribe.web.logins import COOKIE
 from longscribe.web.tables import Key, Session
 from longscribe.web.users import add_user, end_sessions, user_named
-from tests.longscribe.web.conftest import PASSWORD, csrf_token, wav
+from tests.longscribe.web.conftest import PASSWORD, csrf_token
 from tests.longscribe.web.fake_backend import FakeBackend
+from tests.sounds import wav_bytes
 
 Keys = Callable[..., dict[str, str]]
-FILE = {"file": ("talk.wav", wav(), "audio/wav")}
+FILE = {"file": ("talk.wav", wav_bytes(), "audio/wav")}
 
 
 def test_a_login_opens_and_a_logout_closes(

@@ -14,12 +14,12 @@ from starlette.testclient import TestClient
 from longscribe.outputs.partial_texts import PartialTexts
 from longscribe.transcript import ChunkTranscript
 from longscribe.web.settings import WebSettings
-from tests.longscribe.web.conftest import wav
 from tests.longscribe.web.fake_backend import FakeBackend, segment
+from tests.sounds import wav_bytes
 
 Keys = Callable[..., dict[str, str]]
 TEXT = "Good morning to everybody. This is <b>the</b> report on Monday."
-TALK = ("talk.wav", wav(), "audio/wav")
+TALK = ("talk.wav", wav_bytes(), "audio/wav")
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_the_official_client_gets_every_format(api: openai.OpenAI, backend: Fake
     assert (last["word_timestamps"], last["model"]) == (True, "demo")
     # The same sound with the same parameters: one run, whatever form is asked for.
     assert len(backend.started) == 2
-    assert set(backend.queues.values()) == {"short"}
+    assert set(backend.queues.values()) == {"clips"}
 
 
 def test_models_and_translations(api: openai.OpenAI, backend: FakeBackend) -> None:
@@ -151,7 +151,7 @@ def test_hand_made_requests(client: TestClient, key_of: Keys) -> None:
         b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n'
         b'--b\r\nContent-Disposition: form-data; name="response_format"\r\n\r\ntext\r\n'
         b'--b\r\nContent-Disposition: form-data; name="file"; filename="..\\\\..\\\\a\'b.wav"\r\n'
-        b"\r\n" + wav() + b"\r\n--b--\r\n"
+        b"\r\n" + wav_bytes() + b"\r\n--b--\r\n"
     )
     kind = {"content-type": "multipart/form-data; boundary=b"}
     answer = client.post("/v1/audio/transcriptions", headers=key | kind, content=body)

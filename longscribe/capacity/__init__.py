@@ -1,0 +1,1 @@
+"""What so many hours of recording a day need."""

@@ -1,0 +1,288 @@
+"""A plan: workers, cores, memory, disk, database and money for so many hours of recording a day."""
+
+import math
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from longscribe.capacity.measured import Constant, Measured, measured
+from longscribe.errors import OptionError
+from longscribe.models.checkpoint import ModelDims
+from longscribe.runtime.machine import Machine, memory_demand, size_run
+from longscribe.wording.catalog import translated
+
+Rows = Literal["chunk", "recording"]
+
+MOST_HOURS_PER_DAY: Final = 1e6
+_DAY_S: Final = 86_400.0
+_HOUR_S: Final = 3600.0
+_RATE_HZ, _SAMPLE_BYTES, _TEMPO = 16_000, 2, 1.2
+_CANDIDATES: Final = 5
+# Beside a run's own memory: the worker, the flow's process and the kernel.
+_MACHINE_RESERVE_BYTES: Final = 2e9
+# Of a file in float16, and of the engine's own int8 beside it.
+_STORED_BYTES_PER_WEIGHT: Final = 3.0
+_BUSY_SERVER: Final = 0.7  # cores of a process of the server, at most
+_SYSTEM_DISK_BYTES: Final = 6e9  # Python, torch and the rest; images take as much
+
+# Width, heads, layers of the encoder and of the decoder, mels, vocabulary: openai-whisper's card.
+_SIZES: Final[dict[str, tuple[int, int, int, int, int, int]]] = {
+    "tiny": (384, 6, 4, 4, 80, 51865),
+    "base": (512, 8, 6, 6, 80, 51865),
+    "small": (768, 12, 12, 12, 80, 51865),
+    "medium": (1024, 16, 24, 24, 80, 51865),
+    "turbo": (1280, 20, 32, 4, 128, 51866),
+    "large": (1280, 20, 32, 32, 128, 51866),
+    "distil-large-v3": (1280, 20, 32, 2, 128, 51866),
+}
+_SAME_SIZE: Final = {
+    "large-v1": "large",
+    "large-v2": "large",
+    "large-v3": "large",
+    "large-v3-turbo": "turbo",
+    "distil-large-v2": "distil-large-v3",
+    "distil-large-v3.5": "distil-large-v3",
+    **{f"{size}.en": size for size in ("tiny", "base", "small", "medium")},
+}
+
+MODELS: Final = (*_SIZES, *_SAME_SIZE)
+
+
+class Load(BaseModel):
+    """What is to be done, and with what.
+
+    Attributes:
+        hours_per_day: of recording.
+        model: one of `MODELS`.
+        processor: a class of processors, as in `measured.json`.
+        recording_minutes: length of a recording.
+        chunk_minutes: length of a chunk.
+        cores_per_machine: of a worker's machine.
+        hours_of_work: of a day, in which all must be done.
+        spare_percent: of the cores, for peaks, repairs and uneven lengths.
+        keep_days: for which the server keeps runs.
+        rows: of the server, for each chunk or for each recording.
+        core_hour_price: in whatever money; None where it is not known.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    hours_per_day: float
+    model: str
+    processor: str = "avx512-vnni"
+    recording_minutes: float = 60.0
+    chunk_minutes: float = 10.0
+    cores_per_machine: int = 16
+    hours_of_work: float = 24.0
+    spare_percent: float = 30.0
+    keep_days: float = 30.0
+    rows: Rows = "chunk"
+    core_hour_price: float | None = None
+
+
+class Plan(BaseModel):
+    """What a load needs.
+
+    Attributes:
+        load: that it is for.
+        runs_per_day: recordings.
+        chunks_per_run: of each.
+        core_s_per_hour: of an hour of recording, all included.
+        chunks_core_s_per_hour: of it, decoding.
+        cores: at work on the average of the hours of work, none to spare.
+        machines: workers; each takes one recording at a time.
+        memory_bytes_per_machine: they need at least.
+        disk_bytes_per_machine: they need at least, with a cache of a month's share of results.
+        transcripts_bytes_per_day: that are written, without a page's sound.
+        requests_per_s: to the server's API, on the average of the hours of work.
+        server_cores: at work, of the server.
+        server_processes: of the server, behind one address.
+        database_cores: at work, of PostgreSQL.
+        database_bytes_per_day: that it grows by.
+        database_bytes: after `keep_days`.
+        rows_per_day: of tasks.
+        price_per_hour: of recording; None where no price was given.
+        price_per_day: of the machines, all day; None where no price was given.
+        estimated: names of constants that are estimates.
+        notes: what breaks first.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    load: Load
+    runs_per_day: float
+    chunks_per_run: int
+    core_s_per_hour: float
+    chunks_core_s_per_hour: float
+    cores: float
+    machines: int
+    memory_bytes_per_machine: float
+    disk_bytes_per_machine: float
+    transcripts_bytes_per_day: float
+    requests_per_s: float
+    server_cores: float
+    server_processes: int
+    database_cores: float
+    database_bytes_per_day: float
+    database_bytes: float
+    rows_per_day: float
+    price_per_hour: float | None
+    price_per_day: float | None
+    estimated: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def plan(load: Load, constants: Measured | None = None) -> Plan:
+    """What a load needs.
+
+    Raises:
+        OptionError: the model or the processor is not known, or a machine is too small.
+    """
+    known = constants or measured()
+    size = _size(load.model)
+    if load.processor not in known.processor_factors:
+        raise OptionError(
+            translated("--processor: {name!r} is not known; choose from {names}.").format(
+                name=load.processor, names=", ".join(known.processor_factors)
+            )
+        )
+    decoding = {
+        "base_core_s_per_hour": known.base_core_s_per_hour,
+        f"size {size}": known.size_factors[size],
+        f"processor {load.processor}": known.processor_factors[load.processor],
+    }
+    chunks_core_s = math.prod(constant.value for constant in decoding.values())
+    runs = load.hours_per_day * 60 / load.recording_minutes
+    chunks = max(1, math.ceil(load.recording_minutes / load.chunk_minutes))
+    runs_per_hour = 60 / load.recording_minutes
+    core_s = (
+        chunks_core_s
+        + known.run_core_s_per_hour.value
+        + runs_per_hour * (known.run_core_s.value + chunks * known.chunk_core_s.value)
+    )
+    work_s = load.hours_of_work * _HOUR_S
+    cores = load.hours_per_day * core_s / work_s
+    machines = max(1, math.ceil(cores / (1 - load.spare_percent / 100) / load.cores_per_machine))
+    rows = chunks if load.rows == "chunk" else 1
+
+    def of_a_run(run: Constant, chunk: Constant) -> float:
+        return run.value + (chunks * chunk.value if load.rows == "chunk" else 0.0)
+
+    per_work_s = runs / work_s
+    database_bytes_per_day = runs * of_a_run(known.run_database_bytes, known.chunk_database_bytes)
+    server_cores = per_work_s * of_a_run(known.run_server_core_s, known.chunk_server_core_s)
+    # Each is one thread of Python; events come in bursts.
+    server_processes = max(1, math.ceil(server_cores / _BUSY_SERVER))
+    price = load.core_hour_price
+    price_per_day = None if price is None else machines * load.cores_per_machine * 24 * price
+    hours_per_machine = load.hours_per_day / machines
+    made = Plan(
+        load=load,
+        runs_per_day=runs,
+        chunks_per_run=chunks,
+        core_s_per_hour=core_s,
+        chunks_core_s_per_hour=chunks_core_s,
+        cores=cores,
+        machines=machines,
+        memory_bytes_per_machine=_memory_bytes(load, size),
+        disk_bytes_per_machine=_disk_bytes(load, size, hours_per_machine, known),
+        transcripts_bytes_per_day=load.hours_per_day * known.transcript_bytes_per_hour.value,
+        requests_per_s=per_work_s * of_a_run(known.run_requests, known.chunk_requests),
+        server_cores=server_cores,
+        server_processes=server_processes,
+        database_cores=per_work_s
+        * of_a_run(known.run_database_core_s, known.chunk_database_core_s),
+        database_bytes_per_day=database_bytes_per_day,
+        database_bytes=database_bytes_per_day * load.keep_days,
+        rows_per_day=runs * rows,
+        price_per_hour=None if price_per_day is None else price_per_day / load.hours_per_day,
+        price_per_day=price_per_day,
+        estimated=_estimated(decoding, known),
+        notes=(),
+    )
+    return made.model_copy(update={"notes": tuple(_notes(made))})
+
+
+def _size(model: str) -> str:
+    size = _SAME_SIZE.get(model, model)
+    if size not in _SIZES:
+        raise OptionError(
+            translated("--model: {name!r} has no known cost; choose from {names}.").format(
+                name=model, names=", ".join(MODELS)
+            )
+        )
+    return size
+
+
+def _dims(size: str) -> ModelDims:
+    width, heads, encoder, decoder, mels, vocabulary = _SIZES[size]
+    return ModelDims(
+        n_mels=mels,
+        n_audio_ctx=1500,
+        n_audio_state=width,
+        n_audio_head=heads,
+        n_audio_layer=encoder,
+        n_vocab=vocabulary,
+        n_text_ctx=448,
+        n_text_state=width,
+        n_text_head=heads,
+        n_text_layer=decoder,
+    )
+
+
+def _memory_bytes(load: Load, size: str) -> float:
+    """As a run reckons before it starts (`runtime.machine`)."""
+    chunk_s = 60 * min(load.chunk_minutes, load.recording_minutes)
+    demand = memory_demand(_dims(size), chunk_s, _CANDIDATES, int8=True, batched=True)
+    unlimited = Machine(cores=load.cores_per_machine, available_bytes=1 << 62)
+    workers = max(1, math.ceil(load.recording_minutes / load.chunk_minutes))
+    sizing = size_run(unlimited, workers, demand)
+    needed = sizing.workers * demand.per_worker_bytes(sizing.batch_size) + demand.shared_bytes
+    return needed + _MACHINE_RESERVE_BYTES
+
+
+def _disk_bytes(load: Load, size: str, hours_per_machine: float, known: Measured) -> float:
+    """Samples at both tempos of one recording, the weights, and the kept results of a month."""
+    samples = _RATE_HZ * _SAMPLE_BYTES * 60 * load.recording_minutes * (1 + 1 / _TEMPO)
+    weights = _STORED_BYTES_PER_WEIGHT * _dims(size).parameters
+    results = 30 * hours_per_machine * known.result_bytes_per_hour.value
+    return _SYSTEM_DISK_BYTES + samples + weights + min(results, 1e9)
+
+
+def _estimated(decoding: dict[str, Constant], known: Measured) -> tuple[str, ...]:
+    others = {
+        name: value for name in Measured.model_fields
+        if isinstance(value := getattr(known, name), Constant)
+    }  # fmt: skip
+    found = {**decoding, **others}
+    return tuple(name for name, constant in found.items() if constant.basis == "estimated")
+
+
+def _notes(made: Plan) -> list[str]:
+    load, notes = made.load, []
+    if load.chunk_minutes * load.cores_per_machine > load.recording_minutes:
+        notes.append(
+            translated(
+                "A recording has {chunks} chunk(s) for {cores} cores: give a worker "
+                "--limit {limit}, or take smaller machines."
+            ).format(
+                chunks=made.chunks_per_run,
+                cores=load.cores_per_machine,
+                limit=max(1, round(load.cores_per_machine / made.chunks_per_run)),
+            )
+        )
+    if made.server_processes > 1:
+        notes.append(
+            translated(
+                "One process of the server does not keep up: start {count} behind one address, "
+                "with Redis and background services apart."
+            ).format(count=made.server_processes)
+        )
+    if load.rows == "chunk" and made.rows_per_day > 100_000:
+        notes.append(
+            translated(
+                "{rows:,.0f} rows of chunks a day: LONGSCRIBE_ROWS=recording has one for each "
+                "recording."
+            ).format(rows=made.rows_per_day)
+        )
+    return notes

@@ -1,0 +1,103 @@
+"""Runs of a worker whose machine is gone go on with another, once, and others are left alone."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import httpx
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.settings import PREFECT_API_URL
+from prefect.states import Running
+
+from longscribe.deployments.lost_workers import LostWorkers
+from longscribe.deployments.worker import take_up
+from longscribe.flows.work_pool import WORK_POOL, prepare_work_pool
+
+
+@flow
+def recording() -> None:
+    """Never called: its runs are only states."""
+
+
+class Clock:
+    """One that a test sets."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def pool(prefect_server: None) -> Iterator[None]:
+    """The pool without workers."""
+
+    def forget() -> None:
+        url = f"{PREFECT_API_URL.value()}/work_pools/{WORK_POOL}/workers"
+        for worker in httpx.post(f"{url}/filter", json={}).json():
+            httpx.delete(f"{url}/{worker['name']}").raise_for_status()
+
+    prepare_work_pool()
+    forget()
+    yield
+    forget()
+
+
+def heartbeat(*names: str) -> None:
+    with get_client(sync_client=True) as client:
+        for name in names:
+            client.send_worker_heartbeat(WORK_POOL, name, heartbeat_interval_seconds=30)
+
+
+def running(worker: str) -> UUID:
+    with get_client(sync_client=True) as client:
+        flow_id = client.create_flow(recording)
+        deployment_id = client.create_deployment(
+            flow_id, "lost", work_pool_name=WORK_POOL, work_queue_name="default"
+        )
+        run = client.create_flow_run_from_deployment(deployment_id)
+        client.update_flow_run_labels(run.id, {"prefect.worker.name": worker})
+        client.set_flow_run_state(run.id, Running(), force=True)
+    return run.id
+
+
+def state(run_id: UUID) -> StateType | None:
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(run_id).state_type
+
+
+def test_a_lost_worker_s_runs_go_on_after_a_minute(pool: None) -> None:
+    heartbeat("alive-1", "alive-2")
+    lost, alive = running("gone"), running("alive-2")
+    clock = Clock()
+    first = LostWorkers("alive-1", take_up, clock)
+    second = LostWorkers("alive-2", take_up, clock)
+    assert first.look() == []
+    clock.now_s += 59.0
+    assert (first.look(), second.look(), state(lost)) == ([], [], StateType.RUNNING)
+    clock.now_s += 2.0
+    assert second.look() == []  # the first by name does it
+    assert len(first.look()) == 1
+    assert state(lost) == StateType.SCHEDULED
+    assert state(alive) == StateType.RUNNING
+    clock.now_s += 100.0
+    assert first.look() == []
+    take_up("alive-2")
+
+
+def test_a_worker_that_came_back_keeps_its_runs(pool: None) -> None:
+    heartbeat("alive")
+    run_id = running("restarted")
+    clock = Clock()
+    looker = LostWorkers("alive", take_up, clock)
+    assert looker.look() == []
+    clock.now_s += 50.0
+    heartbeat("restarted")
+    assert looker.look() == []
+    clock.now_s += 50.0
+    assert looker.look() == []
+    assert state(run_id) == StateType.RUNNING
+    take_up("restarted")

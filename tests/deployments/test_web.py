@@ -1,0 +1,87 @@
+"""The web application as `make serve` starts it, with real runs."""
+
+import json
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+from longscribe.web.database import Database
+from longscribe.web.keys import add_key
+from longscribe.web.users import user_named
+from tests.deployments.served import Served, wait_for
+from tests.recordings import SYNTHETIC
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def key(served: Served) -> str:
+    database = Database(f"sqlite:///{served.folder / 'web.sqlite'}")
+    with database.begin() as db:
+        made = add_key(db, user_named(db, "longscribe"), "tests")
+    database.close()
+    return made
+
+
+def test_openais_client_transcribes_a_recording(served: Served, key: str) -> None:
+    with openai.OpenAI(base_url=f"{served.web}/v1", api_key=key, max_retries=0) as client:
+        create = client.audio.transcriptions.create
+        events = list(create(file=SYNTHETIC, model="whisper-1", stream=True))
+        deltas = [event.delta for event in events if hasattr(event, "delta")]
+        assert len(deltas) > 2
+        assert events[-1].type == "transcript.text.done"
+        assert "heavy report on Monday" in events[-1].text
+        assert "".join(deltas).split()[:20] == events[-1].text.split()[:20]
+        verbose = create(file=SYNTHETIC, model="whisper-1", response_format="verbose_json")
+        assert verbose.segments
+        assert verbose.duration == pytest.approx(240, abs=2)
+
+
+def test_a_job_is_a_run_like_others_and_tells_its_progress(
+    served: Served, key: str, tmp_path: Path
+) -> None:
+    headers = {"authorization": f"Bearer {key}"}
+    with SYNTHETIC.open("rb") as file:
+        # As no other test has it: nothing of it is kept.
+        data = {"decoding": "sequential", "chunk_minutes": "0.5"}
+        answer = httpx.post(
+            f"{served.web}/jobs", headers=headers, files={"file": file}, data=data, timeout=60
+        )
+    assert answer.status_code == 201, answer.text
+    job = answer.json()
+    assert served.run(job["flow_run_id"])["tags"][0] == "web"
+    seen = []
+    url = f"{served.web}/jobs/{job['id']}"
+    with httpx.stream("GET", f"{url}/events", headers=headers, timeout=300) as stream:
+        for line in stream.iter_lines():
+            if line.startswith("data: "):
+                seen.append(json.loads(line.removeprefix("data: ")))
+    assert seen[-1]["state"] == "done", seen[-1]
+    assert [one for one in seen if one["state"] == "running" and 0 < one["percent"] < 100]
+    assert [one for one in seen if one["left_s"]]
+    chunks = httpx.get(url, headers=headers, timeout=60).json()["chunks"]
+    assert len(chunks) > 4
+    text = httpx.get(f"{url}/transcript?format=txt", headers=headers, timeout=60).text
+    assert "heavy report on Monday" in text
+
+
+def test_a_cancelled_job_ends(served: Served, key: str) -> None:
+    headers = {"authorization": f"Bearer {key}"}
+    with SYNTHETIC.open("rb") as file:
+        data = {"decoding": "sequential", "temperature": "0.4"}
+        job = httpx.post(
+            f"{served.web}/jobs", headers=headers, files={"file": file}, data=data, timeout=60
+        ).json()
+    url = f"{served.web}/jobs/{job['id']}"
+
+    def state() -> str:
+        return str(httpx.get(url, headers=headers, timeout=60).json()["state"])
+
+    wait_for(lambda: state() == "running", 120)
+    assert httpx.post(f"{url}/cancel", headers=headers, timeout=60).status_code == 200
+    wait_for(lambda: state() == "cancelled", 120)
+    assert httpx.delete(url, headers=headers, timeout=60).status_code == 204
+    assert httpx.get(url, headers=headers, timeout=60).status_code == 404
+    assert not list((served.folder / "media" / "uploads" / job["id"]).glob("*"))

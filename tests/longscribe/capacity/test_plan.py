@@ -1,0 +1,85 @@
+"""What so many hours of recording a day need."""
+
+import itertools
+
+import pytest
+
+from longscribe.capacity.measured import measured
+from longscribe.capacity.plan import MODELS, Load, plan
+from longscribe.errors import OptionError
+from longscribe.models.names import DISTILLED, OFFICIAL
+
+
+def test_cores_are_the_sum_of_what_was_measured() -> None:
+    known = measured()
+    made = plan(Load(hours_per_day=480, model="base", recording_minutes=60, chunk_minutes=10))
+    chunks = known.base_core_s_per_hour.value
+    others = known.run_core_s.value + known.run_core_s_per_hour.value + 6 * known.chunk_core_s.value
+    assert made.chunks_core_s_per_hour == pytest.approx(chunks)
+    assert made.core_s_per_hour == pytest.approx(chunks + others)
+    assert made.cores == pytest.approx(480 * (chunks + others) / 86_400)
+    assert (made.runs_per_day, made.chunks_per_run, made.rows_per_day) == (480, 6, 2880)
+
+
+def test_it_grows_with_the_load_and_up_to_a_million_hours() -> None:
+    plans = [plan(Load(hours_per_day=10.0**power, model="turbo")) for power in range(7)]
+    for smaller, larger in itertools.pairwise(plans):
+        assert larger.cores == pytest.approx(10 * smaller.cores)
+        assert larger.machines >= smaller.machines
+        assert larger.database_bytes == pytest.approx(10 * smaller.database_bytes)
+    assert plans[0].machines == plans[0].server_processes == 1
+    assert plans[-1].server_processes > 1
+    assert any("does not keep up" in note for note in plans[-1].notes)
+
+
+def test_larger_models_and_lesser_processors_cost_more() -> None:
+    def hour(model: str, processor: str) -> float:
+        return plan(Load(hours_per_day=1, model=model, processor=processor)).core_s_per_hour
+
+    sizes = [hour(model, "avx512-vnni") for model in ("tiny", "base", "small", "medium", "large")]
+    assert sizes == sorted(sizes)
+    classes = [hour("turbo", name) for name in ("amx", "avx512-vnni", "avx-vnni", "avx2")]
+    assert classes == sorted(classes)
+
+
+def test_one_row_a_recording_spares_the_server() -> None:
+    load = Load(hours_per_day=1000, model="base", recording_minutes=600)
+    many, one = plan(load), plan(load.model_copy(update={"rows": "recording"}))
+    assert many.rows_per_day == 60 * one.rows_per_day
+    assert many.database_bytes > 2 * one.database_bytes
+    assert many.requests_per_s > one.requests_per_s
+    assert many.cores == one.cores
+
+
+def test_the_day_s_hours_spare_and_price_are_counted() -> None:
+    load = Load(hours_per_day=10_000, model="turbo", core_hour_price=0.05)
+    whole, night = plan(load), plan(load.model_copy(update={"hours_of_work": 6.0}))
+    assert night.cores == pytest.approx(4 * whole.cores)
+    assert whole.price_per_day == pytest.approx(whole.machines * 16 * 24 * 0.05)
+    assert whole.price_per_hour == pytest.approx(whole.machines * 16 * 24 * 0.05 / 10_000)
+    assert plan(load.model_copy(update={"core_hour_price": None})).price_per_day is None
+    assert plan(load.model_copy(update={"spare_percent": 0.0})).machines < whole.machines
+
+
+def test_every_name_of_a_model_has_a_cost() -> None:
+    for name in (*OFFICIAL, "distil-large-v3", "distil-large-v3.5"):
+        assert name in MODELS
+        assert plan(Load(hours_per_day=1, model=name)).core_s_per_hour > 0
+    assert set(DISTILLED) - set(MODELS) == {"distil-small.en", "distil-medium.en"}
+
+
+def test_estimates_are_named() -> None:
+    assert "size medium" in plan(Load(hours_per_day=1, model="medium")).estimated
+    assert "size turbo" not in plan(Load(hours_per_day=1, model="turbo")).estimated
+    assert "processor avx-vnni" in plan(
+        Load(hours_per_day=1, model="base", processor="avx-vnni")
+    ).estimated  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "processor", "words"),
+    [("whale", "amx", "--model: 'whale'"), ("base", "z80", "--processor: 'z80'")],
+)
+def test_what_is_not_known_is_refused(model: str, processor: str, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        plan(Load(hours_per_day=1, model=model, processor=processor))
