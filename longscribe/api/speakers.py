@@ -1,11 +1,13 @@
 """Who speaks, in this process."""
 
+from collections.abc import Mapping
+
 from longscribe.audio.recording import AcceleratedAudio
 from longscribe.audio.voice_activity import Spans
 from longscribe.options import RunOptions
 from longscribe.options.speakers import VoiceCount
 from longscribe.speakers.diarization import Diarization, diarize, spans_of, talk
-from longscribe.speakers.enrolled import enrolled, recognized
+from longscribe.speakers.enrolled import Known, enrolled, recognized
 from longscribe.speakers.weights import SpeakerWeights, find_weights
 from longscribe.speakers.words import with_speakers
 from longscribe.transcript import Transcript
@@ -63,7 +65,7 @@ def hear(
 
 def told(transcript: Transcript, found: Diarization, options: RunOptions) -> Transcript:
     """The transcript with its speakers, those that are enrolled among them where that is asked."""
-    known = {}
+    known: Mapping[int, Known] = {}
     if options.known_voices:
         known = recognized(found.people, find_weights().sha256[1], enrolled())
     return with_speakers(transcript, found.turns, options.speaker_names, known)
