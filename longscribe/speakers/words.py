@@ -17,7 +17,9 @@ from longscribe.text.words import SpokenWord, spoken_words
 from longscribe.transcript import Recognized, Segment, Transcript, Turn, Word
 
 _NEAR_S: Final = 1.0  # a word beside a turn
-_SHORT_S: Final = 0.35  # of somebody else's words within a sentence: times are not that exact
+# Of somebody else's words between two sentences, and within one: times are not that exact.
+_SHORT_S: Final = 0.35
+_SHORT_WITHIN_S: Final = 0.8
 _ENDS: Final = ((".?!。？！…", 1.2), (",;:、，；：", 0.5))
 _MOSTLY: Final = 0.85
 _OVERLAPPING: Final = 0.3  # of a segment
@@ -164,7 +166,9 @@ def _by_time(words: Sequence[SpokenWord], timeline: Timeline) -> list[int | None
     for _, run in groupby(list(whose)):
         count = len(list(run))
         stop = at + count
-        is_short = words[stop - 1].end_s - words[at].start_s < _SHORT_S
+        within = at > 0 and not _is_end(words[at - 1].text)
+        longest_s = _SHORT_WITHIN_S if within else _SHORT_S
+        is_short = words[stop - 1].end_s - words[at].start_s < longest_s
         if is_short and at > 0 and stop < len(whose) and whose[at - 1] == whose[stop]:
             whose[at:stop] = [whose[stop]] * count
         at = stop
