@@ -30,9 +30,13 @@ def main() -> None:
 @click.argument("sample", type=click.Path(path_type=Path))
 def add(name: str, sample: Path) -> None:
     """Enroll a voice from a sample of one person."""
-    # Here, not above: it brings torch.
+    # Here, not above: it takes its time.
+    import torch
+
     from longscribe.api.voices import add_voice
 
+    # Four seconds of a core; several threads wait for each other for minutes on a busy machine.
+    torch.set_num_threads(1)
     try:
         voice = add_voice(name, sample)
     except InputError as error:
