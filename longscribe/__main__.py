@@ -9,6 +9,7 @@ _SERVICE: Final = {
     "serve": "longscribe.deployments.serve",
     "register": "longscribe.deployments.register",
     "worker": "longscribe.deployments.worker",
+    "voices": "longscribe.flows.voices_command",
     "web": "longscribe.web.server",
     "users": "longscribe.web.users_command",
     "keys": "longscribe.web.keys_command",

@@ -73,6 +73,14 @@ class Turn:
     speaker: str
 
 
+@dataclass(frozen=True, slots=True)
+class Recognized:
+    """A speaker whose voice is enrolled on this machine, and how probably it is theirs."""
+
+    speaker: str
+    probability: float
+
+
 class ChunkTranscript(BaseModel):
     """What a worker returns for one chunk; times count accelerated seconds from its start.
 
@@ -147,6 +155,7 @@ class Transcript(BaseModel):
     changes: tuple[Change, ...] = ()
     seams_s: tuple[float, ...] = ()
     turns: tuple[Turn, ...] = ()
+    recognized: tuple[Recognized, ...] = ()
     model: str = ""
     speed: float = 1.0
 

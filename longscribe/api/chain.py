@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from longscribe.api.speakers import needs_own_tempo
+from longscribe.api.speakers import needs_own_tempo, told
 from longscribe.audio.chunks import Chunk, make_chunks, plan_cuts
 from longscribe.audio.lanes import Lane, hear_lanes, in_order, without_own_tempo
 from longscribe.audio.recording import AcceleratedAudio
@@ -15,7 +15,6 @@ from longscribe.errors import OptionError
 from longscribe.models.weights import ModelSpec
 from longscribe.options import Precision, RunOptions, check_options
 from longscribe.speakers.diarization import Diarization
-from longscribe.speakers.words import with_speakers
 from longscribe.text.glossary import Spelling
 from longscribe.text.interleave import Spoken, interleaved, with_numbers_apart
 from longscribe.text.merge import merge
@@ -194,7 +193,7 @@ def joined(
         return interleaved(spoken)
     if speakers is None:
         return spoken[0].transcript
-    return with_speakers(spoken[0].transcript, speakers.turns, options.speaker_names)
+    return told(spoken[0].transcript, speakers, options)
 
 
 def _set_up() -> None:

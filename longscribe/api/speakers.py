@@ -1,10 +1,16 @@
 """Who speaks, in this process."""
 
+from collections.abc import Mapping
+
 from longscribe.audio.recording import AcceleratedAudio
 from longscribe.audio.voice_activity import Spans
 from longscribe.options import RunOptions
+from longscribe.options.speakers import VoiceCount
 from longscribe.speakers.diarization import Diarization, diarize, spans_of, talk
-from longscribe.speakers.weights import find_weights
+from longscribe.speakers.enrolled import Known, enrolled, recognized
+from longscribe.speakers.weights import SpeakerWeights, find_weights
+from longscribe.speakers.words import with_speakers
+from longscribe.transcript import Transcript
 
 
 def needs_own_tempo(options: RunOptions) -> bool:
@@ -28,7 +34,25 @@ def who_speaks(
     """
     if options.voice_count is None:
         return None
-    weights = find_weights()
+    return hear(audio, sound, speech, find_weights(), options.voice_count)
+
+
+def hear(
+    audio: AcceleratedAudio,
+    sound: Spans,
+    speech: Spans,
+    weights: SpeakerWeights,
+    count: VoiceCount,
+) -> Diarization:
+    """The people of a recording and their turns.
+
+    Args:
+        audio: its samples.
+        sound: where there is any, in accelerated seconds.
+        speech: likewise.
+        weights: of both networks.
+        count: how many people there may be.
+    """
     # Here, not above: it brings torch.
     from longscribe.speakers.listening import listener
 
@@ -36,4 +60,12 @@ def who_speaks(
     spoken = talk(sound * scale, speech * scale)
     spans = spans_of(audio.own_tempo_path or audio.pcm_path, audio.original_samples, spoken)
     heard = [(span, listener(weights).listen(span)) for span in spans]
-    return diarize(heard, audio.original_duration_s, spoken, options.voice_count)
+    return diarize(heard, audio.original_duration_s, spoken, count)
+
+
+def told(transcript: Transcript, found: Diarization, options: RunOptions) -> Transcript:
+    """The transcript with its speakers, those that are enrolled among them where that is asked."""
+    known: Mapping[int, Known] = {}
+    if options.known_voices:
+        known = recognized(found.people, find_weights().sha256[1], enrolled())
+    return with_speakers(transcript, found.turns, options.speaker_names, known)

@@ -5,21 +5,26 @@ spread evenly, so a change of speakers is looked for at the end of a sentence or
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
+from types import MappingProxyType
 from typing import Final
 
+from longscribe.speakers.enrolled import Known
 from longscribe.speakers.turns import Timed
 from longscribe.text.words import SpokenWord, spoken_words
-from longscribe.transcript import Segment, Transcript, Turn, Word
+from longscribe.transcript import Recognized, Segment, Transcript, Turn, Word
 
 _NEAR_S: Final = 1.0  # a word beside a turn
-_SHORT_S: Final = 0.35  # of somebody else's words within a sentence: times are not that exact
+# Of somebody else's words between two sentences, and within one: times are not that exact.
+_SHORT_S: Final = 0.35
+_SHORT_WITHIN_S: Final = 0.8
 _ENDS: Final = ((".?!。？！…", 1.2), (",;:、，；：", 0.5))
 _MOSTLY: Final = 0.85
 _OVERLAPPING: Final = 0.3  # of a segment
 _WORD_OVERLAPPING: Final = 0.5
+_NOBODY: Final[Mapping[int, Known]] = MappingProxyType({})
 
 
 class Timeline:
@@ -76,7 +81,10 @@ class Timeline:
 
 
 def with_speakers(
-    transcript: Transcript, turns: Sequence[Timed], names: Sequence[str] = ()
+    transcript: Transcript,
+    turns: Sequence[Timed],
+    names: Sequence[str] = (),
+    known: Mapping[int, Known] = _NOBODY,
 ) -> Transcript:
     """The transcript with a speaker for each segment and word, and the turns.
 
@@ -85,14 +93,17 @@ def with_speakers(
         turns: (start, end, person) in seconds.
         names: of people, in the order in which they first say something; the others are
             SPEAKER_00, SPEAKER_01 and so on, by their place in it.
+        known: people whose voices are enrolled; they take none of the names.
     """
     timeline = Timeline(turns)
     pieces = [piece for segment in transcript.segments for piece in _pieces(segment, timeline)]
     order = list(dict.fromkeys(person for person, _ in pieces if person is not None))
     order += [p for p in dict.fromkeys(person for *_, person in turns) if p not in order]
-    called = {
-        person: names[n] if n < len(names) else f"SPEAKER_{n:02d}" for n, person in enumerate(order)
-    }
+    called = {person: one.name for person, one in known.items()}
+    free = [name for name in names if name not in called.values()]
+    for number, person in enumerate(one for one in order if one not in known):
+        own = f"SPEAKER_{order.index(person):02d}"
+        called[person] = free[number] if number < len(free) else own
     segments = tuple(
         replace(
             segment,
@@ -104,7 +115,8 @@ def with_speakers(
         for number, (person, segment) in enumerate(pieces)
     )
     told = tuple(Turn(start, end, called[person]) for start, end, person in turns)
-    return transcript.model_copy(update={"segments": segments, "turns": told})
+    sure = tuple(Recognized(*known[person]) for person in order if person in known)
+    return transcript.model_copy(update={"segments": segments, "turns": told, "recognized": sure})
 
 
 def _named(
@@ -154,7 +166,9 @@ def _by_time(words: Sequence[SpokenWord], timeline: Timeline) -> list[int | None
     for _, run in groupby(list(whose)):
         count = len(list(run))
         stop = at + count
-        is_short = words[stop - 1].end_s - words[at].start_s < _SHORT_S
+        within = at > 0 and not _is_end(words[at - 1].text)
+        longest_s = _SHORT_WITHIN_S if within else _SHORT_S
+        is_short = words[stop - 1].end_s - words[at].start_s < longest_s
         if is_short and at > 0 and stop < len(whose) and whose[at - 1] == whose[stop]:
             whose[at:stop] = [whose[stop]] * count
         at = stop
