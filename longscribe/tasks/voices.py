@@ -73,8 +73,8 @@ class Voices:
             earlier: knows which kept results count.
         """
         path = audio.own_tempo_path or audio.pcm_path
-        lane = pieces.lanes[0]
         scale = audio.original_samples / max(1, audio.samples)
+        lane = pieces.lanes[0]
         self._spoken = talk(lane.sound * scale, lane.speech * scale)
         self._duration_s = audio.original_duration_s
         self._spans = spans_of(path, audio.original_samples, self._spoken)
@@ -149,16 +149,20 @@ class Voices:
 def name_speakers(transcript: Transcript, voices: Voices, options: RunOptions) -> Transcript:
     """Find the people over the whole recording, and give them their words."""
     # Here, not above: the command does not wait for it.
-    from longscribe.speakers.words import with_speakers
+    from longscribe.api.speakers import told as told_by
 
     found = voices.diarization()
-    told = with_speakers(transcript, found.turns, options.speaker_names)
+    told = told_by(transcript, found, options)
     seconds: dict[str, float] = {}
     for turn in told.turns:
         seconds[turn.speaker] = seconds.get(turn.speaker, 0.0) + turn.end_s - turn.start_s
     get_run_logger().info(translated("%d speaker(s)"), len(found.people))
     for speaker, spoken_s in seconds.items():
         get_run_logger().info(translated("%s speaks for %s"), speaker, format_time(spoken_s))
+    for one in told.recognized:
+        get_run_logger().info(
+            translated("%s is a known voice, with probability %.2f"), one.speaker, one.probability
+        )
     return told
 
 
