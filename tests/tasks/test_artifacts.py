@@ -121,7 +121,7 @@ def test_a_run_has_progress_chunks_transcript_summary_and_its_picture(tmp_path: 
 
 def test_progress_has_a_line_for_each_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
-    monkeypatch.setattr(RunArtifacts, "_show", lambda *told: sent.append(told[-1]))
+    monkeypatch.setattr(RunArtifacts, "_show", lambda *told: sent.append(told[4]))
     shows = RunArtifacts("*talk*", uuid4())
     shows.show_progress(STATUS)
     line, busy, idle = sent[0].split("\n\n")
