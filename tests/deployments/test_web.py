@@ -30,7 +30,7 @@ def test_openais_client_transcribes_a_recording(served: Served, key: str) -> Non
         create = client.audio.transcriptions.create
         events = list(create(file=SYNTHETIC, model="whisper-1", stream=True))
         deltas = [event.delta for event in events if hasattr(event, "delta")]
-        assert len(deltas) >= 2  # two workers may be done at once
+        assert deltas  # one, where the chunks are kept from before
         assert events[-1].type == "transcript.text.done"
         assert "heavy report on Monday" in events[-1].text
         assert "".join(deltas).split()[:20] == events[-1].text.split()[:20]
