@@ -156,6 +156,7 @@ class _Starter:
         """Return when the run is over."""
         host = await self._hosts.take()
         self.run = RunInHost(host.pid)
+        # Prefect's handle asks of a process what a run in a host answers as well.
         task_status.started(ProcessHandle(self.run, _Scope(self.run)))  # type: ignore[arg-type]
         try:
             await host.carry_out(self.run, flow_run.id, self._told(flow_run.id))

@@ -43,8 +43,8 @@ class SegmentationNetwork:
 
     def __init__(self, path: Path) -> None:
         try:
-            state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-            state = state["state_dict"]  # type: ignore[assignment]
+            content = torch.load(path, map_location="cpu", weights_only=True)
+            state: dict[str, Tensor] = content["state_dict"]
             self._filters = _band_pass(state)
             self._lstm = LSTM(60, _HIDDEN, num_layers=4, bidirectional=True, batch_first=True)
             self._lstm.load_state_dict(

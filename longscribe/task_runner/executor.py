@@ -17,11 +17,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from longscribe.runtime.fork_server import (
-    FORK_SERVER_DIED,
-    fork_server_pid,
-    kill_fork_server,
-)
+from longscribe.runtime.fork_server import FORK_SERVER_DIED, fork_server_pid, kill_fork_server
 from longscribe.task_runner.any_worker import AnyWorker
 from longscribe.task_runner.effort import Effort
 from longscribe.task_runner.inside import Outcome

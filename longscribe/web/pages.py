@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.datastructures import URL
 
 from longscribe.transcript import format_time
 from longscribe.web.callers import Caller
+from longscribe.web.logins import COOKIE
 from longscribe.wording.catalog import translated, ui_language
 
 _FOLDER: Final = Path(__file__).parent
@@ -65,3 +66,26 @@ def is_secure(request: Request) -> bool:
 
 def _own(request: Request) -> str:
     return str(request.app.state.services.settings.url)
+
+
+def with_session(
+    request: Request, place: str, secret: str, session_days: float
+) -> RedirectResponse:
+    """The way to a page, with the cookie of a session that was opened.
+
+    Args:
+        request: that opened it.
+        place: the page's path.
+        secret: of the session.
+        session_days: how long the browser keeps it.
+    """
+    answer = RedirectResponse(place, 303)
+    answer.set_cookie(
+        COOKIE,
+        secret,
+        max_age=round(session_days * 86_400),
+        httponly=True,
+        samesite="lax",
+        secure=is_secure(request),
+    )
+    return answer

@@ -16,8 +16,8 @@ from longscribe.web.callers import (
     check_csrf,
 )
 from longscribe.web.keys import SCOPES, add_key, key_state, keys_of, revoke_key
-from longscribe.web.logins import COOKIE, log_in, open_session
-from longscribe.web.pages import is_secure, page
+from longscribe.web.logins import log_in, open_session
+from longscribe.web.pages import page, with_session
 from longscribe.web.problems import Problem
 from longscribe.web.services import Services
 from longscribe.web.tables import User
@@ -106,16 +106,7 @@ def change_password(
             value = _with_password(db, caller, new, services.settings.session_days)
     except OptionError as error:
         return _page(request, services, caller, 400, sentence=str(error))
-    answer = RedirectResponse("/account", 303)
-    answer.set_cookie(
-        COOKIE,
-        value,
-        max_age=round(services.settings.session_days * 86_400),
-        httponly=True,
-        samesite="lax",
-        secure=is_secure(request),
-    )
-    return answer
+    return with_session(request, "/account", value, services.settings.session_days)
 
 
 def _with_password(db: Db, caller: Caller, password: str, days: float) -> str:

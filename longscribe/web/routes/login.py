@@ -14,7 +14,7 @@ from longscribe.web.callers import (
     find_caller,
 )
 from longscribe.web.logins import COOKIE, close_session, log_in, open_session
-from longscribe.web.pages import is_from_here, is_secure, page
+from longscribe.web.pages import is_from_here, page, with_session
 from longscribe.web.problems import Problem
 from longscribe.wording.catalog import translated
 
@@ -51,16 +51,7 @@ def do_login(
         return page(
             request, "login.html", status=401, next=_inside(next), name=name, sentence=sentence
         )
-    answer = RedirectResponse(_inside(next), 303)
-    answer.set_cookie(
-        COOKIE,
-        value,
-        max_age=round(services.settings.session_days * 86_400),
-        httponly=True,
-        samesite="lax",
-        secure=is_secure(request),
-    )
-    return answer
+    return with_session(request, _inside(next), value, services.settings.session_days)
 
 
 @router.post("/logout")
