@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from uuid import uuid4
 
 import psutil
@@ -16,6 +17,8 @@ from tests.eventually import eventually
 @pytest.fixture(autouse=True)
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MODULE", "tests.deployments.fake_host")
+    # A host is started with -P, and finds what is installed: the tests are not.
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
 
 
 def within_worker(story: Callable[[Hosts], Awaitable[None]]) -> None:
