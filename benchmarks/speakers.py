@@ -26,8 +26,8 @@ from benchmarks.conversations import Samples, Spoken, conversation, voices
 from benchmarks.real_recordings import MORE_SPEECH_FOLDER
 from benchmarks.recordings import RESULTS_FOLDER
 from longscribe.api.speakers import who_speaks
+from longscribe.audio.activity import activity_of
 from longscribe.audio.recording import SAMPLE_RATE_HZ, accelerate, decode, probe
-from longscribe.audio.voice_activity import find_speech, levels_db, sound_spans
 from longscribe.options import check_options
 from longscribe.transcript import Transcript
 
@@ -99,8 +99,7 @@ def score(case: Case, folder: Path, with_words: bool) -> Score:
         file.setframerate(SAMPLE_RATE_HZ)
         file.writeframes(np.round(case.samples * 32767).astype("<i2").tobytes())
     audio = accelerate(probe(path), 1.0, folder / "samples.pcm")
-    sound = sound_spans(levels_db(audio.pcm_path, audio.samples), audio.duration_s)
-    speech = find_speech(audio.pcm_path, audio.samples, "model", sound, audio.duration_s)
+    _, sound, speech = activity_of(audio, "model")
     began_s = _cpu_s()
     options = check_options(recording="here", speakers="auto", speed=1.0)
     found = who_speaks(audio, sound, speech, options)
