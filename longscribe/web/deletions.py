@@ -40,6 +40,7 @@ def delete_recording(services: Services, recording: Recording) -> None:
         )
         db.delete(current)
     remove_files(services.settings, recording.id)
+    services.changes.tell(recording.id)
     services.changes.wake()
 
 

@@ -25,7 +25,10 @@ from longscribe.web.services import Services
 from longscribe.web.tables import Recording
 from longscribe.web.transcripts import transcript_file
 
-_AWAITED_EVERY_S: Final = 0.1  # while somebody waits for an answer
+# While somebody waits for an answer: that it is there is seen on the disk, so this is how long one
+# waits who gets none, and each look takes the server's time from the run.
+_AWAITED_EVERY_S: Final = 0.5
+_SHARE: Final = 0.2  # of the time, at most, goes to looks
 _EVERY_S: Final = 1.0
 _IDLE_EVERY_S: Final = 5.0
 _PROGRESS_EVERY_S: Final = 2.0
@@ -146,7 +149,7 @@ class Follower:
     def _run(self) -> None:
         is_away = False
         while not self._stop.is_set():
-            pause_s = _IDLE_EVERY_S
+            pause_s, began_s = _IDLE_EVERY_S, time.monotonic()
             try:
                 if self.look():
                     pause_s = _EVERY_S
@@ -166,7 +169,10 @@ class Follower:
             except SQLAlchemyError as error:  # locked, or away: what is in it stays
                 _LOGGER.warning("the database does not answer: %s", str(error).partition("\n")[0])
                 pause_s = _EVERY_S
-            if pause_s == _AWAITED_EVERY_S:
+            is_awaited = pause_s == _AWAITED_EVERY_S
+            took_s = time.monotonic() - began_s
+            pause_s = max(pause_s, took_s * (1 - _SHARE) / _SHARE)
+            if is_awaited:
                 self._stop.wait(pause_s)
             else:
                 self._services.changes.sleep(pause_s)
