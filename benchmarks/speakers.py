@@ -34,8 +34,8 @@ from benchmarks.clusterings import PUBLISHED, as_published
 from benchmarks.real_recordings import MORE_SPEECH_FOLDER
 from benchmarks.recordings import RESULTS_FOLDER
 from benchmarks.speaker_cases import Case, cases
+from longscribe.audio.activity import activity_of
 from longscribe.audio.recording import SAMPLE_RATE_HZ, accelerate, probe
-from longscribe.audio.voice_activity import find_speech, levels_db, sound_spans
 from longscribe.cache.code import sources_sha256
 from longscribe.options.speakers import VoiceCount
 from longscribe.speakers.diarization import diarize, spans_of, talk
@@ -109,8 +109,7 @@ def score(case: Case, folder: Path) -> Score:
         file.setframerate(SAMPLE_RATE_HZ)
         file.writeframes(np.round(case.samples * 32767).astype("<i2").tobytes())
     audio = accelerate(probe(path), 1.0, folder / "samples.pcm")
-    sound = sound_spans(levels_db(audio.pcm_path, audio.samples), audio.duration_s)
-    speech = find_speech(audio.pcm_path, audio.samples, "model", sound, audio.duration_s)
+    _, sound, speech = activity_of(audio, "model")
     weights = find_weights()
     listener(weights)
     began_s = _cpu_s()
