@@ -122,6 +122,7 @@ class Cluster:
         }
         self.hosts: list[Host] = []
         self._looks = 0
+        self._deployment = ""
         self._stack = ExitStack()
         self._server: psutil.Popen | None = None
 
@@ -173,9 +174,8 @@ class Cluster:
 
     @property
     def looks(self) -> int:
-        """Requests of this process to find out how things stand, since the last question."""
-        looks, self._looks = self._looks, 0
-        return looks
+        """Requests of this process to find out how things stand, until now."""
+        return self._looks
 
     def start_host(self, name: str, *arguments: str, **settings: str) -> Host:
         """Start a host with one worker.
@@ -204,7 +204,8 @@ class Cluster:
 
     def start_run(self, recording: Path, key: str, queue: str = "", **parameters: Any) -> str:
         """Start a run of `transcribe`, once for each key; its id."""
-        deployment = self.ask_get("deployments/name/transcribe/transcribe")["id"]
+        if not self._deployment:
+            self._deployment = self.ask_get("deployments/name/transcribe/transcribe")["id"]
         body: dict[str, Any] = {
             "parameters": {
                 "recording": str(recording),
@@ -219,11 +220,18 @@ class Cluster:
         }
         if queue:
             body["work_queue_name"] = queue
-        return str(self.ask(f"deployments/{deployment}/create_flow_run", **body)["id"])
+        return str(self.ask(f"deployments/{self._deployment}/create_flow_run", **body)["id"])
 
-    def runs(self) -> list[dict[str, Any]]:
-        """All runs of `transcribe`."""
-        return self._all("flow_runs/filter", flows={"name": {"any_": ["transcribe"]}})
+    def runs(self, run_ids: Iterable[str] | None = None) -> list[dict[str, Any]]:
+        """Runs of `transcribe`: these, or all."""
+        if run_ids is None:
+            return self._all("flow_runs/filter", flows={"name": {"any_": ["transcribe"]}})
+        ids = list(run_ids)
+        return self._all("flow_runs/filter", flow_runs={"id": {"any_": ids}}) if ids else []
+
+    def count_runs(self) -> int:
+        """Of all flows, in the database."""
+        return int(self.ask("flow_runs/count"))
 
     def tasks(self, name: str, run_ids: Iterable[str] = ()) -> list[dict[str, Any]]:
         """Task runs whose names begin so, of some flow runs or of all."""

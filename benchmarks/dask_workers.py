@@ -19,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 _HOST: Final = "127.0.0.1"
 _PORT: Final = 8790
 _SEGMENTS: Final = 150  # of ten minutes of speech
@@ -46,7 +48,7 @@ def main() -> None:
             _load()
             for _ in range(asked.workers):
                 children.append(_forked(lambda: _worker(folder, asked.pace)))
-            _measured(asked, Path(folder))
+            _measured(asked, Path(folder), children)
         finally:
             for pid in children:
                 os.kill(pid, signal.SIGKILL)
@@ -146,7 +148,25 @@ def _worker(folder: str, pace: float) -> None:
     asyncio.run(serve())
 
 
-def _measured(asked: argparse.Namespace, folder: Path) -> None:
+def _core_s(children: list[int]) -> dict[str, float]:
+    """Core-seconds until now of each kind of process; the first child is the scheduler."""
+    scheduler, *workers = children
+    others = psutil.Process().children(recursive=True)
+    servers = [one.pid for one in others if one.pid not in children]
+    kinds = {"scheduler": [scheduler], "workers": workers, "server": servers}
+    used = {name: sum(map(_core_s_of, pids)) for name, pids in kinds.items()}
+    return {"run": _core_s_of(os.getpid()), **used}
+
+
+def _core_s_of(pid: int) -> float:
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return times.user + times.system
+
+
+def _measured(asked: argparse.Namespace, folder: Path, children: list[int]) -> None:
     import numpy as np
 
     from longscribe.audio.chunks import Chunk, OwnTempo
@@ -194,6 +214,7 @@ def _measured(asked: argparse.Namespace, folder: Path) -> None:
         from longscribe.tasks.transcribe_chunk import transcribe_chunk
 
         took: dict[str, float] = {}
+        used: dict[str, float] = {}
 
         @flow(persist_result=False)
         def share_out() -> None:
@@ -204,6 +225,7 @@ def _measured(asked: argparse.Namespace, folder: Path) -> None:
                     time.sleep(0.1)
                 time.sleep(2.0)
                 took["ready"] = time.monotonic() - started_s
+                used.update(_core_s(children))
                 started_s = time.monotonic()
                 given = (spec, options.for_chunks, 24)
                 futures = keeping(transcribe_chunk).map(
@@ -211,8 +233,8 @@ def _measured(asked: argparse.Namespace, folder: Path) -> None:
                 )
                 for future in as_completed(list(futures)):
                     future.result()
-                    print(f"{time.monotonic() - started_s:.1f} s", flush=True)
                 took["chunks"] = time.monotonic() - started_s
+                used.update({name: at - used[name] for name, at in _core_s(children).items()})
 
         share_out()
     ideal_s = asked.chunks * seconds / asked.pace / asked.workers
@@ -220,8 +242,8 @@ def _measured(asked: argparse.Namespace, folder: Path) -> None:
         f"{asked.workers} workers, {asked.chunks} chunks of {asked.minutes:g} min at "
         f"{asked.pace:g} x real time: ready in {took['ready']:.1f} s, done in "
         f"{took['chunks']:.1f} s, {ideal_s:.1f} s without any overhead: "
-        f"{100 * ideal_s / took['chunks']:.0f} % efficient; "
-        f"{os.times().user + os.times().system:.0f} core-seconds of the run's own process"
+        f"{100 * ideal_s / took['chunks']:.0f} % efficient; core-seconds meanwhile: "
+        + ", ".join(f"{name} {seconds:.0f}" for name, seconds in used.items())
     )
 
 

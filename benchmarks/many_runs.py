@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import numpy as np
@@ -31,6 +31,7 @@ _TABLES_OF_EVENTS: Final = ("events", "event_resources")
 _CHUNK_S: Final = 30.0
 _SETTLE_S: Final = 15.0  # events and logs are written behind
 _BATCH_WITHIN_S: Final = 3600.0
+_LOOK_EVERY_S: Final = 2.0  # each costs the server what is counted as the runs' own
 
 
 class Batch(BaseModel):
@@ -53,8 +54,8 @@ class Batch(BaseModel):
     """
 
     runs: int
-    chunks: int
-    rows_mode: str
+    chunks: int = 1
+    rows_mode: str = "chunk"
     seconds: float
     lost: int
     requests: int
@@ -63,7 +64,7 @@ class Batch(BaseModel):
     hosts_s: float
     bytes: int
     rows: dict[str, int]
-    runs_before: int
+    runs_before: int = 0
     machine: str
 
 
@@ -81,6 +82,7 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, default=1)
     parser.add_argument("--hosts", type=int, default=2)
     parser.add_argument("--limit", type=int, default=1, help="runs at once on a host")
+    parser.add_argument("--waiting", type=int, default=8, help="runs that are asked for at most")
     parser.add_argument("--rows", choices=["chunk", "recording"], default="chunk")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--table", action="store_true", help="of what was measured before")
@@ -102,7 +104,7 @@ def main() -> None:
             _run_batch(cluster, database, options, 2 * options.hosts, 0)  # what is made once
         while (done := _done(state, options)) < options.runs:
             batch = min(options.batch, options.runs - done)
-            measured = _run_batch(cluster, database, options, batch, len(cluster.runs()))
+            measured = _run_batch(cluster, database, options, batch, cluster.count_runs())
             state.batches.append(measured)
             file.write_text(state.model_dump_json(indent=1), encoding="utf-8")
             print(
@@ -124,34 +126,59 @@ def _done(state: State, options: argparse.Namespace) -> int:
 def _run_batch(
     cluster: Cluster, database: Database, options: argparse.Namespace, runs: int, before: int
 ) -> Batch:
-    media = cluster.folder / "media"
     length_s = _CHUNK_S * options.chunks
-    paths = write_recordings(media, runs, length_s, seed=time.time_ns() % 1_000_000_007)
+    seed = time.time_ns() % 1_000_000_007
+    paths = write_recordings(cluster.folder / "media", runs, length_s, seed=seed)
+    asked = {"chunk_minutes": _CHUNK_S / 60, "workers": 1}
+    measured = measure(cluster, database, paths, asked, options.waiting)
+    kind = {"chunks": options.chunks, "rows_mode": options.rows, "runs_before": before}
+    return measured.model_copy(update=kind)
+
+
+def measure(
+    cluster: Cluster,
+    database: Database,
+    recordings: list[Path],
+    parameters: dict[str, Any],
+    waiting: int,
+) -> Batch:
+    """What runs over recordings take; the recordings are removed.
+
+    Args:
+        cluster: they run on.
+        database: of its server.
+        recordings: in its folder of media.
+        parameters: of the runs.
+        waiting: so many are asked for at most before one of them is over.
+    """
     rows_before, bytes_before = asyncio.run(_size(database))
     requests, server_s = cluster.requests(), cluster.server_cpu_s
     database_s, hosts_s = cluster.database_cpu_s, sum(host.cpu_s for host in cluster.hosts)
+    looks_before = cluster.looks
     began_s = time.monotonic()
-    ids = {
-        cluster.start_run(path, f"{began_s}-{path.name}", chunk_minutes=0.5, workers=1)
-        for path in paths
-    }
+    under_way: set[str] = set()
+    names: Counter[str] = Counter()
 
-    def ended() -> bool:
-        states = Counter(run["state_type"] for run in cluster.runs() if run["id"] in ids)
-        return sum(states[state] for state in ENDED) == runs
+    def has_room() -> bool:
+        for run in cluster.runs(under_way):
+            if run["state_type"] in ENDED:
+                names[run["state_name"]] += 1
+                under_way.discard(run["id"])
+        return len(under_way) < waiting
 
-    until(ended, _BATCH_WITHIN_S, 2.0)
+    for path in recordings:
+        until(has_room, _BATCH_WITHIN_S, _LOOK_EVERY_S)
+        under_way.add(cluster.start_run(path, f"{began_s}-{path.name}", **parameters))
+    until(lambda: has_room() and not under_way, _BATCH_WITHIN_S, _LOOK_EVERY_S)
     seconds = time.monotonic() - began_s
     time.sleep(_SETTLE_S)
-    looks = cluster.looks
-    names = Counter(run["state_name"] for run in cluster.runs() if run["id"] in ids)
+    looks = cluster.looks - looks_before
     rows_after, bytes_after = asyncio.run(_size(database))
-    for path in paths:
+    for path in recordings:
         path.unlink()
+    runs = len(recordings)
     return Batch(
         runs=runs,
-        chunks=options.chunks,
-        rows_mode=options.rows,
         seconds=seconds,
         lost=runs - names["Completed"],
         requests=cluster.requests() - requests - looks,
@@ -160,7 +187,6 @@ def _run_batch(
         hosts_s=sum(host.cpu_s for host in cluster.hosts) - hosts_s,
         bytes=bytes_after - bytes_before,
         rows={name: rows_after[name] - rows_before[name] for name in rows_after},
-        runs_before=before,
         machine=describe_machine(),
     )
 

@@ -45,6 +45,7 @@ class Measured(BaseModel):
         chunk_requests: of a chunk to the server's API.
         run_server_core_s: what a run costs the server's process.
         chunk_server_core_s: what a chunk costs the server's process.
+        request_server_core_s: what a request that changes little costs the server's process.
         run_database_core_s: what a run costs PostgreSQL.
         chunk_database_core_s: what a chunk costs PostgreSQL.
         run_database_bytes: what a run adds to the database, its events and logs included.
@@ -73,6 +74,7 @@ class Measured(BaseModel):
     chunk_requests: Constant
     run_server_core_s: Constant
     chunk_server_core_s: Constant
+    request_server_core_s: Constant
     run_database_core_s: Constant
     chunk_database_core_s: Constant
     run_database_bytes: Constant

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from longscribe.capacity.measured import Constant, Measured, measured
 from longscribe.errors import OptionError
 from longscribe.models.checkpoint import ModelDims
+from longscribe.monitoring.pace import times_shown
 from longscribe.runtime.machine import Machine, memory_demand, size_run
 from longscribe.wording.catalog import translated
 
@@ -22,6 +23,8 @@ _CANDIDATES: Final = 5
 _MACHINE_RESERVE_BYTES: Final = 2e9
 # Of a file in float16, and of the engine's own int8 beside it.
 _STORED_BYTES_PER_WEIGHT: Final = 3.0
+# Prefect's defaults: a worker asks for work every 10 s, and says every 30 s that it is there.
+_WORKER_REQUESTS_PER_S: Final = 1 / 10 + 1 / 30
 _BUSY_SERVER: Final = 0.7  # cores of a process of the server, at most
 _SYSTEM_DISK_BYTES: Final = 6e9  # Python, torch and the rest; images take as much
 
@@ -173,8 +176,14 @@ def plan(load: Load, constants: Measured | None = None) -> Plan:
         return run.value + chunks * chunk.value
 
     per_work_s = runs / work_s
+    # Besides: workers that ask for work, and runs that show how far they are while they last.
+    run_s = core_s * load.recording_minutes / 60 / load.cores_per_machine
+    shown = times_shown(run_s) if load.rows == "chunk" else 0.0
+    asked_per_s = machines * _WORKER_REQUESTS_PER_S + per_work_s * shown
     database_bytes_per_day = runs * of_a_run("database_bytes")
-    server_cores = per_work_s * of_a_run("server_core_s")
+    server_cores = (
+        per_work_s * of_a_run("server_core_s") + asked_per_s * known.request_server_core_s.value
+    )
     # Each is one thread of Python; events come in bursts.
     server_processes = max(1, math.ceil(server_cores / _BUSY_SERVER))
     price = load.core_hour_price
@@ -191,7 +200,7 @@ def plan(load: Load, constants: Measured | None = None) -> Plan:
         memory_bytes_per_machine=_memory_bytes(load, size),
         disk_bytes_per_machine=_disk_bytes(load, size, hours_per_machine, known),
         transcripts_bytes_per_day=load.hours_per_day * known.transcript_bytes_per_hour.value,
-        requests_per_s=per_work_s * of_a_run("requests"),
+        requests_per_s=per_work_s * of_a_run("requests") + asked_per_s,
         server_cores=server_cores,
         server_processes=server_processes,
         database_cores=per_work_s * of_a_run("database_core_s"),

@@ -104,7 +104,7 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
             if not earlier.is_complete:
                 runner.warm_up()  # workers load the model while the recording is prepared
             keeps_own = options.hears_again or (voices is not None and options.tempo != 1.0)
-            audio = accelerate(lanes, options.tempo, folder_of_run, keeps_own)
+            audio = accelerate(lanes, options.tempo, folder_of_run, keeps_own, options.vad)
             heard = audio if options.hears_again else list(map(without_own_tempo, audio))
             pieces = split(heard, options.chunk_minutes, sizing.workers, earlier.plans, options.vad)
             kept, missing = earlier.sort(pieces)

@@ -1,6 +1,7 @@
 """The task runner of a flow whose tasks run on a Dask cluster."""
 
 import itertools
+import math
 import threading
 import time
 from collections.abc import Iterable
@@ -141,8 +142,8 @@ class ClusterTaskRunner(SurvivingTaskRunner):
         for address, hired in list(self._hired.items()):
             if not hired.is_alive:
                 del self._hired[address]
-                self._lost_s[address] = now_s
-        if self._known:
+                self._lost_s[address] = math.inf if hired.is_refused else now_s
+        if any(self._lost_s.get(address) != math.inf for address in self._known):
             self._seen_s = now_s
             self._has_said_so = False
         elif now_s - self._seen_s > _WAIT_FOR_WORKERS_S:

@@ -8,6 +8,7 @@ from concurrent.futures import BrokenExecutor, Future, InvalidStateError
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
+from longscribe.errors import ClusterError
 from longscribe.task_runner.cluster import Cluster, DaskWorker
 from longscribe.task_runner.cluster_inside import (
     Order,
@@ -88,6 +89,7 @@ class RemoteWorker:
         self.is_stopped = False
         self.vitals: Vitals | None = None
         self.is_alive = True
+        self.is_refused = False  # it can do nothing for this run, now or later
         self._number = number
         self._supply = supply
         self._forward = forward
@@ -107,6 +109,7 @@ class RemoteWorker:
             try:
                 self._supply.prepare(self.worker, self._call_counted)
             except Exception as error:
+                self.is_refused = isinstance(error, ClusterError)
                 self.is_alive = False
                 ready.set_exception(error)
             else:

@@ -23,6 +23,7 @@ from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from longscribe.monitoring.events import LEFT_S, RunBegan, RunOver, RunStatus, tell
+from longscribe.monitoring.pace import pause_s
 from longscribe.monitoring.run_record import ChunkRow, Outcome
 from longscribe.outputs.documents import escaped, markdown
 from longscribe.tasks.stopping import server_answers
@@ -30,7 +31,6 @@ from longscribe.text.cues import reason_shown
 from longscribe.transcript import Transcript, format_time
 from longscribe.wording.catalog import translatable, translated
 
-_SEND_EVERY_S: Final = 2.0
 _LAST_WITHIN_S: Final = 15.0  # for what is still to be sent when the run is over
 _STOPPED_WITHIN_S = 2.0  # a run that was stopped must be gone soon
 _ANSWER_WITHIN_S: Final = 10.0
@@ -177,9 +177,9 @@ class RunArtifacts:
 
     def _send_all(self) -> None:
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}), _OneClient() as client:
-            give_up_s = float("inf")
+            began_s, give_up_s = time.monotonic(), float("inf")
             while True:
-                over = self._stop.wait(_SEND_EVERY_S)
+                over = self._stop.wait(pause_s(time.monotonic() - began_s))
                 if over:
                     give_up_s = min(give_up_s, time.monotonic() + _LAST_WITHIN_S)
                 with self._lock:

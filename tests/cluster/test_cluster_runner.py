@@ -13,7 +13,7 @@ from prefect.client.orchestration import get_client
 from prefect.futures import as_completed
 
 from longscribe.errors import ClusterError
-from longscribe.task_runner import LostTask, Patience
+from longscribe.task_runner import LostTask, Patience, cluster_runner
 from longscribe.task_runner.cluster import Cluster, DaskWorker
 from longscribe.task_runner.cluster_runner import ClusterTaskRunner
 from longscribe.task_runner.cluster_worker import Call
@@ -43,6 +43,23 @@ class Nothing:
 def cluster(tmp_path: Path) -> Iterator[DaskCluster]:
     with dask_cluster(tmp_path / "dask", workers=2) as cluster:
         yield cluster
+
+
+class Choosy(Nothing):
+    """Refuses a worker, as one that has other code.
+
+    Attributes:
+        asked: how often for it.
+    """
+
+    def __init__(self, refused: str) -> None:
+        self._refused = refused
+        self.asked = 0
+
+    def prepare(self, worker: DaskWorker, call: Call) -> None:
+        if worker.address == self._refused:
+            self.asked += 1
+            raise ClusterError("it has other code")
 
 
 def run_pieces(
@@ -147,6 +164,29 @@ def test_a_worker_that_leaves_for_good_and_one_that_joins_meanwhile(
     ran = run_pieces(cluster, tmp_path, slow, while_they_run=change)
     assert sorted(ran.results) == ALL
     assert not ran.errors
+
+
+def test_one_that_is_of_no_use_is_asked_once(
+    cluster: DaskCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_runner, "_AGAIN_AFTER_S", 0.2)
+    (first, _) = workers_of(cluster, 2)
+    address = cluster.address
+    slow = {number: ["slow"] for number in ALL}
+    asked = []
+
+    @flow(persist_result=False)
+    def run() -> list[Any]:
+        supply = Choosy(first)
+        with ClusterTaskRunner(address, supply, traits=Traits()) as runner:
+            assert runner.workers == 2
+            futures = pretend.map(ALL, unmapped(tmp_path), unmapped(slow))
+            results = [future.result() for future in futures]
+            asked.append(supply.asked)
+            return results
+
+    assert len(run()) == COUNT
+    assert asked == [1]
 
 
 def test_one_that_shows_no_progress_is_ended_and_runs_again(

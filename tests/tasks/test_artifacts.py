@@ -50,7 +50,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine's server takes its time."""
     monkeypatch.setattr(artifacts, "_LAST_WITHIN_S", 60.0)
     monkeypatch.setattr(artifacts, "_ANSWER_WITHIN_S", 30.0)
-    monkeypatch.setattr(artifacts, "_SEND_EVERY_S", 0.1)
+    monkeypatch.setattr(artifacts, "pause_s", lambda elapsed_s: 0.1)
 
 
 @flow

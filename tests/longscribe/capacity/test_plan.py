@@ -8,6 +8,7 @@ from longscribe.capacity.measured import measured
 from longscribe.capacity.plan import MODELS, Load, plan
 from longscribe.errors import OptionError
 from longscribe.models.names import DISTILLED, OFFICIAL
+from longscribe.monitoring.pace import times_shown
 
 
 def test_cores_are_the_sum_of_what_was_measured() -> None:
@@ -49,6 +50,21 @@ def test_one_row_a_recording_spares_the_server() -> None:
     assert many.database_bytes > 2 * one.database_bytes
     assert many.requests_per_s > one.requests_per_s
     assert many.cores == one.cores
+
+
+def test_requests_are_those_of_runs_of_waiting_workers_and_of_what_is_shown() -> None:
+    known, load = measured(), Load(hours_per_day=2400, model="turbo", cores_per_machine=16)
+    made = plan(load)
+    of_runs = known.run_requests.value + 6 * known.chunk_requests.value
+    shown = times_shown(made.core_s_per_hour / 16)
+    asked = made.machines * (1 / 10 + 1 / 30)
+    assert made.requests_per_s == pytest.approx(100 / 3600 * (of_runs + shown) + asked)
+    of_server = known.run_server_core_s.value + 6 * known.chunk_server_core_s.value
+    besides = known.request_server_core_s.value * (100 / 3600 * shown + asked)
+    assert made.server_cores == pytest.approx(100 / 3600 * of_server + besides)
+    silent = plan(load.model_copy(update={"rows": "recording"}))
+    of_runs = known.recording_run_requests.value + 6 * known.recording_chunk_requests.value
+    assert silent.requests_per_s == pytest.approx(100 / 3600 * of_runs + asked)
 
 
 def test_the_day_s_hours_spare_and_price_are_counted() -> None:
