@@ -62,11 +62,11 @@ def _embedding() -> dict[str, Tensor]:
 
     layer("head.conv1", 32, 1, 3, 3, normed="head.bn1")
     layer("head.conv2", 32, 32, 3, 3, normed="head.bn2")
-    for block in ("1.0", "1.1", "2.0", "2.1"):
-        head = f"head.layer{block}"
+    for place in ("1.0", "1.1", "2.0", "2.1"):
+        head = f"head.layer{place}"
         for number in (1, 2):
             layer(f"{head}.conv{number}", 32, 32, 3, 3, normed=f"{head}.bn{number}")
-        if block.endswith("0"):
+        if place.endswith("0"):
             layer(f"{head}.shortcut.0", 32, 32, 1, 1, normed=f"{head}.shortcut.1")
     layer("xvector.tdnn.linear", 128, 320, 5, normed="xvector.tdnn.nonlinear.batchnorm")
     size = 128
