@@ -89,7 +89,8 @@ class Provider:
         Raises:
             Problem: 502, it does not answer.
         """
-        request.scope["session"] = session = {}
+        session: dict[str, Any] = {}
+        request.scope["session"] = session
         try:
             answer: RedirectResponse = await self._client.authorize_redirect(
                 request, f"{self._settings.url}{CALLBACK}"
