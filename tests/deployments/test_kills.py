@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,17 +107,15 @@ def is_signed(headers: dict[str, str], body: bytes, secret: str) -> bool:
 
 def patiently(ask: Callable[[], httpx.Response], *wanted: int) -> httpx.Response:
     """An answer, as a client gets it that tries again while a part of the service is away."""
-    give_up_s = time.monotonic() + 300
-    while True:
-        try:
-            answer = ask()
-            if answer.status_code in wanted:
-                return answer
-            said = f"{answer.status_code} {answer.text[:300]}"
-        except httpx.TransportError as error:
-            said = repr(error)
-        assert time.monotonic() < give_up_s, said
-        time.sleep(0.5)
+    got: list[httpx.Response] = []
+
+    def is_answered() -> bool:
+        with suppress(httpx.TransportError):
+            got.append(ask())
+        return bool(got) and got[-1].status_code in wanted
+
+    wait_for(is_answered, 300)
+    return got[-1]
 
 
 class Client:
