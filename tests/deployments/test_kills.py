@@ -30,6 +30,8 @@ from tests.postgresql import IS_INSTALLED
 from tests.recordings import beginning
 from tests.sounds import write_sound
 
+pytest.importorskip("prefect_redis")
+pytest.importorskip("psycopg")
 pytestmark = [
     pytest.mark.service,
     pytest.mark.timeout(900),

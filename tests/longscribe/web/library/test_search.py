@@ -53,6 +53,7 @@ def said(*texts: str) -> Transcript:
 def postgresql() -> Iterator[PostgreSql]:
     if not IS_INSTALLED:
         pytest.skip("PostgreSQL is not installed")
+    pytest.importorskip("psycopg")
     server = PostgreSql()
     with subprocess.Popen(server.command, stderr=subprocess.DEVNULL) as process:
         wait_for(server.answers, 60)
