@@ -34,7 +34,7 @@ pytest.importorskip("prefect_redis")
 pytest.importorskip("psycopg")
 pytestmark = [
     pytest.mark.service,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(
         not (IS_INSTALLED and shutil.which("redis-server")),
         reason="PostgreSQL and Redis are not installed",
