@@ -2,7 +2,9 @@
 
 import os
 import pwd
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -20,16 +22,13 @@ class PostgreSql:
         command: that starts it in the foreground.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         self._port = free_port()
-        data = folder / "postgresql"
-        data.mkdir(parents=True)
+        # Not below pytest's own folder, which nobody else may enter.
+        data = self._data = Path(tempfile.mkdtemp(prefix="longscribe-postgresql-", dir="/tmp"))
         if os.getuid() == 0:  # which PostgreSQL refuses to be
             owner = pwd.getpwnam("postgres")
             os.chown(data, owner.pw_uid, owner.pw_gid)
-            for above in data.parents[:-1]:
-                if above.stat().st_uid == os.getuid():
-                    above.chmod(above.stat().st_mode | 0o011)
         self._run("initdb", "-D", str(data), "-U", _USER, "-A", "trust", "-E", "UTF8")
         places = ("-D", str(data), "-k", str(data), "-h", "127.0.0.1", "-p", str(self._port))
         self.command = _by_its_user("postgres", *places, "-c", "fsync=off")
@@ -45,6 +44,10 @@ class PostgreSql:
 
     def address(self, database: str) -> str:
         return f"{_USER}@127.0.0.1:{self._port}/{database}"
+
+    def remove(self) -> None:
+        """Remove what it wrote, when it has ended."""
+        shutil.rmtree(self._data, ignore_errors=True)
 
     def _there(self) -> tuple[str, ...]:
         return ("-h", "127.0.0.1", "-p", str(self._port))

@@ -1,5 +1,6 @@
 """The web application: its routes, what is in front of them, and what runs beside them."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -8,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -99,6 +101,7 @@ def create_application(
     application.add_exception_handler(Problem, _on_problem)
     application.add_exception_handler(RequestValidationError, _on_invalid)
     application.add_exception_handler(HTTPException, _on_http_exception)
+    application.add_exception_handler(OperationalError, _on_database_away)
     application.add_exception_handler(Exception, _on_mistake)
     application.add_middleware(uploads.OneAtATime, idle_s=settings.idle_s)
     application.add_middleware(InFront)
@@ -184,6 +187,14 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     field = ".".join(str(part) for part in first["loc"][1:]) or None
     sentence = translated("{field}: {message}").format(field=field, message=first["msg"])
     return _answer(request, Problem(422, sentence, field=field, code="invalid_value"))
+
+
+async def _on_database_away(request: Request, error: Exception) -> Response:
+    why = str(getattr(error, "orig", None) or error).partition("\n")[0]
+    logging.getLogger(__name__).warning("the database does not answer: %s", why)
+    sentence = translated("The database does not answer; try again in a moment.")
+    problem = Problem(503, sentence, code="database_away", headers={"retry-after": "2"})
+    return _answer(request, problem)
 
 
 async def _on_mistake(request: Request, _error: Exception) -> Response:

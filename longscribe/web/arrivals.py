@@ -73,7 +73,7 @@ def job_of_upload(
                 **more,
             ),
         )
-    except Problem:
+    except Exception:  # a database that is away, too: who sent it is told, and sends it again
         remove_files(services.settings, file.recording_id)
         raise
 

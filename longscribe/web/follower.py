@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from longscribe.web.backend import ENDED, HAS_TRANSCRIPT, BackendError, RunState
 from longscribe.web.callbacks import queue_deliveries
 from longscribe.web.deletions import delete_recording, finish_deletions, remove_old_words
+from longscribe.web.files import is_id, remove_files
 from longscribe.web.jobs import set_state, start_run
 from longscribe.web.problems import Problem
 from longscribe.web.services import Services
@@ -205,8 +206,20 @@ class Follower:
             delete_recording(self._services, recording)
         remove_old_words(settings)
         _remove_abandoned(settings.uploads / "incoming", time.time() - _ABANDONED_S)
+        self._remove_unowned(settings.uploads, time.time() - _ABANDONED_S)
         for folder in (settings.uploads / "tus").glob("*"):
             _remove_abandoned(folder, time.time() - _ABANDONED_S)
+
+    def _remove_unowned(self, uploads: Path, before: float) -> None:
+        """Remove sound that no recording has: a kill came between its arrival and the recording."""
+        if not uploads.is_dir():
+            return
+        for entry in uploads.iterdir():
+            if is_id(entry.name) and entry.stat().st_mtime < before:
+                with self._services.database.begin() as db:
+                    is_owned = db.get(Recording, entry.name) is not None
+                if not is_owned:
+                    remove_files(self._services.settings, entry.name)
 
 
 def _remove_abandoned(folder: Path, before: float) -> None:

@@ -93,7 +93,7 @@ class Parts:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         port, web_port, redis_port = (free_port() for _ in range(3))
-        self._postgresql = PostgreSql(folder)
+        self._postgresql = PostgreSql()
         self.api = f"http://127.0.0.1:{port}/api"
         self.web = f"http://127.0.0.1:{web_port}"
         of_server, of_web = map(self._postgresql.address, ("prefect", "web"))
@@ -183,6 +183,7 @@ class Parts:
     def stop(self) -> None:
         for part in reversed(self._parts.values()):
             part.stop()
+        self._postgresql.remove()
 
     def log(self, name: str) -> str:
         """What one wrote."""

@@ -1,14 +1,19 @@
 """What is left of a recording that was deleted: nothing, as soon as its run has ended."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from fastapi import FastAPI
+from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
 from longscribe.cache.traces import Traces, note_traces, read_word
+from longscribe.web import arrivals
 from longscribe.web.deletions import finish_deletions
-from longscribe.web.files import transcript_folder, upload_folder, words_folder
+from longscribe.web.files import is_id, transcript_folder, upload_folder, words_folder
+from longscribe.web.follower import Follower
 from longscribe.web.settings import WebSettings
 from longscribe.web.tables import Deletion
 from tests.eventually import eventually
@@ -101,3 +106,42 @@ def test_a_server_that_is_away_gets_it_later(
     backend.is_away = False
     assert eventually(lambda: left(application), lambda there: there == 0) == 0
     assert backend.forgotten == [made["flow_run_id"]]
+
+
+def test_a_database_that_is_away_keeps_no_sound_and_says_so(
+    application: FastAPI,
+    client: TestClient,
+    settings: WebSettings,
+    key_of: Callable[..., dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    headers = key_of()
+
+    def away(*_: object) -> None:
+        raise OperationalError("INSERT", {}, Exception("connection refused"))
+
+    monkeypatch.setattr(arrivals, "create_job", away)
+    answer = client.post("/jobs", headers=headers, files={"file": ("talk.wav", wav(1.0))})
+    assert answer.status_code == 503, answer.text
+    assert answer.headers["retry-after"] == "2"
+    assert "database" in answer.json()["detail"]
+    assert not [one for one in settings.uploads.iterdir() if is_id(one.name)]
+
+
+def test_sound_that_no_recording_has_goes_after_some_days(
+    application: FastAPI,
+    client: TestClient,
+    settings: WebSettings,
+    key_of: Callable[..., dict[str, str]],
+) -> None:
+    made = job(client, key_of())
+    lost, new = (upload_folder(settings, one * 32) for one in "ab")
+    for folder in (lost, new):
+        folder.mkdir()
+        (folder / "talk.wav").write_bytes(wav(1.0))
+    for folder in (lost, upload_folder(settings, made["id"])):
+        os.utime(folder, (0, 0))
+    Follower(application.state.services)._clean()
+    assert not lost.exists()
+    assert new.exists()
+    assert upload_folder(settings, made["id"]).exists()

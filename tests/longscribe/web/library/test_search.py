@@ -50,14 +50,16 @@ def said(*texts: str) -> Transcript:
 
 
 @pytest.fixture(scope="module")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSql]:
+def postgresql() -> Iterator[PostgreSql]:
     if not IS_INSTALLED:
         pytest.skip("PostgreSQL is not installed")
-    server = PostgreSql(tmp_path_factory.mktemp("postgresql"))
+    pytest.importorskip("psycopg")
+    server = PostgreSql()
     with subprocess.Popen(server.command, stderr=subprocess.DEVNULL) as process:
         wait_for(server.answers, 60)
         yield server
         process.send_signal(signal.SIGINT)
+    server.remove()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
