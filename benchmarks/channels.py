@@ -5,12 +5,13 @@ A call with bleed is made of real voices by a seed (benchmarks/calls.py) and tra
 """
 
 import argparse
+import multiprocessing
 import resource
-import sys
 import tempfile
 import wave
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -28,6 +29,7 @@ from longscribe.text.words import spoken_words
 from longscribe.transcript import Transcript
 
 _NEAR_S: Final = 1.5  # how far a word's time may be off from its utterance
+_PART_S: Final = 600.0  # said again and again in a long call
 
 
 class Heard(NamedTuple):
@@ -64,8 +66,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sides", type=int, default=2)
     parser.add_argument("--seeds", type=int, nargs="*", default=[1])
     parser.add_argument("--model", default="base")
-    parser.add_argument("--cost-minutes", type=float, default=60.0)
+    parser.add_argument("--no-words", action="store_true", help="only the cost")
+    parser.add_argument("--cost-hours", type=int, nargs="*", default=[1], metavar="HOURS")
     given = parser.parse_args(arguments)
+    if not given.no_words:
+        _print_words(given)
+    if given.cost_hours:
+        print("\n| hours | channels apart | core-seconds before transcription | peak memory, MB |")
+        print("|---:|---|---:|---:|")
+    made = call(utterances()[: given.sides], _PART_S, 0.2, 1)
+    for hours in given.cost_hours:
+        with tempfile.TemporaryDirectory() as folder:
+            parts = round(3600 * hours / _PART_S)
+            path = _written(Path(folder) / "call.wav", made.channels, parts)
+            for speakers in ("off", "channels"):
+                # In a process of its own, whose memory is not that of making the call.
+                with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                    spent_s, peak_bytes = pool.submit(preparing, path, speakers).result()
+                print(
+                    f"| {hours} | {'yes' if speakers == 'channels' else 'no'} | {spent_s:.1f} "
+                    f"| {peak_bytes / 1e6:.0f} |",
+                    flush=True,
+                )
+
+
+def _print_words(given: argparse.Namespace) -> None:
     print("| sides | bleed | seed | words | wrong side | twice | WER | WER, clean tracks |")
     print("|---:|---:|---:|---:|---:|---:|---:|---:|")
     for bleed in given.bleed:
@@ -78,15 +103,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"| {100 * found.rate:.2f} % | {100 * found.clean_rate:.2f} % |",
                 flush=True,
             )
-    if given.cost_minutes:
-        made = call(utterances()[: given.sides], 60.0 * given.cost_minutes, 0.2, 1)
-        mixed, apart = (preparing_s(made, speakers) for speakers in ("off", "channels"))
-        print(
-            f"\nBefore transcription, {given.cost_minutes:g} minutes: {mixed:.1f} core-seconds "
-            f"mixed to one, {apart:.1f} with {given.sides} channels apart"
-        )
-    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(f"Python {sys.version.split()[0]}, peak memory {peak_bytes / 1e9:.2f} GB")
 
 
 def measured(made: Call, model: str) -> Score:
@@ -118,28 +134,26 @@ def measured(made: Call, model: str) -> Score:
     )
 
 
-def preparing_s(made: Call, speakers: str) -> float:
-    """Core-seconds of all that comes before transcription."""
+def preparing(path: Path, speakers: str) -> tuple[float, int]:
+    """Core-seconds of all that comes before transcription, and the process's memory at its peak."""
     options = checked_options("demo", {"speakers": speakers})
     with tempfile.TemporaryDirectory() as folder:
-        path = _written(Path(folder) / "call.wav", made.channels)
         lanes = lanes_of([probe(path)], by_channel=options.by_channel, names=())
-        before_s = _spent_s()
+        before = resource.getrusage(resource.RUSAGE_SELF)
         prepare(lanes, options, Path(folder))
-        return _spent_s() - before_s
+        after = resource.getrusage(resource.RUSAGE_SELF)
+    spent_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return spent_s, after.ru_maxrss * 1024
 
 
-def _spent_s() -> float:
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    return spent.ru_utime + spent.ru_stime
-
-
-def _written(path: Path, channels: npt.NDArray[np.float32]) -> Path:
+def _written(path: Path, channels: npt.NDArray[np.float32], times: int = 1) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(len(channels))
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE_HZ)
-        file.writeframes(np.round(channels.T * 32767).astype("<i2").tobytes())
+        frames = np.round(channels.T * 32767).astype("<i2").tobytes()
+        for _ in range(times):
+            file.writeframes(frames)
     return path
 
 

@@ -48,7 +48,9 @@ class Phrase(NamedTuple):
 
 
 class Spoken(NamedTuple):
-    """A phrase and where it is spoken, in seconds; `voice` is a number from 0."""
+    """A phrase, or a part of one between pauses, and where it is spoken, in seconds; `voice` is a
+    number from 0.
+    """
 
     start_s: float
     end_s: float
@@ -80,7 +82,7 @@ def voices(folder: Path = SPEECH_FOLDER) -> list[list[Phrase]]:
 def phrases(samples: Samples) -> Iterator[Phrase]:
     """The parts of an utterance between its pauses, none much longer than some seconds."""
     held: list[tuple[int, int]] = []
-    for first, last in [*_loud(samples), (len(samples) * 9, 0)]:
+    for first, last in [*loud_spans(samples), (len(samples) * 9, 0)]:
         if held and first - held[0][0] > _LONGEST_PHRASE_S * SAMPLE_RATE_HZ:
             if held[-1][1] - held[0][0] >= _SHORTEST_PHRASE_S * SAMPLE_RATE_HZ:
                 start = held[0][0]
@@ -90,7 +92,7 @@ def phrases(samples: Samples) -> Iterator[Phrase]:
         held.append((first, last))
 
 
-def _loud(samples: Samples) -> list[tuple[int, int]]:
+def loud_spans(samples: Samples) -> list[tuple[int, int]]:
     """Where there is more than background, in samples; pauses are between."""
     count = len(samples) // _HOP
     energy = (samples[: count * _HOP].reshape(count, _HOP) ** 2).mean(1)

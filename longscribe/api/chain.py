@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from longscribe.api.speakers import needs_own_tempo, told
+from longscribe.audio.activity import activity_of
 from longscribe.audio.chunks import Chunk, make_chunks, plan_cuts
 from longscribe.audio.lanes import Lane, hear_lanes, in_order, without_own_tempo
 from longscribe.audio.recording import AcceleratedAudio
 from longscribe.audio.timeline import Timeline
-from longscribe.audio.voice_activity import Spans, find_speech, levels_db, sound_spans
+from longscribe.audio.voice_activity import Spans
 from longscribe.cache.kernels import kernels_folder
 from longscribe.errors import OptionError
 from longscribe.models.weights import ModelSpec
@@ -111,11 +112,10 @@ def prepare(lanes: Sequence[Lane], options: RunOptions, folder: Path) -> Prepare
         ResourceError, OutputError: the samples cannot be written.
     """
     prepared, chunks = [], []
-    for lane in hear_lanes(lanes, options.tempo, folder, keep_own_tempo=needs_own_tempo(options)):
+    own = needs_own_tempo(options)
+    for lane in hear_lanes(lanes, options.tempo, folder, keep_own_tempo=own, vad=options.vad):
         audio = lane.audio
-        levels = levels_db(audio.pcm_path, audio.samples)
-        sound = sound_spans(levels, audio.duration_s)
-        speech = find_speech(audio.pcm_path, audio.samples, options.vad, sound, audio.duration_s)
+        levels, sound, speech = activity_of(audio, options.vad)
         cuts = plan_cuts(audio.samples, options.chunk_minutes * 60.0, speech, levels)
         prepared.append(PreparedLane(lane.name, audio, sound, speech))
         heard = lane if options.hears_again else without_own_tempo(lane)

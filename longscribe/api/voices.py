@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from longscribe.api.speakers import hear
+from longscribe.audio.activity import activity_of
 from longscribe.audio.recording import accelerate, probe
-from longscribe.audio.voice_activity import find_speech, levels_db, sound_spans
 from longscribe.errors import RecordingError
 from longscribe.options.speakers import MOST_VOICES, VoiceCount
 from longscribe.speakers.enrolled import EnrolledVoice, enroll
@@ -32,8 +32,7 @@ def add_voice(name: str, sample: str | Path) -> EnrolledVoice:
     weights = find_weights()
     with tempfile.TemporaryDirectory(prefix="longscribe-") as folder:
         audio = accelerate(probe(Path(sample)), 1.0, Path(folder, "samples.pcm"))
-        sound = sound_spans(levels_db(audio.pcm_path, audio.samples), audio.duration_s)
-        speech = find_speech(audio.pcm_path, audio.samples, "model", sound, audio.duration_s)
+        _, sound, speech = activity_of(audio, "model")
         found = hear(audio, sound, speech, weights, VoiceCount(1, MOST_VOICES))
     spoken_s = sum(end_s - start_s for start_s, end_s, _ in found.turns)
     if spoken_s < _LEAST_S:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from longscribe.audio.activity import ActivityListener
 from longscribe.audio.bleed import are_alike, bleed_spans
 from longscribe.audio.chunks import Chunk
 from longscribe.audio.containers import shown
@@ -22,6 +23,7 @@ from longscribe.audio.recording import (
 )
 from longscribe.audio.voice_activity import Spans, levels_db
 from longscribe.errors import OptionError, RecordingError
+from longscribe.options import VoiceActivity
 from longscribe.wording.catalog import translated
 
 _RAMP_SAMPLES: Final = 80  # 5 ms, so that muting makes no click
@@ -114,6 +116,7 @@ def hear_lanes(
     folder: Path,
     *,
     keep_own_tempo: bool,
+    vad: VoiceActivity = "model",
     on_progress: Callable[[float], None] | None = None,
 ) -> list[HeardLane]:
     """Decode every lane, and mute in each what it only has from another.
@@ -125,17 +128,22 @@ def hear_lanes(
         speed: tempo that they are brought to.
         folder: for the samples.
         keep_own_tempo: whether they are kept at their own tempo, too.
+        vad: what is heard: speech, all sound, or everything.
         on_progress: called with the seconds of a lane decoded so far.
 
     Raises:
         RecordingError: one cannot be read, or all hold the same sound.
         ResourceError, OutputError: the samples cannot be written.
     """
-    several = len(lanes) > 1
+    if len(lanes) == 1:
+        audio = _heard_while_decoded(
+            lanes[0].recording, speed, folder, keep_own_tempo, vad, on_progress
+        )
+        return [HeardLane(audio, lanes[0].name)]
     heard = []
     for number, lane in enumerate(lanes):
-        prefix = f"{number + 1}." if several else ""
-        own = keep_own_tempo or (several and speed != 1.0)
+        prefix = f"{number + 1}."
+        own = keep_own_tempo or speed != 1.0
         heard.append(
             accelerate(
                 lane.recording,
@@ -145,8 +153,6 @@ def hear_lanes(
                 own_tempo_path=folder / f"{prefix}own_tempo.pcm" if own else None,
             )
         )
-    if not several:
-        return [HeardLane(heard[0], lanes[0].name)]
     own_paths = [audio.own_tempo_path or audio.pcm_path for audio in heard]
     levels = [
         levels_db(path, audio.original_samples) - np.float32(audio.gain_db)
@@ -171,6 +177,31 @@ def hear_lanes(
         muted_s = float((muted[:, 1] - muted[:, 0]).sum())
         results.append(HeardLane(audio, lane.name, muted_s))
     return results
+
+
+def _heard_while_decoded(
+    recording: Recording,
+    speed: float,
+    folder: Path,
+    keep_own_tempo: bool,
+    vad: VoiceActivity,
+    on_progress: Callable[[float], None] | None,
+) -> AcceleratedAudio:
+    pcm_path = folder / "samples.pcm"
+    with ActivityListener(pcm_path, vad) as listener:
+        audio = accelerate(
+            recording,
+            speed,
+            pcm_path,
+            on_progress,
+            own_tempo_path=folder / "own_tempo.pcm" if keep_own_tempo else None,
+            on_written=listener.reach,
+        )
+        try:
+            activity_path = listener.save(audio.samples)
+        except OSError:  # no room for it: then it is found again when it is wanted
+            return audio
+    return audio.model_copy(update={"activity_path": activity_path})
 
 
 def without_own_tempo(lane: HeardLane) -> HeardLane:

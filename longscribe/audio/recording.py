@@ -77,7 +77,8 @@ class AcceleratedAudio(BaseModel):
 
     `original_samples` counts the recording at 16 kHz before the tempo change, `samples` what is in
     the file; their ratio, not `speed`, maps times back (`Timeline`). `own_tempo_path` is a file of
-    the samples before it, where they were kept.
+    the samples before it, where they were kept; `activity_path` one of what was heard in them while
+    they were written (`activity`).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -87,6 +88,7 @@ class AcceleratedAudio(BaseModel):
     original_samples: int
     samples: int
     own_tempo_path: Path | None = None
+    activity_path: Path | None = None
     missing_s: float = 0.0
     filled_s: float = 0.0
     invalid_samples: int = 0
@@ -158,6 +160,7 @@ def accelerate(
     on_progress: Callable[[float], None] | None = None,
     *,
     own_tempo_path: Path | None = None,
+    on_written: Callable[[int], None] = lambda samples: None,
 ) -> AcceleratedAudio:
     """Decode a recording to `pcm_path` at `speed` times its tempo, pitch kept.
 
@@ -168,6 +171,8 @@ def accelerate(
         on_progress: called with the seconds of the recording decoded so far, about once a minute
             of audio.
         own_tempo_path: another file, for the same samples at their own tempo.
+        on_written: called with the samples that `pcm_path` has, some seconds of them after each
+            other; with 0 before it is written, and again where it has to be written anew.
 
     Raises:
         RecordingError: nothing in the file could be decoded, or it changed meanwhile.
@@ -183,10 +188,10 @@ def accelerate(
     before = _state_of(recording.path)
     try:
         paths = (pcm_path, own_tempo_path)
-        written = _written(recording, speed, paths, Adjustment(), on_progress)
+        written = _written(recording, speed, paths, Adjustment(), on_progress, on_written)
         better = written.better
         if better != Adjustment() and recording.path.exists():  # all of it again
-            written = _written(recording, speed, paths, better, None)
+            written = _written(recording, speed, paths, better, None, on_written)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(pcm_path.parent, needed_bytes, 0) from None
@@ -243,7 +248,9 @@ def _written(
     paths: tuple[Path, Path | None],
     adjustment: Adjustment,
     on_progress: Callable[[float], None] | None,
+    on_written: Callable[[int], None],
 ) -> _Written:
+    on_written(0)
     tempo = Tempo(speed, SAMPLE_RATE_HZ)
     samples = original_samples = clipped_samples = 0
     next_report_s = 60.0
@@ -263,6 +270,8 @@ def _written(
                 _write(own_tempo, heard)
             for piece in tempo.push(heard):
                 samples += _write(file, piece)
+            file.flush()
+            on_written(samples)
             if on_progress and original_samples / SAMPLE_RATE_HZ >= next_report_s:
                 on_progress(original_samples / SAMPLE_RATE_HZ)
                 next_report_s = original_samples / SAMPLE_RATE_HZ + 60.0

@@ -58,36 +58,103 @@ def speech_probabilities(pcm_path: Path, samples: int) -> Probabilities:
     Returns:
         (ceil(samples / 512),) float32, 0 to 1.
     """
-    frames = -(-samples // FRAME_SAMPLES)
-    result = np.empty(frames, np.float32)
-    if frames == 0:
-        return result
-    gains = _gains(pcm_path, samples)
-    # In parts: what the cell hears of ten hours would be 2 GB.
-    for start in range(0, frames, _PART_FRAMES):
-        stop = min(frames, start + _PART_FRAMES)
-        early = max(0, start - _WARM_UP_FRAMES)
-        block = read_samples(
-            pcm_path,
-            max(0, early * FRAME_SAMPLES - _CONTEXT_SAMPLES),
-            min(samples, stop * FRAME_SAMPLES),
-        )
-        result[start:stop] = _of_block(block, gains[early:stop], early == 0)[start - early :]
-    return result
+    listener = SpeechListener(pcm_path)
+    listener.hear(samples, is_all=True)
+    return listener.probabilities()
 
 
-def _of_block(block: npt.NDArray[np.int16], gains: _Floats, is_first: bool) -> Probabilities:
-    frames = len(gains)
-    weights = _weights()
-    inputs = np.empty((frames, 4 * _HIDDEN), np.float32)
-    if is_first:  # nothing comes before it
-        block = np.concatenate([np.zeros(_CONTEXT_SAMPLES, np.int16), block])
-    for first in range(0, frames, _BLOCK_FRAMES):
-        count = min(_BLOCK_FRAMES, frames - first)
-        framed = _framed(block, first, count) * gains[first : first + count, None]
+class SpeechListener:
+    """The same of a file that is still being written, as far as it goes.
+
+    Args:
+        pcm_path: int16 mono at 16 kHz.
+    """
+
+    def __init__(self, pcm_path: Path) -> None:
+        self._pcm_path = pcm_path
+        self._peaks = np.zeros(_LEVEL_FRAMES, np.float32)  # from so many before the next frame on
+        self._heard = 0  # frames
+        # In parts: what the cell hears of ten hours would be 2 GB.
+        self._part_from = 0
+        self._inputs: _Floats | None = None  # from _WARM_UP_FRAMES before the part on
+        self._found: list[Probabilities] = []
+
+    def hear(self, samples: int, *, is_all: bool) -> None:
+        """Hear what was not heard yet, but for a rest that needs what comes after it.
+
+        Args:
+            samples: that the file has.
+            is_all: whether there will be no more.
+        """
+        frames = -(-samples // FRAME_SAMPLES) if is_all else samples // FRAME_SAMPLES
+        ready = frames if is_all else frames - _LEVEL_FRAMES
+        while self._heard < ready:
+            last = self._part_from + _PART_FRAMES
+            count = min(_BLOCK_FRAMES, last - self._heard)
+            if self._heard + count > ready:
+                if not is_all:
+                    return
+                count = ready - self._heard
+            self._hear_block(count, samples)
+            if self._heard == last:
+                self._end_part()
+        if is_all and self._heard > self._part_from:
+            self._end_part()
+
+    def probabilities(self) -> Probabilities:
+        """Of all frames that were heard, when all were."""
+        return np.concatenate([np.empty(0, np.float32), *self._found])
+
+    def _hear_block(self, count: int, samples: int) -> None:
+        weights = _weights()
+        if self._inputs is None:
+            self._inputs = np.empty((_WARM_UP_FRAMES + _PART_FRAMES, 4 * _HIDDEN), np.float32)
+        first = self._heard
+        start = first * FRAME_SAMPLES - _CONTEXT_SAMPLES
+        stop = min(samples, (first + count) * FRAME_SAMPLES)
+        block = read_samples(self._pcm_path, max(0, start), stop)
+        if start < 0:  # nothing comes before it
+            block = np.concatenate([np.zeros(_CONTEXT_SAMPLES, np.int16), block])
+        framed = _framed(block, count) * self._gains(count, samples)[:, None]
+        at = _WARM_UP_FRAMES + first - self._part_from
         features = _features(framed, weights)
-        inputs[first : first + count] = features @ weights.cell_input + weights.cell_bias
-    return _recurrent(inputs, weights)
+        self._inputs[at : at + count] = features @ weights.cell_input + weights.cell_bias
+        self._heard += count
+
+    def _gains(self, count: int, samples: int) -> _Floats:
+        """What brings the loudest sample within some seconds of each frame to half of full scale.
+
+        Args:
+            count: of the frames that are next.
+            samples: that the file has.
+        """
+        wanted = count + 2 * _LEVEL_FRAMES
+        measured = self._heard - _LEVEL_FRAMES + len(self._peaks)
+        more = wanted - len(self._peaks)
+        block = read_samples(
+            self._pcm_path,
+            min(samples, measured * FRAME_SAMPLES),
+            min(samples, (measured + more) * FRAME_SAMPLES),
+        )
+        padded = np.zeros(more * FRAME_SAMPLES, np.float32)
+        padded[: len(block)] = np.abs(block.astype(np.float32))
+        found = padded.reshape(-1, FRAME_SAMPLES).max(axis=1)
+        peaks = np.concatenate([self._peaks, found])
+        self._peaks = peaks[count:]
+        around = np.lib.stride_tricks.sliding_window_view(peaks, 2 * _LEVEL_FRAMES + 1).max(axis=1)
+        quietest = _LEVEL / _LARGEST_GAIN
+        gains: _Floats = (_LEVEL / np.maximum(around / 32768.0, quietest)).astype(np.float32)
+        return gains
+
+    def _end_part(self) -> None:
+        assert self._inputs is not None
+        early = min(_WARM_UP_FRAMES, self._part_from)
+        count = self._heard - self._part_from
+        inputs = self._inputs[_WARM_UP_FRAMES - early : _WARM_UP_FRAMES + count]
+        self._found.append(_recurrent(inputs, _weights())[early:])
+        kept = self._inputs[count : count + _WARM_UP_FRAMES].copy()
+        self._part_from = self._heard
+        self._inputs[:_WARM_UP_FRAMES] = kept
 
 
 @cache
@@ -117,30 +184,11 @@ def _weights() -> _Weights:
     )
 
 
-def _gains(pcm_path: Path, samples: int) -> _Floats:
-    """What brings the loudest sample within some seconds of each frame to half of full scale."""
-    frames = -(-samples // FRAME_SAMPLES)
-    peaks = np.zeros(frames + 2 * _LEVEL_FRAMES, np.float32)
-    for start in range(0, frames, _PART_FRAMES):
-        stop = min(frames, start + _PART_FRAMES)
-        block = read_samples(pcm_path, start * FRAME_SAMPLES, min(samples, stop * FRAME_SAMPLES))
-        padded = np.zeros((stop - start) * FRAME_SAMPLES, np.float32)
-        padded[: len(block)] = np.abs(block.astype(np.float32))
-        place = _LEVEL_FRAMES + start
-        peaks[place : place + stop - start] = padded.reshape(-1, FRAME_SAMPLES).max(axis=1)
-    around = np.lib.stride_tricks.sliding_window_view(peaks, 2 * _LEVEL_FRAMES + 1).max(axis=1)
-    quietest = _LEVEL / _LARGEST_GAIN
-    gains: _Floats = (_LEVEL / np.maximum(around / 32768.0, quietest)).astype(np.float32)
-    return gains
-
-
-def _framed(block: npt.NDArray[np.int16], first: int, count: int) -> _Floats:
+def _framed(block: npt.NDArray[np.int16], count: int) -> _Floats:
     """Frames with what comes before and, mirrored, after them, (count, 640) float32."""
     length = _CONTEXT_SAMPLES + FRAME_SAMPLES
-    start = first * FRAME_SAMPLES
     values = np.zeros(_CONTEXT_SAMPLES + count * FRAME_SAMPLES, np.float32)
-    taken = block[start : start + len(values)]
-    values[: len(taken)] = taken
+    values[: len(block)] = block
     values /= 32768.0
     framed = np.lib.stride_tricks.sliding_window_view(values, length)[::FRAME_SAMPLES]
     mirrored = framed[:, length - 1 - _REFLECTED_SAMPLES : length - 1][:, ::-1]
@@ -178,6 +226,8 @@ def _recurrent(inputs: _Floats, weights: _Weights) -> Probabilities:
         for step in range(-_WARM_UP_FRAMES, _STRAND_FRAMES):
             places = firsts + step
             heard = (places >= 0) & (places < frames)
+            if not heard.any():  # of a short recording: most of a strand
+                continue
             gates = inputs[np.clip(places, 0, frames - 1)] + hidden @ weights.cell_hidden
             let_in, forget, candidate, out = np.split(gates, 4, axis=1)
             cell = _sigmoid(forget) * cell + _sigmoid(let_in) * np.tanh(candidate)

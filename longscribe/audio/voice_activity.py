@@ -7,16 +7,14 @@ over what is no speech it would invent sentences. Own code in numpy, without tor
 process: an hour takes some three seconds.
 """
 
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from longscribe.audio.recording import SAMPLE_RATE_HZ, read_samples
-from longscribe.audio.silero import FRAME_SAMPLES, speech_probabilities
+from longscribe.audio.silero import FRAME_SAMPLES
 
 HOP_S = 0.02
 _HOP_SAMPLES = round(HOP_S * SAMPLE_RATE_HZ)  # 320 samples
@@ -46,36 +44,69 @@ _SHORTEST_SPEECH_S = 0.25
 _SPEECH_PAD_S = 0.4
 _SHORTEST_SPEECH_PAUSE_S = 1.0
 
+Levels = npt.NDArray[np.float32]  # in dB of full scale, one for each HOP_S
 Spans = npt.NDArray[np.float64]  # shape (n, 2): start and end in seconds, sorted, apart
 
 
-def levels_db(pcm_path: Path, samples: int) -> npt.NDArray[np.float32]:
+def levels_db(pcm_path: Path, samples: int) -> Levels:
     """Level of every 20 ms frame of a scratch file, in dB of full scale within the speech band.
 
     Returns:
         shape (ceil(samples / 320),); a full-scale sine is near -3 dB, digital silence -120 dB.
     """
-    window = np.hanning(_FRAME_SAMPLES).astype(np.float32)
-    scale = 1.0 / (32768.0 * float(np.sqrt(np.sum(window.astype(np.float64) ** 2))))
-    frequencies_hz = np.fft.rfftfreq(_FRAME_SAMPLES, 1.0 / SAMPLE_RATE_HZ)
-    band = (frequencies_hz >= _BAND_HZ[0]) & (frequencies_hz <= _BAND_HZ[1])
-    frames = -(-samples // _HOP_SAMPLES)
-    result = np.empty(frames, dtype=np.float32)
+    listener = LevelListener(pcm_path)
+    listener.hear(samples, is_all=True)
+    return listener.levels()
 
-    def fill(first: int) -> None:
-        count = min(_BLOCK_FRAMES, frames - first)
+
+class LevelListener:
+    """The same of a file that is still being written, as far as it goes.
+
+    Args:
+        pcm_path: int16 mono at 16 kHz.
+    """
+
+    def __init__(self, pcm_path: Path) -> None:
+        self._pcm_path = pcm_path
+        self._window = np.hanning(_FRAME_SAMPLES).astype(np.float32)
+        self._scale = 1.0 / (32768.0 * float(np.sqrt(np.sum(self._window.astype(np.float64) ** 2))))
+        frequencies_hz = np.fft.rfftfreq(_FRAME_SAMPLES, 1.0 / SAMPLE_RATE_HZ)
+        self._band = (frequencies_hz >= _BAND_HZ[0]) & (frequencies_hz <= _BAND_HZ[1])
+        self._heard = 0  # frames
+        self._found: list[Levels] = []
+
+    def hear(self, samples: int, *, is_all: bool) -> None:
+        """Hear what was not heard yet, but for a rest that needs what comes after it.
+
+        Args:
+            samples: that the file has.
+            is_all: whether there will be no more.
+        """
+        if is_all:
+            ready = -(-samples // _HOP_SAMPLES)
+        else:
+            whole = max(0, (samples - _FRAME_SAMPLES) // _HOP_SAMPLES + 1)
+            ready = self._heard + (whole - self._heard) // _BLOCK_FRAMES * _BLOCK_FRAMES
+        firsts = range(self._heard, ready, _BLOCK_FRAMES)
+        with ThreadPoolExecutor(_THREADS) as threads:  # numpy lets others run while it computes
+            self._found += threads.map(lambda first: self._block(first, ready, samples), firsts)
+        self._heard = max(self._heard, ready)
+
+    def levels(self) -> Levels:
+        """Of all frames that were heard, when all were."""
+        return np.concatenate([np.empty(0, np.float32), *self._found])
+
+    def _block(self, first: int, ready: int, samples: int) -> Levels:
+        count = min(_BLOCK_FRAMES, ready - first)
         start = first * _HOP_SAMPLES
         wanted = (count - 1) * _HOP_SAMPLES + _FRAME_SAMPLES
-        block = read_samples(pcm_path, start, min(samples, start + wanted)).astype(np.float32)
+        block = read_samples(self._pcm_path, start, min(samples, start + wanted)).astype(np.float32)
         block = np.pad(block, (0, wanted - len(block)))
         framed = np.lib.stride_tricks.sliding_window_view(block, _FRAME_SAMPLES)[::_HOP_SAMPLES]
-        spectrum = np.fft.rfft(framed * (window * scale), axis=1)[:, band]
+        spectrum = np.fft.rfft(framed * (self._window * self._scale), axis=1)[:, self._band]
         power = 2.0 * np.sum(spectrum.real**2 + spectrum.imag**2, axis=1) / _FRAME_SAMPLES
-        result[first : first + count] = 10.0 * np.log10(np.maximum(power, 1e-12))
-
-    with ThreadPoolExecutor(_THREADS) as threads:  # numpy lets others run while it computes
-        deque(threads.map(fill, range(0, frames, _BLOCK_FRAMES)), maxlen=0)
-    return result
+        levels: Levels = (10.0 * np.log10(np.maximum(power, 1e-12))).astype(np.float32)
+        return levels
 
 
 def sound_spans(levels: npt.NDArray[np.float32], duration_s: float) -> Spans:
@@ -133,29 +164,6 @@ def speech_spans(sound: Spans, probabilities: npt.NDArray[np.float32], duration_
     found = found[np.argsort(found[:, 0], kind="stable")]
     found = found[found[:, 1] - found[:, 0] >= _SHORTEST_SOUND_S]
     return merge_spans(found, pad_s=0.0, join_s=_SHORTEST_SILENCE_S, end_s=duration_s)
-
-
-def find_speech(
-    pcm_path: Path,
-    samples: int,
-    detector: Literal["model", "level", "off"],
-    sound: Spans,
-    duration_s: float,
-) -> Spans:
-    """The stretches of a scratch file that are worth hearing.
-
-    Args:
-        pcm_path: int16 mono at 16 kHz.
-        samples: in it.
-        detector: `model` for speech, `level` for all sound, `off` for everything.
-        sound: by level, in seconds, shape (n, 2).
-        duration_s: of the file.
-    """
-    if detector == "off":
-        return np.asarray([[0.0, duration_s]]) if samples else np.empty((0, 2))
-    if detector == "level":
-        return sound
-    return speech_spans(sound, speech_probabilities(pcm_path, samples), duration_s)
 
 
 def merge_spans(spans: Spans, *, pad_s: float, join_s: float, end_s: float) -> Spans:

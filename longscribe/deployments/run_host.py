@@ -14,7 +14,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any, Final
 
@@ -106,11 +106,11 @@ def _carry_out(order: dict[str, Any]) -> tuple[int, bool]:
     """
     from prefect.exceptions import TerminationSignal
 
-    os.environ.update(order["environment"])
     arguments, sys.argv = sys.argv, sys.argv[:1]
     sys.modules.pop("prefect.engine", None)  # runpy warns of running what was imported
     try:
-        runpy.run_module("prefect.engine", run_name="__main__", alter_sys=True)
+        with _environment_of(order["environment"]):
+            runpy.run_module("prefect.engine", run_name="__main__", alter_sys=True)
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         stopped_by = ended.__context__
@@ -120,6 +120,21 @@ def _carry_out(order: dict[str, Any]) -> tuple[int, bool]:
         sys.argv = arguments
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return 0, True
+
+
+@contextmanager
+def _environment_of(order: Mapping[str, str]) -> Iterator[None]:
+    """While the block lasts, what an order says is in the environment; the next may say less."""
+    before = {name: os.environ.get(name) for name in order}
+    os.environ.update(order)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 if __name__ == "__main__":

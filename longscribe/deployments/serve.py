@@ -37,6 +37,10 @@ _ENVIRONMENT = {
     "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
     # Workers look for runs as often, instead of every ten seconds: a short clip takes less.
     "PREFECT_WORKER_QUERY_SECONDS": "2",
+    # Each of a run's clients would ask for a token that this server does not want, and for its
+    # version, which is this one's.
+    "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
 }
 _HERE: Final = "longscribe.deployments"
 _WEB: Final = "longscribe.web.server"

@@ -17,6 +17,7 @@ from prefect.settings import (
 from longscribe.deployments.request_filter import RequestFilter
 from longscribe.deployments.retention import keep_runs_days, keeping_runs
 from longscribe.errors import OptionError
+from longscribe.flows.sqlite_writer import one_writer_at_a_time
 
 
 @click.command()
@@ -28,7 +29,7 @@ def main(host: str, port: int) -> None:
         days = keep_runs_days()
     except OptionError as error:
         raise click.ClickException(str(error)) from None
-    with keeping_runs(days):
+    with keeping_runs(days), one_writer_at_a_time():
         uvicorn.run(
             RequestFilter(
                 create_app(final=True),

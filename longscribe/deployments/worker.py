@@ -40,6 +40,8 @@ from prefect.states import AwaitingRetry, Cancelled, Crashed
 from prefect.utilities.processutils import setup_signal_handlers_worker
 
 from longscribe.deployments.flow_process import TRANSCRIBES
+from longscribe.deployments.forgotten import LOOK_EVERY_S as FORGET_EVERY_S
+from longscribe.deployments.forgotten import ForgottenRecordings
 from longscribe.deployments.hosts import Hosts
 from longscribe.deployments.lost_workers import LOOK_EVERY_S, LostWorkers
 from longscribe.deployments.orphaned_runs import SILENT
@@ -228,7 +230,10 @@ async def _work(
         limit=limit,
         heartbeat_interval_seconds=int(PREFECT_WORKER_HEARTBEAT_SECONDS.value()),
     )
-    looking = asyncio.create_task(_look_for_lost(LostWorkers(name, take_up)))
+    looking = asyncio.gather(
+        _look_for_lost(LostWorkers(name, take_up)),
+        _forget_what_was_deleted(ForgottenRecordings.from_environment()),
+    )
     try:
         await worker.start(with_healthcheck=healthcheck, printer=click.echo)
     except asyncio.CancelledError:
@@ -245,6 +250,13 @@ async def _look_for_lost(lost: LostWorkers) -> None:
             for run in await asyncio.to_thread(lost.look):
                 line = translated("Run {run} goes on elsewhere: its worker's machine is gone")
                 click.echo(line.format(run=run))
+
+
+async def _forget_what_was_deleted(recordings: ForgottenRecordings) -> None:
+    while True:
+        with suppress(OSError):  # the folder is away: later
+            await asyncio.to_thread(recordings.look)
+        await asyncio.sleep(FORGET_EVERY_S)
 
 
 if __name__ == "__main__":

@@ -104,10 +104,12 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
             if not earlier.is_complete:
                 runner.warm_up()  # workers load the model while the recording is prepared
             keeps_own = options.hears_again or (voices is not None and options.tempo != 1.0)
-            audio = accelerate(lanes, options.tempo, folder_of_run, keeps_own)
+            audio = accelerate(lanes, options.tempo, folder_of_run, keeps_own, options.vad)
             heard = audio if options.hears_again else list(map(without_own_tempo, audio))
             pieces = split(heard, options.chunk_minutes, sizing.workers, earlier.plans, options.vad)
             kept, missing = earlier.sort(pieces)
+            readers = _folder_of_readers(options.output_dir, name)
+            earlier.note_in(readers)
             has_rows = rows_of_runs() == "chunk"
             shown = artifacts if has_rows else None
             report = Report(pieces.chunks, runner, shown, expected_ending_s(lanes, heard, options))
@@ -125,7 +127,7 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
             at = dict(zip(futures, missing, strict=True))
             if voices and options.runner != "dask":
                 voices.begin(audio[0].audio, pieces, earlier)
-            partial = PartialTexts(_folder_of_readers(options.output_dir, name))
+            partial = PartialTexts(readers)
             transcribed = collect(found, at, earlier, report, partial)
             if voices:
                 voices.collect()

@@ -7,6 +7,7 @@ from prefect.logging import get_run_logger
 
 from longscribe.audio.lanes import HeardLane, Lane, hear_lanes
 from longscribe.audio.recording import AcceleratedAudio, Recording
+from longscribe.options import VoiceActivity
 from longscribe.tasks.stage import stage
 from longscribe.transcript import format_time
 from longscribe.wording.catalog import translated
@@ -16,7 +17,11 @@ _CLIPPED_WORTH_SAYING = 0.001  # of all samples
 
 @stage("accelerate", run_name="accelerate {speed}x")
 def accelerate(
-    lanes: Sequence[Lane], speed: float, scratch: Path, keep_own_tempo: bool = False
+    lanes: Sequence[Lane],
+    speed: float,
+    scratch: Path,
+    keep_own_tempo: bool = False,
+    vad: VoiceActivity = "model",
 ) -> list[HeardLane]:
     """Decode a probed recording into the scratch folder and say what was found.
 
@@ -25,6 +30,7 @@ def accelerate(
         speed: tempo that it is brought to.
         scratch: the folder.
         keep_own_tempo: whether its samples are kept at their own tempo, too.
+        vad: what is heard: speech, all sound, or everything.
 
     Raises:
         RecordingError: a recording cannot be read or holds no sound, or all lanes are the same.
@@ -47,6 +53,7 @@ def accelerate(
         speed,
         scratch,
         keep_own_tempo=keep_own_tempo,
+        vad=vad,
         on_progress=lambda done_s: logger.debug(translated("Accelerated %s"), format_time(done_s)),
     )
     longest = max((lane.audio for lane in heard), key=lambda audio: audio.original_samples)

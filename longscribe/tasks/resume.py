@@ -1,7 +1,8 @@
 """What earlier runs left of a recording, and what this one leaves."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from prefect.logging import get_run_logger
@@ -11,6 +12,7 @@ from longscribe.audio.lanes import Lane
 from longscribe.cache.cut_plan import Plan, keep_plan
 from longscribe.cache.folder import clean_cache
 from longscribe.cache.results import result_path
+from longscribe.cache.traces import note_traces
 from longscribe.decoding.chunk_key import chunk_key
 from longscribe.models.weights import ModelSpec
 from longscribe.options import Precision, RunOptions, parse_bytes
@@ -41,6 +43,7 @@ class EarlierWork:
         self._options = options
         self._keys: dict[int, str] = {}
         self._has_warned = False
+        self._noted_in: Path | None = None
         # A fresh run that is started again, by a retry or another worker, goes on with its own.
         not_before_s = _created_s() if options.fresh else 0.0
         self._lanes = [kept_chunks(lane.recording, spec, options, not_before_s) for lane in lanes]
@@ -69,6 +72,19 @@ class EarlierWork:
     def key(self, chunk: Chunk) -> str:
         """What a chunk's result is kept under."""
         return self._keys[chunk.index]
+
+    def note_in(self, folder: Path | None) -> None:
+        """Note what is kept of this recording, beside its transcript, to be removed with it.
+
+        Args:
+            folder: of the transcript; None notes nothing, now and later.
+        """
+        self._noted_in = folder
+        note_traces(folder, self._keys.values(), [lane.plan_path for lane in self._lanes])
+
+    def note(self, keys: Iterable[str]) -> None:
+        """Note other results, where it notes any."""
+        note_traces(self._noted_in, keys)
 
     def sort(self, pieces: SplitAudio) -> Sorted:
         """What is there already; the cuts are kept for the next run, and old results cleaned."""

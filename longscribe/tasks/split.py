@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from prefect.logging import get_run_logger
 
+from longscribe.audio.activity import activity_of
 from longscribe.audio.chunks import Chunk, make_chunks, plan_cuts
 from longscribe.audio.lanes import HeardLane, in_order
-from longscribe.audio.voice_activity import Spans, find_speech, levels_db, sound_spans
+from longscribe.audio.voice_activity import Spans
 from longscribe.cache.cut_plan import Plan
 from longscribe.options import VoiceActivity
 from longscribe.tasks.stage import stage
@@ -78,9 +79,7 @@ def _split_lane(
     audio = lane.audio
     if lane.name:
         logger.info(translated("%s: %.1f s of another channel muted"), lane.name, lane.muted_s)
-    levels = levels_db(audio.pcm_path, audio.samples)
-    sound = sound_spans(levels, audio.duration_s)
-    speech = find_speech(audio.pcm_path, audio.samples, vad, sound, audio.duration_s)
+    levels, sound, speech = activity_of(audio, vad)
     if earlier is not None and earlier.samples == audio.samples:
         cuts = list(earlier.cuts)
         logger.info(translated("Cut as in an earlier run"))

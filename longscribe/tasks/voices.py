@@ -79,6 +79,7 @@ class Voices:
         self._duration_s = audio.original_duration_s
         self._spans = spans_of(path, audio.original_samples, self._spoken)
         keys = {span.index: span.key(self._weights.sha256) for span in self._spans}
+        earlier.note(keys.values())
         hear = keeping(hear_voices)
         missing = []
         for span in self._spans:

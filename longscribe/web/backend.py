@@ -91,5 +91,12 @@ class Backend(Protocol):
             BackendError: nobody answers.
         """
 
+    def forget(self, run_id: str) -> bool:
+        """Remove a run that has ended, with all that is kept of it; False while it goes on.
+
+        Raises:
+            BackendError: nobody answers.
+        """
+
     def is_there(self) -> bool:
         """Whether it answers."""

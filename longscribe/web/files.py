@@ -37,6 +37,11 @@ def transcript_folder(settings: WebSettings, recording_id: str) -> Path:
     return settings.transcripts / "web" / recording_id
 
 
+def words_folder(transcripts: Path) -> Path:
+    """The folder in which workers find word of recordings that were deleted."""
+    return transcripts / "web" / ".deleted"
+
+
 def remove_files(settings: WebSettings, recording_id: str) -> None:
     """Remove a recording's sound and transcripts from the disk."""
     for folder in (

@@ -18,18 +18,22 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from longscribe.web.backend import ENDED, HAS_TRANSCRIPT, BackendError, RunState
 from longscribe.web.callbacks import queue_deliveries
-from longscribe.web.files import remove_files
+from longscribe.web.deletions import delete_recording, finish_deletions, remove_old_words
 from longscribe.web.jobs import set_state, start_run
 from longscribe.web.problems import Problem
 from longscribe.web.services import Services
 from longscribe.web.tables import Recording
 from longscribe.web.transcripts import transcript_file
 
-_AWAITED_EVERY_S: Final = 0.1  # while somebody waits for an answer
+# While somebody waits for an answer: that it is there is seen on the disk, so this is how long one
+# waits who gets none, and each look takes the server's time from the run.
+_AWAITED_EVERY_S: Final = 0.5
+_SHARE: Final = 0.2  # of the time, at most, goes to looks
 _EVERY_S: Final = 1.0
 _IDLE_EVERY_S: Final = 5.0
 _PROGRESS_EVERY_S: Final = 2.0
 _MOST_PROGRESS: Final = 20  # runs whose progress is asked for in one round
+_DELETIONS_EVERY_S: Final = 1.0
 _CLEAN_EVERY_S: Final = 600.0
 _ABANDONED_S: Final = 5 * 86_400.0
 _CLIPS: Final = ("openai", "asr")
@@ -49,6 +53,7 @@ class Follower:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._progress_at_s = 0.0
+        self._deletions_at_s = 0.0
         self._clean_at_s = 0.0
 
     def start(self) -> None:
@@ -144,12 +149,13 @@ class Follower:
     def _run(self) -> None:
         is_away = False
         while not self._stop.is_set():
-            pause_s = _IDLE_EVERY_S
+            pause_s, began_s = _IDLE_EVERY_S, time.monotonic()
             try:
                 if self.look():
                     pause_s = _EVERY_S
                 if self._services.changes.waited_for():
                     pause_s = _AWAITED_EVERY_S
+                self._finish_deletions()
                 self._clean()
                 is_away = False
             except BackendError as error:
@@ -157,13 +163,25 @@ class Follower:
                 if not is_away:
                     _LOGGER.warning("%s; jobs wait for it", error)
                 is_away = True
+            except OSError as error:  # a disk that is full or away: what is left to do is kept
+                _LOGGER.warning("%s", error)
+                pause_s = _EVERY_S
             except SQLAlchemyError as error:  # locked, or away: what is in it stays
                 _LOGGER.warning("the database does not answer: %s", str(error).partition("\n")[0])
                 pause_s = _EVERY_S
-            if pause_s == _AWAITED_EVERY_S:
+            is_awaited = pause_s == _AWAITED_EVERY_S
+            took_s = time.monotonic() - began_s
+            pause_s = max(pause_s, took_s * (1 - _SHARE) / _SHARE)
+            if is_awaited:
                 self._stop.wait(pause_s)
             else:
                 self._services.changes.sleep(pause_s)
+
+    def _finish_deletions(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._deletions_at_s > _DELETIONS_EVERY_S:
+            self._deletions_at_s = now_s
+            finish_deletions(self._services)
 
     def _clean(self) -> None:
         """Remove the recordings of clips that have been kept long enough."""
@@ -183,10 +201,9 @@ class Follower:
                     )
                 )
             )
-            for recording in old:
-                db.delete(recording)
         for recording in old:
-            remove_files(settings, recording.id)
+            delete_recording(self._services, recording)
+        remove_old_words(settings)
         _remove_abandoned(settings.uploads / "incoming", time.time() - _ABANDONED_S)
         for folder in (settings.uploads / "tus").glob("*"):
             _remove_abandoned(folder, time.time() - _ABANDONED_S)

@@ -8,6 +8,7 @@ import base64
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import httpx
 
 from longscribe.flows.wake import wake
 from longscribe.monitoring.events import LEFT_S
-from longscribe.web.backend import BackendError, Refused, RunProgress, RunState, State
+from longscribe.web.backend import ENDED, BackendError, Refused, RunProgress, RunState, State
 
 _DEPLOYMENT: Final = "transcribe/transcribe"
 _TIMEOUT_S: Final = 30.0
@@ -106,6 +107,26 @@ class PrefectBackend:
             # One that no worker has taken yet would wait for one to cancel it.
             kind = "CANCELLED" if state.state == "queued" else "CANCELLING"
             self._ask("POST", f"/flow_runs/{run_id}/set_state", {"state": {"type": kind}})
+
+    def forget(self, run_id: str) -> bool:
+        """Remove a run that has ended; with it go its task runs and logs, and its artifacts here.
+
+        Those are not the server's to remove with a run (prefect/server/services/db_vacuum.py), and
+        the texts are among them.
+        """
+        state = self.states([run_id]).get(run_id)
+        if state is not None and state.state not in ENDED:
+            return False
+        artifacts = {"flow_run_id": {"any_": [run_id]}}
+        while found := self._ask("POST", "/artifacts/filter", {"artifacts": artifacts}):
+            for artifact in found:
+                self._remove(f"/artifacts/{artifact['id']}")
+        self._remove(f"/flow_runs/{run_id}")
+        return True
+
+    def _remove(self, path: str) -> None:
+        with suppress(Refused):  # it is gone already
+            self._ask("DELETE", path)
 
     def is_there(self) -> bool:
         """Whether the server answers."""

@@ -11,9 +11,7 @@ from sqlalchemy.orm import Session as Db
 from longscribe.transcript import Transcript
 from longscribe.web.backend import HAS_TRANSCRIPT
 from longscribe.web.callers import Caller
-from longscribe.web.files import remove_files
 from longscribe.web.problems import Problem
-from longscribe.web.services import Services
 from longscribe.web.tables import Recording, Share, Tag, User, Version
 from longscribe.web.transcripts import as_json, read_transcript, transcript_file, transcript_of
 from longscribe.wording.catalog import translated
@@ -181,16 +179,6 @@ def share_with(db: Db, recording: Recording, user: User) -> None:
     """Let somebody else read a recording."""
     if user.id != recording.user_id and db.get(Share, (recording.id, user.id)) is None:
         db.add(Share(recording_id=recording.id, user_id=user.id))
-
-
-def delete_recording(services: Services, db: Db, recording: Recording) -> None:
-    """Delete a recording for good: its row with all that hangs on it, sound and texts.
-
-    Its run is to be cancelled before.
-    """
-    db.delete(recording)
-    db.flush()
-    remove_files(services.settings, recording.id)
 
 
 def files_of(recording: Recording) -> dict[str, Path]:

@@ -171,6 +171,23 @@ class Recording(Table):
     )
 
 
+class Deletion(Table):
+    """A recording that somebody deleted, until nothing is left of it.
+
+    Attributes:
+        recording_id: that it had.
+        flow_run_id: of its run, which may still be ending; None where there was none.
+        traces: what its run left in the caches of workers, as far as it was known.
+    """
+
+    __tablename__ = "deletions"
+
+    recording_id: Mapped[str] = mapped_column(primary_key=True)
+    flow_run_id: Mapped[str | None]
+    traces: Mapped[dict[str, Any]]
+    created_at: Mapped[float] = mapped_column(default=time.time)
+
+
 class Version(Table):
     """A transcript as somebody left it: JSON of the outputs' form; number 0 is the run's own."""
 

@@ -26,7 +26,10 @@ from longscribe.wording.catalog import translated
 _LOOK_EVERY_S: Final = 0.02
 _LOOK_LESS_OFTEN_AFTER_S: Final = 30.0
 _LOOK_LESS_OFTEN_S: Final = 0.25
-_STATE_EVERY_S: Final = 0.5
+_MOST_LOOKS_PER_S: Final = 200.0  # of all who wait: one who waits alone looks as often as above
+_TEXTS_EVERY_S: Final = 0.5
+_STATE_EVERY_S: Final = 5.0  # where nobody told of a change
+_FIRST_AFTER_S: Final = 0.3  # it may have ended before anybody waited
 _CONNECTED_EVERY_S: Final = 1.0
 
 
@@ -39,7 +42,7 @@ async def transcript_of_job(
         Problem: the run failed (500) or was cancelled (409), or nobody waits any more (499): the
             run goes on then.
     """
-    async for _ in texts_of_job(request, services, recording):
+    async for _ in _looks(request, services, recording, _STATE_EVERY_S):
         pass
     return await run_in_threadpool(read_transcript, transcript_file(recording))
 
@@ -52,27 +55,42 @@ async def texts_of_job(
     Raises:
         Problem: as `transcript_of_job`.
     """
-    file = transcript_file(recording)
-    began_s = time.monotonic()
-    state_at_s = connected_at_s = began_s
+    folder = transcript_file(recording).parent
     told = 0
+    async for _ in _looks(request, services, recording, _TEXTS_EVERY_S):
+        texts = list(await run_in_threadpool(texts_so_far, folder))
+        for text in texts[told:]:
+            yield text
+        told = max(told, len(texts))
+
+
+async def _looks(
+    request: Request, services: Services, recording: Recording, every_s: float
+) -> AsyncIterator[None]:
+    """Until the transcript is there: each time that the recording changed, and every so often.
+
+    Raises:
+        Problem: as `transcript_of_job`.
+    """
+    file = transcript_file(recording)
+    began_s = connected_at_s = time.monotonic()
+    state_at_s = began_s - every_s + _FIRST_AFTER_S
     with services.changes.watching(recording.id) as changed:
         while not file.exists():
             now_s = time.monotonic()
-            if changed.is_set() or now_s - state_at_s > _STATE_EVERY_S:
+            if changed.is_set() or now_s - state_at_s > every_s:
                 changed.clear()
                 state_at_s = now_s
                 await run_in_threadpool(_check_state, services, recording.id, file)
-                texts = list(await run_in_threadpool(texts_so_far, file.parent))
-                for text in texts[told:]:
-                    yield text
-                told = max(told, len(texts))
+                yield
             if now_s - connected_at_s > _CONNECTED_EVERY_S:
                 connected_at_s = now_s
                 if await request.is_disconnected():
                     raise Problem(499, translated("Nobody waits for the answer any more."))
             is_early = now_s - began_s < _LOOK_LESS_OFTEN_AFTER_S
-            await asyncio.sleep(_LOOK_EVERY_S if is_early else _LOOK_LESS_OFTEN_S)
+            pause_s = _LOOK_EVERY_S if is_early else _LOOK_LESS_OFTEN_S
+            waiting = len(services.changes.waited_for())
+            await asyncio.sleep(max(pause_s, waiting / _MOST_LOOKS_PER_S))
 
 
 def _check_state(services: Services, recording_id: str, file: Path) -> None:

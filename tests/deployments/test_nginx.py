@@ -22,6 +22,7 @@ pytestmark = [
 ]
 
 NAME = "transcripts.example.org"
+LIBRARY = "library.example.org"
 CALLER = ("meetings", "a caller's password")
 
 
@@ -31,8 +32,7 @@ class Proxy:
     def __init__(self, folder: Path, served: Served) -> None:
         self.ports = {80: free_port(), 443: free_port(), 8443: free_port()}
         self._folder = folder
-        assert served.login is not None
-        login = base64.b64encode(":".join(served.login).encode()).decode()
+        login = base64.b64encode(":".join(served.login or ()).encode()).decode()
         (folder / "longscribe-login").write_text(
             f'proxy_set_header Authorization "Basic {login}";\n', encoding="utf-8"
         )
@@ -41,7 +41,8 @@ class Proxy:
         subprocess.run(
             [
                 *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
-                *("-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"),
+                *("-subj", f"/CN={NAME}", "-addext"),
+                f"subjectAltName=DNS:{NAME},DNS:{LIBRARY}",
                 *("-keyout", key, "-out", certificate),
             ],
             check=True,
@@ -51,6 +52,7 @@ class Proxy:
         for port, own in self.ports.items():
             text = text.replace(f"listen {port}", f"listen 127.0.0.1:{own}")
         text = text.replace("127.0.0.1:4200", f"127.0.0.1:{served.port}")
+        text = text.replace("127.0.0.1:4201", f"127.0.0.1:{served.web_port}")
         text = text.replace("/etc/ssl/", f"{folder}/").replace("/etc/nginx/", f"{folder}/")
         (folder / "longscribe.conf").write_text(text, encoding="utf-8")
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -59,6 +61,7 @@ class Proxy:
             f"user {getpass.getuser()}; pid {folder}/pid; error_log stderr; events {{}}\n"
             f"http {{ access_log off; {temporary} include {folder}/longscribe.conf; }}\n"
         )
+        self.certificate = certificate
         self._tls = ssl.create_default_context(cafile=certificate)
 
     def __enter__(self) -> "Proxy":

@@ -13,8 +13,14 @@ from tests.recordings import SYNTHETIC
 pytestmark = [pytest.mark.service, pytest.mark.timeout(400)]
 
 
+def long_run(served: Served, name: str) -> str:
+    """Start a run that takes some seconds, whatever others have left of the same recording."""
+    recording = served.put(SYNTHETIC, name)
+    return served.trigger(recording=recording, decoding="sequential", fresh=True)
+
+
 def test_a_killed_run_goes_on_by_itself(served: Served) -> None:
-    run_id = served.trigger(recording=served.put(SYNTHETIC, "killed.opus"), decoding="sequential")
+    run_id = long_run(served, "killed.opus")
     for kills in (1, 2):
         wait_for(lambda: served.run(run_id)["state_type"] == "RUNNING", 120)
         time.sleep(2)
@@ -28,9 +34,7 @@ def test_a_killed_run_goes_on_by_itself(served: Served) -> None:
 
 
 def test_a_cancelled_run_is_not_taken_up(served: Served) -> None:
-    run_id = served.trigger(
-        recording=served.put(SYNTHETIC, "cancelled.opus"), decoding="sequential"
-    )
+    run_id = long_run(served, "cancelled.opus")
     wait_for(lambda: served.run(run_id)["state_type"] == "RUNNING", 120)
     time.sleep(2)
     served.ask(f"flow_runs/{run_id}/set_state", state={"type": "CANCELLING"}, force=True)
@@ -43,7 +47,7 @@ def test_the_second_run_is_warm_and_clips_do_not_wait(
     served: Served, note: Callable[[str, str], None]
 ) -> None:
     served.end_of(served.clip("first.opus"))
-    long_one = served.trigger(recording=served.put(SYNTHETIC, "long.opus"), decoding="sequential")
+    long_one = long_run(served, "long.opus")
     wait_for(lambda: served.run(long_one)["state_type"] == "RUNNING", 120)
     started_s = time.monotonic()
     clip = served.end_of(served.clip("second.opus"))

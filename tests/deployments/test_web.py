@@ -8,6 +8,9 @@ import numpy as np
 import openai
 import pytest
 
+from longscribe.cache.folder import plans_folder
+from longscribe.cache.results import result_path
+from longscribe.cache.traces import noted_traces
 from longscribe.web.database import Database
 from longscribe.web.keys import add_key
 from longscribe.web.users import user_named
@@ -91,3 +94,30 @@ def test_a_cancelled_job_ends(served: Served, key: str) -> None:
     assert httpx.delete(url, headers=headers, timeout=60).status_code == 204
     assert httpx.get(url, headers=headers, timeout=60).status_code == 404
     assert not list((served.folder / "media" / "uploads" / job["id"]).glob("*"))
+
+
+def test_a_deleted_recording_leaves_nothing(served: Served, key: str, tmp_path: Path) -> None:
+    headers = {"authorization": f"Bearer {key}"}
+    loudness = np.random.default_rng().uniform(0.7, 1.0)
+    new = write_sound(tmp_path / "new.wav", beginning(duration_s=20.0) * np.float32(loudness))
+    url = f"{served.web}/jobs"
+    with new.open("rb") as file:
+        made = httpx.post(url, headers=headers, files={"file": file}, timeout=60).json()
+    url = f"{url}/{made['id']}"
+    wait_for(lambda: httpx.get(url, headers=headers).json()["state"] == "done", 200)
+    run_id = httpx.get(url, headers=headers).json()["flow_run_id"]
+    texts = {"artifacts": {"flow_run_id": {"any_": [run_id]}}}
+    assert served.ask("artifacts/filter", **texts)
+    (folder,) = (served.folder / "transcripts" / "web" / made["id"]).iterdir()
+    traces = noted_traces(folder)
+    kept = [result_path(one) for one in traces.results]
+    kept += [plans_folder() / f"{one}.json" for one in traces.plans]
+    assert len(kept) >= 2
+    assert all(path.exists() for path in kept)
+
+    assert httpx.delete(url, headers=headers, timeout=60).status_code == 204
+    wait_for(lambda: not any(path.exists() for path in kept), 30)
+    assert not folder.exists()
+    assert not list((served.folder / "media" / "uploads" / made["id"]).glob("*"))
+    assert served.ask("artifacts/filter", **texts) == []
+    assert served.ask("flow_runs/filter", flow_runs={"id": {"any_": [run_id]}}) == []

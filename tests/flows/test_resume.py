@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from prefect.client.orchestration import get_client
@@ -20,7 +21,8 @@ from longscribe.cache.folder import results_folder
 from tests.caches import own_cache
 from tests.eventually import eventually
 from tests.flows.conftest import PROJECT
-from tests.recordings import write_beginning
+from tests.recordings import RATE_HZ, beginning, write_beginning
+from tests.sounds import write_sound
 
 TO_A_PAUSE_S = 151.0
 
@@ -41,6 +43,10 @@ def started(recording: Path, folder: Path, *options: str) -> subprocess.Popen[st
     command = [sys.executable, "-m", "longscribe.flows.command_line", str(recording)]
     command += ["--model", "demo"]
     command += ["--workers", "1", "--chunk-minutes", "0.5", "--batch-size", "1", *options]
+    return started_as(command, folder)
+
+
+def started_as(command: list[str], folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command,
         cwd=folder,
@@ -157,3 +163,52 @@ def test_a_terminated_run_keeps_its_chunks_and_a_damaged_one_is_done_again(
 
     said = finish(started(recording, tmp_path, "--fresh"))
     assert done_and_kept(said) == (chunks, 0)
+
+
+_WITH_MADE_NETWORKS = """
+import sys
+from pathlib import Path
+from longscribe.flows.command_line import main
+from longscribe.tasks import voices
+from tests.longscribe.speakers.networks import write_networks
+
+weights = write_networks(Path(sys.argv.pop(1)))
+voices.find_weights = lambda: weights
+main()
+"""
+
+
+@pytest.mark.service
+def test_parts_whose_voices_were_heard_are_not_heard_again_after_a_kill(tmp_path: Path) -> None:
+    """A minute and a half of talk every ten minutes: four parts of a run of half an hour."""
+    talk = np.zeros(round(2_000.0 * RATE_HZ), np.float32)
+    for start in range(0, len(talk), 600 * RATE_HZ):
+        said = beginning(duration_s=90.0)
+        talk[start : start + len(said)] = said
+    recording = write_sound(tmp_path / "synthetic.wav", talk)
+
+    def run() -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", _WITH_MADE_NETWORKS, str(tmp_path), str(recording)]
+        command += ["--model", "demo", "--workers", "1", "--speakers", "auto"]
+        return started_as(command, tmp_path)
+
+    killed = run()
+    for line in lines(killed):
+        if "Heard the voices in " in line:
+            assert "1 of 4" in line
+            killed.kill()
+            break
+    killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    said = finish(run())
+    kept = re.search(r"Voices in (\d) of 4 parts are kept", said)
+    assert kept is not None, said
+    heard = said.count("Heard the voices in ")
+    assert 1 <= int(kept[1]) < 4
+    assert heard == 4 - int(kept[1])
+    assert done_and_kept(said)[0] == 0
+    assert {s["speaker"] for s in written(tmp_path)["segments"]} == {"SPEAKER_00"}
+
+    said = finish(run())
+    assert "Voices in 4 of 4 parts are kept" in said
+    assert "Heard the voices" not in said

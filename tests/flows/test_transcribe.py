@@ -21,6 +21,7 @@ from longscribe.tasks.merge import merge
 from longscribe.tasks.summary import RunSummary
 from tests.flows.conftest import PROJECT
 from tests.longscribe.audio.test_lanes import write_channels
+from tests.longscribe.speakers.networks import write_networks
 from tests.recordings import (
     RATE_HZ,
     SYNTHETIC,
@@ -196,6 +197,33 @@ def test_channels_are_one_dialogue_and_kept_each(tmp_path: Path) -> None:
     assert {s["speaker"] for s in segments if s["end"] < 19.0} == {"Ana"}
     assert {s["speaker"] for s in segments if s["start"] > 21.0} == {"Bo"}
     assert {word["speaker"] for s in segments for word in s["words"]} == {"Ana", "Bo"}
+
+
+def test_voices_are_told_apart_beside_the_chunks_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights = write_networks(tmp_path)
+    monkeypatch.setattr("longscribe.tasks.voices.find_weights", lambda: weights)
+    options = {
+        "recording": str(write_beginning(tmp_path)),
+        "model": "demo",
+        "output_dir": str(tmp_path / "out"),
+        "formats": ["json", "rttm"],
+        "speakers": "auto",
+        "speaker_names": ["Ana"],
+    }
+    summary: Any = transcribe(**options)
+    assert list(summary.speakers) == ["Ana"]
+    assert 0.5 * summary.duration_s < summary.speakers["Ana"] <= summary.duration_s
+    found = tmp_path / "out" / "synthetic"
+    segments = json.loads((found / "synthetic.json").read_text())["segments"]
+    assert {s["speaker"] for s in segments} == {"Ana"}
+    assert (found / "synthetic.rttm").read_text().startswith("SPEAKER synthetic 1 ")
+    caplog.clear()
+    again: Any = transcribe(**options)
+    assert again.speakers == summary.speakers
+    assert "Voices in 1 of 1 parts are kept from an earlier run" in caplog.text
+    assert "Heard the voices" not in caplog.text
 
 
 def test_a_fresh_run_that_is_retried_goes_on_with_its_own_chunks(

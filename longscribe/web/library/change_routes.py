@@ -15,6 +15,7 @@ from longscribe.web.callers import (
     WithServices,
     check_csrf,
 )
+from longscribe.web.deletions import delete_recording
 from longscribe.web.jobs import cancel_job
 from longscribe.web.library.editing import Edits, restore, save_edits, speakers_of
 from longscribe.web.library.people import share_by_name, unshare
@@ -23,7 +24,6 @@ from longscribe.web.pages import is_secure
 from longscribe.web.problems import Problem
 from longscribe.web.recordings import (
     current_transcript,
-    delete_recording,
     latest_version,
     own_recording,
     set_tags,
@@ -168,9 +168,9 @@ def cancel(services: WithServices, caller: FormSender, recording_id: str) -> Res
 @router.post("/recordings/{recording_id}/delete")
 def delete(services: WithServices, caller: FormSender, recording_id: str) -> Response:
     """Gone for good: sound, texts, what is known of it."""
-    cancel_job(services, _own(services, caller, recording_id))
-    with services.database.begin() as db:
-        delete_recording(services, db, own_recording(db, caller, recording_id))
+    recording = _own(services, caller, recording_id)
+    cancel_job(services, recording)
+    delete_recording(services, recording)
     return RedirectResponse("/", 303)
 
 

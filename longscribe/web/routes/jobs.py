@@ -17,6 +17,7 @@ from longscribe.storage.uris import is_url
 from longscribe.web.arrivals import job_of_upload
 from longscribe.web.backend import ENDED, BackendError
 from longscribe.web.callers import Reader, Transcriber, WithServices
+from longscribe.web.deletions import delete_recording
 from longscribe.web.jobs import (
     NewJob,
     cancel_job,
@@ -28,7 +29,6 @@ from longscribe.web.jobs import (
 from longscribe.web.problems import Problem
 from longscribe.web.recordings import (
     current_transcript,
-    delete_recording,
     list_recordings,
     own_recording,
     recording_for,
@@ -263,8 +263,7 @@ def delete(services: WithServices, caller: Transcriber, job_id: str) -> None:
     with services.database.begin() as db:
         recording = own_recording(db, caller, job_id)
     cancel_job(services, recording)
-    with services.database.begin() as db:
-        delete_recording(services, db, own_recording(db, caller, job_id))
+    delete_recording(services, recording)
 
 
 def checked_format(name: str) -> Format:

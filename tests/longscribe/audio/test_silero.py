@@ -8,9 +8,9 @@ import pytest
 from longscribe.audio import silero
 from longscribe.audio.recording import decode, probe
 from longscribe.audio.silero import FRAME_SAMPLES, speech_probabilities
-from longscribe.audio.voice_activity import find_speech, levels_db, sound_spans, speech_spans
+from longscribe.audio.voice_activity import levels_db, sound_spans, speech_spans
 from tests.longscribe.models.real_weights import SPEECH
-from tests.sounds import RATE_HZ, bursts, write_pcm
+from tests.sounds import RATE_HZ, write_pcm
 
 FRAME_S = FRAME_SAMPLES / RATE_HZ
 MINUTE_S = 60
@@ -61,8 +61,8 @@ def test_nobody_speaks_in_noise_and_music(tmp_path: Path, name: str) -> None:
     path = write_pcm(tmp_path / "a.pcm", samples)
     sound = sound_spans(levels_db(path, len(samples)), len(samples) / RATE_HZ)
     assert len(sound)
-    spans = find_speech(path, len(samples), "model", sound, len(samples) / RATE_HZ)
-    assert len(spans) == 0
+    found = speech_probabilities(path, len(samples))
+    assert len(speech_spans(sound, found, len(samples) / RATE_HZ)) == 0
 
 
 @pytest.mark.parametrize("kind", ["white", "pink", "brown", "hum", "silence"])
@@ -117,17 +117,5 @@ def test_speech_too_quiet_for_the_level_is_taken_as_it_was_found() -> None:
     assert found == pytest.approx(np.asarray([[1.0, 2.0], [4.9, 8.1]]), abs=0.05)
 
 
-@pytest.mark.parametrize(("detector", "expected"), [("level", [[0.4, 1.1]]), ("off", [[0.0, 2.0]])])
-def test_the_network_can_be_turned_off(tmp_path: Path, detector: str, expected: list) -> None:
-    samples = bursts([(0.5, 1.0)], 2.0)
-    path = write_pcm(tmp_path / "a.pcm", samples)
-    sound = sound_spans(levels_db(path, len(samples)), 2.0)
-    found = find_speech(path, len(samples), detector, sound, 2.0)
-    assert found == pytest.approx(np.asarray(expected), abs=0.05)
-
-
 def test_nothing_is_in_nothing(tmp_path: Path) -> None:
     assert len(probabilities(tmp_path, np.empty(0))) == 0
-    for detector in ("model", "level", "off"):
-        path = write_pcm(tmp_path / "a.pcm", np.empty(0, np.float32))
-        assert len(find_speech(path, 0, detector, np.empty((0, 2)), 0.0)) == 0

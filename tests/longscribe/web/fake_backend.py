@@ -11,7 +11,7 @@ from longscribe.options import Format
 from longscribe.outputs.formats import output_name, write_transcript
 from longscribe.storage.uris import name_of
 from longscribe.transcript import Segment, Stretch, Transcript, Word
-from longscribe.web.backend import BackendError, Refused, RunProgress, RunState
+from longscribe.web.backend import ENDED, BackendError, Refused, RunProgress, RunState
 
 
 def segment(id_: int, start: float, end: float, text: str) -> Segment:
@@ -46,6 +46,7 @@ class FakeBackend:
         self.is_away = False
         self.refuses = ""
         self.started: dict[str, dict[str, Any]] = {}
+        self.forgotten: list[str] = []
         self.queues: dict[str, str | None] = {}
         self._keys: dict[str, str] = {}
         self._states: dict[str, RunState] = {}
@@ -93,6 +94,13 @@ class FakeBackend:
     def cancel(self, run_id: str) -> None:
         self._answer()
         self._states[run_id] = RunState("cancelled", "", 1.0, 2.0)
+
+    def forget(self, run_id: str) -> bool:
+        self._answer()
+        if self._states[run_id].state not in ENDED:
+            return False
+        self.forgotten.append(run_id)
+        return True
 
     def is_there(self) -> bool:
         return not self.is_away
