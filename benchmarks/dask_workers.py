@@ -163,7 +163,7 @@ def _core_s_of(pid: int) -> float:
         times = psutil.Process(pid).cpu_times()
     except psutil.NoSuchProcess:
         return 0.0
-    return times.user + times.system
+    return float(times.user + times.system)
 
 
 def _measured(asked: argparse.Namespace, folder: Path, children: list[int]) -> None:

@@ -86,7 +86,7 @@ def test_a_host_dies_another_comes_and_the_words_are_those_of_one_machine(
                 stderr=subprocess.STDOUT,
             )
         # It takes a while until it is there, and the run is not to be over by then.
-        eventually(out.read_text, lambda said: "is ready: pid" in said, within_s=600)
+        eventually(out.read_text, lambda said: said.count("is ready: pid") >= 3, within_s=600)
         cluster.add_worker(host=others[3], environment=environment(tmp_path, others[3].name))
         eventually(out.read_text, lambda said: said.count("Finished chunk") >= 3, within_s=600)
         cluster.kill(workers[0])
