@@ -163,7 +163,7 @@ def _core_s_of(pid: int) -> float:
         times = psutil.Process(pid).cpu_times()
     except psutil.NoSuchProcess:
         return 0.0
-    return times.user + times.system
+    return float(times.user + times.system)
 
 
 def _measured(asked: argparse.Namespace, folder: Path, children: list[int]) -> None:
@@ -243,7 +243,7 @@ def _measured(asked: argparse.Namespace, folder: Path, children: list[int]) -> N
         f"{asked.pace:g} x real time: ready in {took['ready']:.1f} s, done in "
         f"{took['chunks']:.1f} s, {ideal_s:.1f} s without any overhead: "
         f"{100 * ideal_s / took['chunks']:.0f} % efficient; core-seconds meanwhile: "
-        + ", ".join(f"{name} {seconds:.0f}" for name, seconds in used.items())
+        + ", ".join(f"{name} {seconds:.1f}" for name, seconds in used.items())
     )
 
 
