@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Final, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from longscribe.audio.recording import SAMPLE_RATE_HZ, AcceleratedAudio
 from longscribe.audio.silero import Probabilities, SpeechListener, speech_probabilities
@@ -84,6 +85,8 @@ class ActivityListener:
         self._begin()
 
     def __enter__(self) -> "ActivityListener":
+        # More threads of the linear algebra library would spin on the core that decodes.
+        self._limits = threadpool_limits(1, user_api="blas")
         return self
 
     def __exit__(
@@ -94,6 +97,7 @@ class ActivityListener:
     ) -> None:
         for thread in self._threads:
             thread.shutdown(cancel_futures=True)
+        self._limits.restore_original_limits()
 
     def reach(self, samples: int) -> None:
         """Hear what the file has by now.

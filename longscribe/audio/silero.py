@@ -226,6 +226,8 @@ def _recurrent(inputs: _Floats, weights: _Weights) -> Probabilities:
         for step in range(-_WARM_UP_FRAMES, _STRAND_FRAMES):
             places = firsts + step
             heard = (places >= 0) & (places < frames)
+            if not heard.any():  # of a short recording: most of a strand
+                continue
             gates = inputs[np.clip(places, 0, frames - 1)] + hidden @ weights.cell_hidden
             let_in, forget, candidate, out = np.split(gates, 4, axis=1)
             cell = _sigmoid(forget) * cell + _sigmoid(let_in) * np.tanh(candidate)

@@ -37,6 +37,7 @@ class Measured(BaseModel):
         base_core_s_per_hour: chunks of an hour of speech at the size base on avx512-vnni.
         size_factors: model -> its chunks' cost, base's being 1.
         processor_factors: class of processor -> cost of the chunks, avx512-vnni's being 1.
+        gpu_s_per_hour: GPU -> model -> seconds in which an hour's chunks keep it busy.
         run_core_s: what a run costs besides its chunks and its length: starting and ending.
         run_core_s_per_hour: what a run costs for each hour of its recording besides its chunks:
             decoding the file, speeding it up, cutting, merging, writing.
@@ -67,6 +68,7 @@ class Measured(BaseModel):
     base_core_s_per_hour: Constant
     size_factors: dict[str, Constant]
     processor_factors: dict[str, Constant]
+    gpu_s_per_hour: dict[str, dict[str, Constant]]
     run_core_s: Constant
     run_core_s_per_hour: Constant
     chunk_core_s: Constant

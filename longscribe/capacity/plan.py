@@ -15,6 +15,7 @@ from longscribe.wording.catalog import translated
 Rows = Literal["chunk", "recording"]
 
 MOST_HOURS_PER_DAY: Final = 1e6
+NO_GPU: Final = "none"
 _DAY_S: Final = 86_400.0
 _HOUR_S: Final = 3600.0
 _RATE_HZ, _SAMPLE_BYTES, _TEMPO = 16_000, 2, 1.2
@@ -58,6 +59,7 @@ class Load(BaseModel):
         hours_per_day: of recording.
         model: one of `MODELS`.
         processor: a class of processors, as in `measured.json`.
+        gpu: one in each machine, as in `measured.json`, that decodes; none by default.
         recording_minutes: length of a recording.
         chunk_minutes: length of a chunk.
         cores_per_machine: of a worker's machine.
@@ -66,6 +68,7 @@ class Load(BaseModel):
         keep_days: for which the server keeps runs.
         rows: of the server, for each chunk or for each recording.
         core_hour_price: in whatever money; None where it is not known.
+        gpu_hour_price: of a GPU, beside that of its machine's cores.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -73,6 +76,7 @@ class Load(BaseModel):
     hours_per_day: float
     model: str
     processor: str = "avx512-vnni"
+    gpu: str = "none"
     recording_minutes: float = 60.0
     chunk_minutes: float = 10.0
     cores_per_machine: int = 16
@@ -81,6 +85,7 @@ class Load(BaseModel):
     keep_days: float = 30.0
     rows: Rows = "chunk"
     core_hour_price: float | None = None
+    gpu_hour_price: float = 0.0
 
 
 class Plan(BaseModel):
@@ -91,7 +96,8 @@ class Plan(BaseModel):
         runs_per_day: recordings.
         chunks_per_run: of each.
         core_s_per_hour: of an hour of recording, all included.
-        chunks_core_s_per_hour: of it, decoding.
+        chunks_core_s_per_hour: of it, decoding; with a GPU, waiting for it.
+        gpus: at work on the average of the hours of work, none to spare.
         cores: at work on the average of the hours of work, none to spare.
         machines: workers; each takes one recording at a time.
         memory_bytes_per_machine: they need at least.
@@ -117,6 +123,7 @@ class Plan(BaseModel):
     chunks_per_run: int
     core_s_per_hour: float
     chunks_core_s_per_hour: float
+    gpus: float
     cores: float
     machines: int
     memory_bytes_per_machine: float
@@ -149,11 +156,7 @@ def plan(load: Load, constants: Measured | None = None) -> Plan:
                 name=load.processor, names=", ".join(known.processor_factors)
             )
         )
-    decoding = {
-        "base_core_s_per_hour": known.base_core_s_per_hour,
-        f"size {size}": known.size_factors[size],
-        f"processor {load.processor}": known.processor_factors[load.processor],
-    }
+    decoding = _decoding(load, size, known)
     chunks_core_s = math.prod(constant.value for constant in decoding.values())
     runs = load.hours_per_day * 60 / load.recording_minutes
     chunks = max(1, math.ceil(load.recording_minutes / load.chunk_minutes))
@@ -165,7 +168,10 @@ def plan(load: Load, constants: Measured | None = None) -> Plan:
     )
     work_s = load.hours_of_work * _HOUR_S
     cores = load.hours_per_day * core_s / work_s
-    machines = max(1, math.ceil(cores / (1 - load.spare_percent / 100) / load.cores_per_machine))
+    # A core waits for a GPU as long as that decodes.
+    gpus = load.hours_per_day * chunks_core_s / work_s if load.gpu != NO_GPU else 0.0
+    share = 1 - load.spare_percent / 100
+    machines = max(1, math.ceil(cores / share / load.cores_per_machine), math.ceil(gpus / share))
     rows = chunks if load.rows == "chunk" else 1
 
     prefix = "" if load.rows == "chunk" else "recording_"
@@ -187,7 +193,10 @@ def plan(load: Load, constants: Measured | None = None) -> Plan:
     # Each is one thread of Python; events come in bursts.
     server_processes = max(1, math.ceil(server_cores / _BUSY_SERVER))
     price = load.core_hour_price
-    price_per_day = None if price is None else machines * load.cores_per_machine * 24 * price
+    price_per_day = None
+    if price is not None:
+        gpu_price = load.gpu_hour_price if load.gpu != NO_GPU else 0.0
+        price_per_day = 24 * machines * (load.cores_per_machine * price + gpu_price)
     hours_per_machine = load.hours_per_day / machines
     made = Plan(
         load=load,
@@ -195,6 +204,7 @@ def plan(load: Load, constants: Measured | None = None) -> Plan:
         chunks_per_run=chunks,
         core_s_per_hour=core_s,
         chunks_core_s_per_hour=chunks_core_s,
+        gpus=gpus,
         cores=cores,
         machines=machines,
         memory_bytes_per_machine=_memory_bytes(load, size),
@@ -213,6 +223,23 @@ def plan(load: Load, constants: Measured | None = None) -> Plan:
         notes=(),
     )
     return made.model_copy(update={"notes": tuple(_notes(made))})
+
+
+def _decoding(load: Load, size: str, known: Measured) -> dict[str, Constant]:
+    """What the cores' time for an hour's chunks is the product of."""
+    if load.gpu == NO_GPU:
+        return {
+            "base_core_s_per_hour": known.base_core_s_per_hour,
+            f"size {size}": known.size_factors[size],
+            f"processor {load.processor}": known.processor_factors[load.processor],
+        }
+    if load.gpu not in known.gpu_s_per_hour:
+        raise OptionError(
+            translated("--gpu: {name!r} is not known; choose from {names}.").format(
+                name=load.gpu, names=", ".join((NO_GPU, *known.gpu_s_per_hour))
+            )
+        )
+    return {f"{size} on {load.gpu}": known.gpu_s_per_hour[load.gpu][size]}
 
 
 def _size(model: str) -> str:
@@ -272,7 +299,8 @@ def _estimated(decoding: dict[str, Constant], known: Measured) -> tuple[str, ...
 
 def _notes(made: Plan) -> list[str]:
     load, notes = made.load, []
-    if load.chunk_minutes * load.cores_per_machine > load.recording_minutes:
+    outnumbered = load.chunk_minutes * load.cores_per_machine > load.recording_minutes
+    if outnumbered and load.gpu == NO_GPU:
         notes.append(
             translated(
                 "A recording has {chunks} chunk(s) for {cores} cores: give a worker "

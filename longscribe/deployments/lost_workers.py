@@ -57,8 +57,11 @@ class LostWorkers:
         """
         with get_client(sync_client=True) as client:
             online = _online(client)
+            # What the server does not hear from this one says nothing of the others.
+            if self._name not in online:
+                return []
             # One of those that see the same, so that no run is scheduled twice.
-            if not online or self._name != min(online):
+            if self._name != min(online):
                 self._gone_since_s.clear()
                 return []
             gone = _at_work(client) - online

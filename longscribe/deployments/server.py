@@ -16,8 +16,8 @@ from prefect.settings import (
 
 from longscribe.deployments.request_filter import RequestFilter
 from longscribe.deployments.retention import keep_runs_days, keeping_runs
-from longscribe.deployments.sqlite_writer import one_writer_at_a_time
 from longscribe.errors import OptionError
+from longscribe.flows.sqlite_writer import one_writer_at_a_time
 
 
 @click.command()

@@ -1,6 +1,7 @@
 """What the processor can do, as far as the engine chooses its arithmetic by it."""
 
 import os
+import platform
 import sys
 from functools import cache
 from pathlib import Path
@@ -83,9 +84,9 @@ def has_bfloat16_products() -> bool:
 
 @cache
 def instructions() -> str:
-    """The best of its instructions for int8 products, as oneDNN would use it."""
+    """The best of its instructions for int8 products, as oneDNN would use it; else its family."""
     names = ("amx_int8", "avx512_vnni", "avx_vnni", "avx512_f", "avx2")
-    best = next((name for name in names if _has(name)), "x86")
+    best = next((name for name in names if _has(name)), platform.machine())
     return (best + os.environ.get(INSTRUCTION_LIMIT, "")).lower()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from longscribe.capacity.measured import measured
-from longscribe.capacity.plan import MOST_HOURS_PER_DAY, Load, Plan, plan
+from longscribe.capacity.plan import MOST_HOURS_PER_DAY, NO_GPU, Load, Plan, plan
 from longscribe.errors import OptionError
 from longscribe.flows.output import say
 from longscribe.flows.translated_command import TranslatedCommand
@@ -36,6 +36,7 @@ def _option(name: str, kind: Any, help: str) -> Callable[[Callable[..., Any]], C
     "--model", "-m", default="turbo", show_default=True, help=translatable("Its size decides.")
 )
 @_option("processor", str, translatable("avx2, avx-vnni, avx512, avx512-vnni or amx."))
+@_option("gpu", str, translatable("In each machine: none or h200."))
 @_option("recording_minutes", float, translatable("Length of a recording."))
 @_option("chunk_minutes", float, translatable("Length of a chunk."))
 @_option("cores_per_machine", int, translatable("Of a worker's machine."))
@@ -48,6 +49,7 @@ def _option(name: str, kind: Any, help: str) -> Callable[[Callable[..., Any]], C
 @click.option(
     "--core-hour-price", type=float, default=None, help=translatable("In your own money.")
 )
+@_option("gpu_hour_price", float, translatable("Of a GPU, beside its machine's cores."))
 @click.option("--json", "as_json", is_flag=True, help=translatable("For programs."))
 def plan_command(as_json: bool, **values: Any) -> int:
     """Tell what so many hours of recording a day need: machines, server, money."""
@@ -71,6 +73,7 @@ def _check(values: dict[str, Any]) -> None:
         "spare_percent": (0, 90),
         "keep_days": (0, 36_500),
         "core_hour_price": (0, 1e6),
+        "gpu_hour_price": (0, 1e6),
     }
     for name, (least, most) in limits.items():
         value = values[name]
@@ -90,7 +93,7 @@ def _lines(made: Plan) -> Iterator[str]:
         hours=load.hours_per_day,
         minutes=load.recording_minutes,
         model=load.model,
-        processor=load.processor,
+        processor=load.processor if load.gpu == NO_GPU else load.gpu,
     )
     yield ""
     for name, text in _rows(made):
@@ -133,6 +136,11 @@ def _rows(made: Plan) -> Iterator[tuple[str, str]]:
             spare=load.spare_percent,
         ),
     )
+    if load.gpu != NO_GPU:
+        yield (
+            translated("GPUs"),
+            translated("one in each machine; {busy:,.2f} of them at work").format(busy=made.gpus),
+        )
     yield (
         translated("memory"),
         translated("{size} for each machine").format(size=_size(made.memory_bytes_per_machine)),

@@ -43,15 +43,18 @@ def serve(host: str, port: int, environment: Mapping[str, str], parent_pid: int)
             PREFECT_SERVER_LOGGING_LEVEL,
         )
 
+        from longscribe.flows.sqlite_writer import one_writer_at_a_time
+
         # Not `final`, whose collection of garbage is half of the time that this takes.
         app = create_app()
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        timeout_keep_alive=PREFECT_SERVER_API_KEEPALIVE_TIMEOUT.value(),
-        log_level=PREFECT_SERVER_LOGGING_LEVEL.value().lower(),
-    )
+    with one_writer_at_a_time():
+        uvicorn.run(
+            app,
+            host=host,
+            port=port,
+            timeout_keep_alive=PREFECT_SERVER_API_KEEPALIVE_TIMEOUT.value(),
+            log_level=PREFECT_SERVER_LOGGING_LEVEL.value().lower(),
+        )
 
 
 def _say_nothing() -> None:

@@ -19,6 +19,7 @@ from longscribe.web.follower import Follower
 from longscribe.web.library import change_routes
 from longscribe.web.library import routes as library
 from longscribe.web.library.indexer import Indexer
+from longscribe.web.oidc import Provider
 from longscribe.web.pages import STATIC, environment, page
 from longscribe.web.problems import Problem, openai_error
 from longscribe.web.routes import account, asr, callbacks, jobs, login, openai_audio, state, uploads
@@ -48,8 +49,11 @@ def create_application(
 
     Raises:
         ServerError: the database cannot be opened.
+        OptionError: the settings lack something.
     """
-    services = Services(settings, database or Database(settings.database_url), backend, Changes())
+    provider = Provider(settings) if settings.oidc_issuer else None
+    database = database or Database(settings.database_url)
+    services = Services(settings, database, backend, Changes(), provider)
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncIterator[None]:

@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection
 from longscribe.web.backend import Backend
 from longscribe.web.changes import Changes
 from longscribe.web.database import Database
+from longscribe.web.oidc import Provider
 from longscribe.web.settings import WebSettings
 
 
@@ -19,12 +20,14 @@ class Services:
         database: of users, keys, recordings.
         backend: that carries jobs out.
         changes: tells those who wait that a recording changed.
+        provider: of logins by OpenID Connect; None where there is none.
     """
 
     settings: WebSettings
     database: Database
     backend: Backend
     changes: Changes
+    provider: Provider | None = None
 
 
 def services_of(request: HTTPConnection) -> Services:

@@ -30,6 +30,11 @@ class WebSettings(BaseModel):
         idle_s: an upload that sends nothing for so long is ended.
         hook_command: run after each finished job; empty for none.
         hook_url: told of each finished job; empty for none.
+        oidc_issuer: of logins by OpenID Connect; empty for none.
+        oidc_client_id: what the application is called there.
+        oidc_client_secret: of the application; empty where it has none.
+        oidc_name: on the button of the login page.
+        oidc_new_users: whether who comes for the first time gets an account.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,6 +51,11 @@ class WebSettings(BaseModel):
     idle_s: float = 60.0
     hook_command: str = ""
     hook_url: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    oidc_name: str = "OpenID Connect"
+    oidc_new_users: bool = True
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "WebSettings":
@@ -54,7 +64,8 @@ class WebSettings(BaseModel):
         LONGSCRIBE_WEB_DATABASE, LONGSCRIBE_UPLOADS, LONGSCRIBE_TRANSCRIPTS, LONGSCRIBE_WEB_URL,
         LONGSCRIBE_MODEL, LONGSCRIBE_LARGEST_UPLOAD, LONGSCRIBE_KEEP_CLIPS_DAYS,
         LONGSCRIBE_SESSION_DAYS, LONGSCRIBE_CLIPS_QUEUE, LONGSCRIBE_HOOK_COMMAND,
-        LONGSCRIBE_HOOK_URL.
+        LONGSCRIBE_HOOK_URL, LONGSCRIBE_OIDC_ISSUER, LONGSCRIBE_OIDC_CLIENT_ID,
+        LONGSCRIBE_OIDC_CLIENT_SECRET, LONGSCRIBE_OIDC_NAME, LONGSCRIBE_OIDC_NEW_USERS.
 
         Raises:
             OptionError: a variable has no meaning.
@@ -75,6 +86,11 @@ class WebSettings(BaseModel):
             clips_queue=environment.get("LONGSCRIBE_CLIPS_QUEUE", "").strip() or "clips",
             hook_command=environment.get("LONGSCRIBE_HOOK_COMMAND", "").strip(),
             hook_url=environment.get("LONGSCRIBE_HOOK_URL", "").strip(),
+            oidc_issuer=environment.get("LONGSCRIBE_OIDC_ISSUER", "").strip(),
+            oidc_client_id=environment.get("LONGSCRIBE_OIDC_CLIENT_ID", "").strip(),
+            oidc_client_secret=environment.get("LONGSCRIBE_OIDC_CLIENT_SECRET", "").strip(),
+            oidc_name=environment.get("LONGSCRIBE_OIDC_NAME", "").strip() or "OpenID Connect",
+            oidc_new_users=_switch(environment, "LONGSCRIBE_OIDC_NEW_USERS"),
         )
 
 
@@ -87,6 +103,13 @@ def _path(environment: Mapping[str, str], name: str, default: Path) -> Path:
             ).format(name=name)
         )
     return (Path(given).expanduser() if given else default).absolute()
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    given = environment.get(name, "").strip().lower() or "on"
+    if given not in ("on", "off"):
+        raise OptionError(translated("{name} is on or off.").format(name=name))
+    return given == "on"
 
 
 def _bytes(environment: Mapping[str, str], name: str) -> int:

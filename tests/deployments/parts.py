@@ -4,7 +4,6 @@ What restarts them there is Docker or systemd; here it is the test.
 """
 
 import os
-import pwd
 import signal
 import subprocess
 import sys
@@ -18,9 +17,8 @@ import httpx
 import psutil
 
 from tests.deployments.served import PROJECT, free_port, wait_for
+from tests.postgresql import PostgreSql
 
-_POSTGRESQL: Final = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"))), Path("/none"))
-IS_INSTALLED: Final = (_POSTGRESQL / "postgres").exists()
 _PYTHON: Final = (sys.executable, "-m")
 
 
@@ -94,10 +92,11 @@ class Parts:
     def __init__(self, folder: Path, **settings: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        port, web_port, self._postgres_port, redis_port = (free_port() for _ in range(4))
+        port, web_port, redis_port = (free_port() for _ in range(3))
+        self._postgresql = PostgreSql(folder)
         self.api = f"http://127.0.0.1:{port}/api"
         self.web = f"http://127.0.0.1:{web_port}"
-        database = f"prefect@127.0.0.1:{self._postgres_port}"
+        of_server, of_web = map(self._postgresql.address, ("prefect", "web"))
         self.environment = {
             **{name: value for name, value in os.environ.items() if "PREFECT" not in name},
             "PREFECT_HOME": str(folder / "prefect"),
@@ -107,7 +106,7 @@ class Parts:
             "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
             "PREFECT_WORKER_QUERY_SECONDS": "2",
             # As in compose.yaml.
-            "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://{database}/prefect",
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://{of_server}",
             "PREFECT_SERVER_EVENTS_MESSAGING_BROKER": "prefect_redis.messaging",
             "PREFECT_SERVER_EVENTS_MESSAGING_CACHE": "prefect_redis.messaging",
             "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "prefect_redis.ordering",
@@ -120,7 +119,7 @@ class Parts:
             "LONGSCRIBE_INBOX": str(folder / "media" / "inbox"),
             "LONGSCRIBE_TRANSCRIPTS": str(folder / "transcripts"),
             "LONGSCRIBE_MEDIA_ROOTS": f"{folder / 'media'}:{folder / 'transcripts'}",
-            "LONGSCRIBE_WEB_DATABASE": f"postgresql://{database}/web",
+            "LONGSCRIBE_WEB_DATABASE": f"postgresql://{of_web}",
             "LONGSCRIBE_WEB_URL": self.web,
             **settings,
         }
@@ -129,7 +128,7 @@ class Parts:
         self._parts = {
             part.name: part
             for part in (
-                self._part("database", self._postgres_command(), self._database_answers),
+                self._part("database", self._postgresql.command, self._postgresql.answers),
                 self._part(
                     "redis",
                     [
@@ -163,7 +162,7 @@ class Parts:
         for name in ("database", "redis"):
             self._parts[name].start()
         for database in ("prefect", "web"):
-            self._as_postgres("createdb", *self._to_postgres(), "-U", "prefect", database)
+            self._postgresql.create(database)
         self._parts["server"].start()
         subprocess.run(
             [*_PYTHON, "longscribe.deployments.register"],
@@ -191,41 +190,6 @@ class Parts:
 
     def _part(self, name: str, command: list[str], answers: Callable[[], bool]) -> Part:
         return Part(name, command, self.environment, answers, self.folder / f"{name}.log")
-
-    def _postgres_command(self) -> list[str]:
-        data = self.folder / "postgres"
-        data.mkdir(exist_ok=True)
-        if os.getuid() == 0:  # which PostgreSQL refuses to be
-            owner = pwd.getpwnam("postgres")
-            os.chown(data, owner.pw_uid, owner.pw_gid)
-            for folder in (self.folder, *self.folder.parents):
-                if folder.stat().st_uid == os.getuid() and folder != Path("/"):
-                    folder.chmod(folder.stat().st_mode | 0o011)
-        if not (data / "PG_VERSION").exists():
-            self._as_postgres("initdb", "-D", str(data), "-U", "prefect", "-A", "trust")
-        settings = ("-k", str(data), "-h", "127.0.0.1", "-p", str(self._postgres_port))
-        return _by_postgres(str(_POSTGRESQL / "postgres"), "-D", str(data), *settings)
-
-    def _database_answers(self) -> bool:
-        ready = [str(_POSTGRESQL / "pg_isready"), *self._to_postgres()]
-        return subprocess.run(ready, capture_output=True, check=False).returncode == 0
-
-    def _to_postgres(self) -> tuple[str, ...]:
-        return ("-h", "127.0.0.1", "-p", str(self._postgres_port))
-
-    def _as_postgres(self, program: str, *arguments: str) -> None:
-        subprocess.run(
-            _by_postgres(str(_POSTGRESQL / program), *arguments),
-            check=True,
-            capture_output=True,
-            cwd="/",
-        )
-
-
-def _by_postgres(*command: str) -> list[str]:
-    if os.getuid() == 0:
-        return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
-    return list(command)
 
 
 def _answers(url: str) -> bool:

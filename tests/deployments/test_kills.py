@@ -23,8 +23,9 @@ from longscribe.web.database import Database
 from longscribe.web.keys import add_key
 from longscribe.web.users import add_user
 from tests.deployments.conftest import Note
-from tests.deployments.parts import IS_INSTALLED, Parts
+from tests.deployments.parts import Parts
 from tests.deployments.served import wait_for
+from tests.postgresql import IS_INSTALLED
 from tests.recordings import beginning
 from tests.sounds import write_sound
 

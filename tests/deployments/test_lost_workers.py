@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Running
 
+from longscribe.deployments import lost_workers
 from longscribe.deployments.lost_workers import LostWorkers
 from longscribe.deployments.worker import take_up
 from longscribe.flows.work_pool import WORK_POOL, prepare_work_pool
@@ -101,3 +102,21 @@ def test_a_worker_that_came_back_keeps_its_runs(pool: None) -> None:
     assert looker.look() == []
     assert state(run_id) == StateType.RUNNING
     take_up("restarted")
+
+
+def test_a_busy_server_that_misses_the_one_that_looks_costs_no_minute(
+    pool: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heartbeat("alive")
+    lost = running("gone")
+    clock = Clock()
+    looker = LostWorkers("alive", take_up, clock)
+    assert looker.look() == []
+    with monkeypatch.context() as busy:
+        busy.setattr(lost_workers, "_online", lambda client: set())
+        clock.now_s += 61.0
+        assert looker.look() == []
+        assert state(lost) == StateType.RUNNING
+    assert len(looker.look()) == 1
+    assert state(lost) == StateType.SCHEDULED
+    take_up("alive")

@@ -1,9 +1,10 @@
 """Log in and out."""
 
-from typing import Annotated
-from urllib.parse import urlsplit
+from typing import Annotated, Final
+from urllib.parse import quote, unquote, urlsplit
 
 from fastapi import APIRouter, Form, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 
 from longscribe.web.callers import (
@@ -14,19 +15,22 @@ from longscribe.web.callers import (
     find_caller,
 )
 from longscribe.web.logins import COOKIE, close_session, log_in, open_session
+from longscribe.web.oidc import CALLBACK, Provider, forget_begun
 from longscribe.web.pages import is_from_here, page, with_session
 from longscribe.web.problems import Problem
+from longscribe.web.services import Services
 from longscribe.wording.catalog import translated
 
 router = APIRouter(include_in_schema=False)
+_NEXT: Final = "longscribe_next"
 
 
 @router.get("/login")
-def show_login(request: Request, next: str = "/") -> Response:
+def show_login(request: Request, services: WithServices, next: str = "/") -> Response:
     """The form; whoever is logged in goes on."""
     if find_caller(request) is not None:
         return RedirectResponse(_inside(next), 303)
-    return page(request, "login.html", next=_inside(next), name="", sentence="")
+    return _form(request, services, next=_inside(next))
 
 
 @router.post("/login")
@@ -48,10 +52,35 @@ def do_login(
             value = open_session(db, user, services.settings.session_days)
     if value is None:
         sentence = translated("There is no such user with this password.")
-        return page(
-            request, "login.html", status=401, next=_inside(next), name=name, sentence=sentence
-        )
+        return _form(request, services, _inside(next), 401, name, sentence)
     return with_session(request, _inside(next), value, services.settings.session_days)
+
+
+@router.get("/login/oidc")
+async def begin_oidc(request: Request, services: WithServices, next: str = "/") -> Response:
+    """To the provider's own page, where there is one."""
+    answer = await _provider(services).begin(request)
+    answer.set_cookie(_NEXT, quote(_inside(next)), max_age=600, path=CALLBACK, httponly=True)
+    return answer
+
+
+@router.get(CALLBACK)
+async def end_oidc(request: Request, services: WithServices) -> Response:
+    """Back from there: open a session for who it is."""
+    provider = _provider(services)
+    told = await provider.who(request)
+    days = services.settings.session_days
+
+    def open_for_them() -> str:
+        with services.database.begin() as db:
+            return open_session(db, provider.user_of(db, told), days)
+
+    value = await run_in_threadpool(open_for_them)
+    next = unquote(request.cookies.get(_NEXT, "/"))
+    answer = with_session(request, _inside(next), value, days)
+    forget_begun(answer)
+    answer.delete_cookie(_NEXT, path=CALLBACK)
+    return answer
 
 
 @router.post("/logout")
@@ -68,6 +97,33 @@ def do_logout(
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE)
     return answer
+
+
+def _form(
+    request: Request,
+    services: Services,
+    next: str,
+    status: int = 200,
+    name: str = "",
+    sentence: str = "",
+) -> Response:
+    settings = services.settings
+    provider = settings.oidc_name if settings.oidc_issuer else ""
+    return page(
+        request,
+        "login.html",
+        status=status,
+        next=next,
+        name=name,
+        sentence=sentence,
+        provider=provider,
+    )
+
+
+def _provider(services: Services) -> Provider:
+    if services.provider is None:
+        raise Problem(404, translated("There is nothing here."), code="not_found")
+    return services.provider
 
 
 def _inside(address: str) -> str:

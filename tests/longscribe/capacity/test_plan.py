@@ -67,6 +67,22 @@ def test_requests_are_those_of_runs_of_waiting_workers_and_of_what_is_shown() ->
     assert silent.requests_per_s == pytest.approx(100 / 3600 * of_runs + asked)
 
 
+def test_gpus_decode_and_cores_do_the_rest() -> None:
+    load = Load(hours_per_day=100_000, model="large-v3", gpu="h200", core_hour_price=0.05)
+    made, known = plan(load), measured()
+    assert not any("--limit" in note for note in made.notes)
+    gpu_s = known.gpu_s_per_hour["h200"]["large"].value
+    assert made.gpus == pytest.approx(100_000 * gpu_s / 86_400)
+    assert made.chunks_core_s_per_hour == gpu_s
+    assert made.core_s_per_hour < plan(load.model_copy(update={"gpu": "none"})).core_s_per_hour / 20
+    assert made.machines >= made.gpus / 0.7
+    priced = plan(load.model_copy(update={"gpu_hour_price": 3.0}))
+    assert priced.price_per_day == pytest.approx(made.machines * 24 * (16 * 0.05 + 3.0))
+    assert "turbo on h200" in plan(Load(hours_per_day=1, model="turbo", gpu="h200")).estimated
+    with pytest.raises(OptionError, match="--gpu: 'abacus'"):
+        plan(Load(hours_per_day=1, model="base", gpu="abacus"))
+
+
 def test_the_day_s_hours_spare_and_price_are_counted() -> None:
     load = Load(hours_per_day=10_000, model="turbo", core_hour_price=0.05)
     whole, night = plan(load), plan(load.model_copy(update={"hours_of_work": 6.0}))

@@ -1,5 +1,6 @@
 """The demo model on its own sample, through the engine without Prefect; where it may compute."""
 
+import platform
 from collections.abc import Sequence
 from ctypes import c_uint64
 from pathlib import Path
@@ -16,7 +17,7 @@ from longscribe.audio.chunks import Chunk
 from longscribe.decoding import chunk as decoding
 from longscribe.decoding.batched import transcribe_batched
 from longscribe.decoding.chunk import Arithmetic, arithmetic
-from longscribe.engine import mapped_weights, packed_linear
+from longscribe.engine import mapped_weights, packed_linear, processor
 from longscribe.engine.float_network import FloatNetwork
 from longscribe.errors import OptionError
 from longscribe.models.names import OFFICIAL
@@ -208,6 +209,22 @@ def test_sequential_is_always_float32_on_a_cpu(machine: OnAnyMachine) -> None:
     for precision in ("auto", "float32"):
         options = DecodingOptions(decoding="sequential", precision=precision)
         assert arithmetic(options) == Arithmetic("cpu", "float32")
+
+
+def test_arm_takes_what_torch_has_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    able = {"architecture": "aarch64", "neon": True, "dotprod": True, "i8mm": True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    packed_linear.has_int8_products.cache_clear()
+    processor.instructions.cache_clear()
+    try:
+        assert processor.instructions() == "aarch64"
+        assert arithmetic(DecodingOptions()) == Arithmetic("cpu", "float32")
+        with pytest.raises(OptionError, match="use float32"):
+            arithmetic(DecodingOptions(precision="int8"))
+    finally:
+        packed_linear.has_int8_products.cache_clear()
+        processor.instructions.cache_clear()
 
 
 def test_auto_takes_a_gpu_in_float16_and_cpu_leaves_it(machine: OnAnyMachine) -> None:

@@ -1,6 +1,10 @@
 """Words over all transcripts: quick, one's own, and nothing in them is the database's."""
 
+import secrets
+import signal
+import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,8 @@ from longscribe.web.library.tables import Indexed, Passage
 from longscribe.web.recordings import share_with
 from longscribe.web.tables import Recording, User
 from longscribe.web.users import add_user
+from tests.deployments.served import wait_for
+from tests.postgresql import IS_INSTALLED, PostgreSql
 
 WORDS = (
     *("meeting", "budget", "river", "winter", "piano", "engine", "garden", "letter", "market"),
@@ -43,9 +49,26 @@ def said(*texts: str) -> Transcript:
     return Transcript(recording="talk.wav", duration_s=100.0, language="en", segments=segments)
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(f"sqlite:///{tmp_path / 'web.sqlite'}")
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSql]:
+    if not IS_INSTALLED:
+        pytest.skip("PostgreSQL is not installed")
+    server = PostgreSql(tmp_path_factory.mktemp("postgresql"))
+    with subprocess.Popen(server.command, stderr=subprocess.DEVNULL) as process:
+        wait_for(server.answers, 60)
+        yield server
+        process.send_signal(signal.SIGINT)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    url = f"sqlite:///{tmp_path / 'web.sqlite'}"
+    if request.param == "postgresql":
+        server: PostgreSql = request.getfixturevalue("postgresql")
+        url = f"postgresql://{server.create(f'd{secrets.token_hex(4)}')}"
+    database = Database(url)
+    yield database
+    database.close()
 
 
 def found(database: Database, user: User, asked: str) -> list[str]:

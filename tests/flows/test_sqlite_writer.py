@@ -9,8 +9,8 @@ from prefect.server.database.configurations import AioSqliteConfiguration
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from longscribe.deployments import sqlite_writer
-from longscribe.deployments.sqlite_writer import one_writer_at_a_time
+from longscribe.flows import sqlite_writer
+from longscribe.flows.sqlite_writer import one_writer_at_a_time
 
 MANY = 8
 
