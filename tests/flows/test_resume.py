@@ -206,7 +206,6 @@ def test_parts_whose_voices_were_heard_are_not_heard_again_after_a_kill(tmp_path
     heard = said.count("Heard the voices in ")
     assert 1 <= int(kept[1]) < 4
     assert heard == 4 - int(kept[1])
-    assert done_and_kept(said)[0] == 0
     assert {s["speaker"] for s in written(tmp_path)["segments"]} == {"SPEAKER_00"}
 
     said = finish(run())
