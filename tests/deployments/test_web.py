@@ -31,9 +31,11 @@ def key(served: Served) -> str:
 
 
 def test_openais_client_transcribes_a_recording(served: Served, key: str, tmp_path: Path) -> None:
-    # Never heard before: kept chunks would be told all at once.
-    loudness = np.random.default_rng().uniform(0.7, 1.0)
-    new = write_sound(tmp_path / "new.wav", beginning(duration_s=240.0) * np.float32(loudness))
+    # Never heard before: kept chunks would be told all at once; and long enough that not all of them
+    # are done between two looks.
+    part = beginning(duration_s=240.0)
+    loudness = np.random.default_rng().uniform(0.7, 1.0, 5).astype(np.float32)
+    new = write_sound(tmp_path / "new.wav", np.concatenate([part * one for one in loudness]))
     with openai.OpenAI(base_url=f"{served.web}/v1", api_key=key, max_retries=0) as client:
         create = client.audio.transcriptions.create
         events = list(create(file=new, model="whisper-1", stream=True))
@@ -44,7 +46,7 @@ def test_openais_client_transcribes_a_recording(served: Served, key: str, tmp_pa
         assert "".join(deltas).split()[:20] == events[-1].text.split()[:20]
         verbose = create(file=new, model="whisper-1", response_format="verbose_json")
         assert verbose.segments
-        assert verbose.duration == pytest.approx(240, abs=2)
+        assert verbose.duration == pytest.approx(1200, abs=2)
 
 
 def test_a_job_is_a_run_like_others_and_tells_its_progress(
