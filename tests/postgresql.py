@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tests.deployments.served import free_port
+from tests.ports import free_port
 
 _PROGRAMS: Final = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"))), Path("/none"))
 IS_INSTALLED: Final = (_PROGRAMS / "postgres").exists()

@@ -16,7 +16,8 @@ from typing import Final
 import httpx
 import psutil
 
-from tests.deployments.served import PROJECT, free_port, wait_for
+from tests.deployments.served import PROJECT, wait_for
+from tests.ports import free_port
 from tests.postgresql import PostgreSql
 
 _PYTHON: Final = (sys.executable, "-m")

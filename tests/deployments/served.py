@@ -5,7 +5,6 @@ import http.server
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.ports import free_port
 
 CLIP = Path(__file__).parents[1] / "longscribe" / "jfk.opus"  # 11 s
 PROJECT = Path(__file__).resolve().parents[2]
@@ -195,12 +196,6 @@ class Served:
     def _gone(self) -> bool:
         assert self._process is not None
         return self._process.poll() is not None
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def wait_for(true: Callable[[], bool], within_s: float) -> None:

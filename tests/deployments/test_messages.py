@@ -12,7 +12,8 @@ import pytest
 from prefect.blocks.core import Block
 
 from longscribe.deployments.automations import apply_automations
-from tests.deployments.served import Receiver, Served, free_port, wait_for
+from tests.deployments.served import Receiver, Served, wait_for
+from tests.ports import free_port
 from tests.recordings import SYNTHETIC
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(400)]

@@ -13,7 +13,8 @@ import pytest
 
 from longscribe import deployments
 from tests.deployments.hostile import BY_A_CALLER, Request
-from tests.deployments.served import Served, free_port, wait_for
+from tests.deployments.served import Served, wait_for
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.service,

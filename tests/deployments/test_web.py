@@ -31,8 +31,8 @@ def key(served: Served) -> str:
 
 
 def test_openais_client_transcribes_a_recording(served: Served, key: str, tmp_path: Path) -> None:
-    # Never heard before: kept chunks would be told all at once; and long enough that not all of them
-    # are done between two looks.
+    # Never heard before: kept chunks would be told all at once; and long enough that not all of
+    # them are done between two looks.
     part = beginning(duration_s=240.0)
     loudness = np.random.default_rng().uniform(0.7, 1.0, 5).astype(np.float32)
     new = write_sound(tmp_path / "new.wav", np.concatenate([part * one for one in loudness]))

@@ -16,6 +16,7 @@ import fsspec
 import pytest
 
 from longscribe.storage.uris import open_file_system
+from tests.ports import free_port
 
 _INSTALLED_BY = "make test-service installs it"
 
@@ -159,9 +160,3 @@ def az_server(environment: pytest.MonkeyPatch) -> Iterator[str]:
         adlfs.AzureBlobFileSystem.clear_instance_cache()
         server.terminate()
         server.wait(timeout=30)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

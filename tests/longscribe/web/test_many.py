@@ -12,7 +12,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.deployments.served import free_port, wait_for
+from tests.deployments.served import wait_for
+from tests.ports import free_port
 from tests.sounds import wav_bytes
 
 pytestmark = [pytest.mark.many, pytest.mark.timeout(900)]
