@@ -105,9 +105,14 @@ def _cluster(folder: Path, workers: int) -> Iterator[str]:
 
         def start(*arguments: str) -> None:
             command = [sys.executable, "-m", "dask", *arguments, "--no-dashboard"]
-            output = {"stdout": file, "stderr": subprocess.STDOUT}
             processes.append(
-                subprocess.Popen(command, env=environment, start_new_session=True, **output)  # type: ignore[call-overload]
+                subprocess.Popen(
+                    command,
+                    env=environment,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
             )
 
         try:
