@@ -21,16 +21,17 @@ class RunInHost:
 
     Attributes:
         pid: of its host.
-        returncode: None while it goes on; then what a process of its own would have exited with. 0
-            also where the host was killed: what becomes of such a run is ours to say.
-        killed_by: the signal that ended its host.
+        returncode: None while it goes on, then 0, which tells Prefect nothing: what becomes of one
+            that ended otherwise is ours to say.
+        failed_with: None unless it ended without an end that the server knows: what its process
+            exited with, or, negative, the signal that ended that.
         stays: its host waits for another run.
     """
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.returncode: int | None = None
-        self.killed_by: int | None = None
+        self.failed_with: int | None = None
         self.stays = False
 
     def is_alive(self, pid: int) -> bool:
@@ -92,13 +93,10 @@ class Host:
             answer = await self._reader.readline()
         if answer:
             told = json.loads(answer)
-            run.stays, run.returncode = told["stays"], told["exit_code"]
-            return
-        code = await self._process.wait()
-        if code < 0:
-            run.killed_by, run.returncode = -code, 0
+            run.stays, run.failed_with = told["stays"], told["exit_code"] or None
         else:
-            run.returncode = code or 1  # it left without an answer
+            run.failed_with = await self._process.wait() or 1  # it left without an answer
+        run.returncode = 0
 
     def kill(self) -> None:
         """End it now, whatever it is at, with all its workers."""

@@ -1,13 +1,14 @@
-"""Runs whose process was killed, as the kernel does when memory ends: taken up again, five times.
+"""Runs that broke off, as when the kernel kills for want of memory: taken up again, five times.
 
-Prefect leaves such a run Crashed until somebody starts it again. Its finished chunks are kept, so
-that it goes on where it was. How often it was killed stands in its labels, on the server: it
-outlives the worker.
+Prefect leaves such a run Crashed until somebody starts it again: one whose process was killed, or
+ended because the server was away, and one that was not started for that reason. Its finished chunks
+are kept, so that it goes on where it was. How often it broke off stands in its labels, on the
+server: it outlives the worker.
 """
 
 import signal
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,17 +21,19 @@ from longscribe.wording.catalog import translated
 
 KILLS_LABEL: Final = "longscribe.kills"
 _MOST_KILLS: Final = 5
+_PAUSE_S: Final = 5.0
 
 
 def take_up_killed(
-    client: SyncPrefectClient, flow_run_id: UUID, killed_by: int, *, ran_out: bool
+    client: SyncPrefectClient, flow_run_id: UUID, failed_with: int | str, *, ran_out: bool = False
 ) -> State[Any] | None:
-    """Say on the server what becomes of a run whose process a signal ended.
+    """Say on the server what becomes of a run that broke off.
 
     Args:
         client: of the server.
         flow_run_id: of the run.
-        killed_by: the signal's number.
+        failed_with: what its process exited with; negative, the signal that ended that; or, in
+            words, why it was not started.
         ran_out: whether the machine's memory was at its end.
 
     Returns:
@@ -51,7 +54,7 @@ def take_up_killed(
         kills = count(run.labels, KILLS_LABEL) + 1
         memory_kills = count(run.labels, MEMORY_KILLS_LABEL)
         # Nobody may have seen why; but what is killed twice is likely to want too much.
-        if killed_by == signal.SIGKILL and (ran_out or kills > 1):
+        if failed_with == -signal.SIGKILL and (ran_out or kills > 1):
             memory_kills += 1
         is_over = kills > _MOST_KILLS
         # Whoever starts it again by hand gives it as many chances.
@@ -60,7 +63,8 @@ def take_up_killed(
             MEMORY_KILLS_LABEL: memory_kills,
         }
         client.update_flow_run_labels(flow_run_id, labels)
-        state = _given_up(kills, killed_by) if is_over else _going_on(kills, killed_by)
+        reason = _reason(failed_with)
+        state = _given_up(kills, reason) if is_over else _going_on(kills, reason)
     client.set_flow_run_state(flow_run_id, state, force=True)
     return state
 
@@ -71,25 +75,31 @@ def count(labels: Mapping[str, Any], name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _going_on(kills: int, killed_by: int) -> State[Any]:
+def _going_on(kills: int, reason: str) -> State[Any]:
     message = translated(
-        "Its process was killed ({signal}; {kills} of at most {most} times): "
+        "It broke off ({reason}; {kills} of at most {most} times): "
         "it goes on with the chunks that are missing."
-    ).format(signal=_name(killed_by), kills=kills, most=_MOST_KILLS)
-    return AwaitingRetry(scheduled_time=datetime.now(UTC), message=message)
+    ).format(reason=reason, kills=kills, most=_MOST_KILLS)
+    # A server that was away has some time to come back.
+    at = datetime.now(UTC) + timedelta(seconds=_PAUSE_S * (kills - 1))
+    return AwaitingRetry(scheduled_time=at, message=message)
 
 
-def _given_up(kills: int, killed_by: int) -> State[Any]:
+def _given_up(kills: int, reason: str) -> State[Any]:
     message = translated(
-        "Its process was killed {kills} times, last by {signal}: it is given up. Look for what "
+        "It broke off {kills} times, last with {reason}: it is given up. Look for what "
         "ends it (often memory: the kernel's log says so); Retry goes on with the chunks that are "
         "missing."
-    ).format(signal=_name(killed_by), kills=kills)
+    ).format(reason=reason, kills=kills)
     return Failed(message=message)
 
 
-def _name(killed_by: int) -> str:
+def _reason(failed_with: int | str) -> str:
+    if isinstance(failed_with, str):
+        return failed_with
+    if failed_with >= 0:
+        return translated("exit code {code}").format(code=failed_with)
     try:
-        return signal.Signals(killed_by).name
+        return signal.Signals(-failed_with).name
     except ValueError:  # a real-time signal
-        return str(killed_by)
+        return str(-failed_with)

@@ -1,10 +1,10 @@
 """Workers whose machine is gone: what they were at goes on with another.
 
-A worker that is started again takes up its own runs (`worker.take_up`). One whose machine died does
-not come back. Workers send the server heartbeats, and the server calls one Offline that misses
-three, 90 s by Prefect's defaults; nothing in Prefect then moves its runs. Here, of the workers that
-are there, the first by name does: the same runs, scheduled again, which find their finished chunks
-in the shared store.
+A worker that is started again takes up its own runs (`left_runs`). One whose machine died does not
+come back. Workers send the server heartbeats, and the server calls one Offline that misses three,
+90 s by Prefect's defaults; nothing in Prefect then moves its runs. Here, of the workers that are
+there, the first by name does: the same runs, scheduled again, which find their finished chunks in
+the shared store.
 """
 
 import time
@@ -12,21 +12,15 @@ from collections.abc import Callable
 from typing import Final
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    WorkPoolFilter,
-    WorkPoolFilterName,
-)
-from prefect.client.schemas.objects import StateType, WorkerStatus
+from prefect.client.schemas.objects import WorkerStatus
 
+from longscribe.deployments.claims import claimed_by
+from longscribe.deployments.left_runs import AT_WORK, runs_in
 from longscribe.flows.work_pool import WORK_POOL
 
 LOOK_EVERY_S: Final = 30.0
 # By a clock that stands still while a machine sleeps: after that all workers look Offline at first.
 _GONE_FOR_S: Final = 60.0
-_AT_WORK: Final = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
 class LostWorkers:
@@ -80,11 +74,4 @@ def _online(client: SyncPrefectClient) -> set[str]:
 
 def _at_work(client: SyncPrefectClient) -> set[str]:
     """Workers that took runs which are not over."""
-    runs = client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_AT_WORK))
-        ),
-        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[WORK_POOL])),
-    )
-    names = (run.labels.get("prefect.worker.name") for run in runs)
-    return {name for name in names if isinstance(name, str)}
+    return {name for run in runs_in(client, AT_WORK) if (name := claimed_by(run)) is not None}

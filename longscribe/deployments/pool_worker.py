@@ -3,27 +3,31 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 from uuid import UUID
 
 import anyio
 import anyio.abc
 import httpx
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.exceptions import Abort, ObjectNotFound, PrefectHTTPStatusError
 from prefect.flows import load_flow_from_flow_run
 from prefect.runner._control_channel import ControlChannel
 from prefect.runner._flow_run_executor import FlowRunExecutionResult, FlowRunExecutorContext
 from prefect.runner._process_manager import ProcessHandle
+from prefect.utilities.engine import propose_state
+from prefect.workers.base import BaseWorkerResult
 from prefect.workers.process import (
     ProcessJobConfiguration,
     ProcessWorker,
     ProcessWorkerResult,
 )
 
+from longscribe.deployments.claims import claim
 from longscribe.deployments.hosts import Hosts, RunInHost
 from longscribe.deployments.killed_runs import take_up_killed
 from longscribe.flows.wake import listen
@@ -46,6 +50,7 @@ class PoolWorker(ProcessWorker):
     def __init__(self, hosts: Hosts, **settings: Any) -> None:
         super().__init__(**settings)
         self._hosts = hosts
+        self._at: Counter[UUID] = Counter()  # how many calls of this worker are at a run
         self._ears: list[asyncio.DatagramTransport] = []
         self._looking: set[asyncio.Task[Any]] = set()
 
@@ -67,7 +72,7 @@ class PoolWorker(ProcessWorker):
         await self._hosts.close()
 
     def _told(self) -> None:
-        """A run waits: look for it now."""
+        """A run may wait: look for it now."""
         looking = asyncio.create_task(self._look())
         self._looking.add(looking)
         looking.add_done_callback(self._looking.discard)
@@ -75,6 +80,52 @@ class PoolWorker(ProcessWorker):
     async def _look(self) -> None:
         with suppress(httpx.HTTPError, PrefectHTTPStatusError):  # the next look is not far
             await self.get_and_submit_flow_runs()
+
+    def at(self) -> set[UUID]:
+        """The runs that it is at: claimed and not over."""
+        return set(self._at)
+
+    @contextmanager
+    def _being_at(self, flow_run_id: UUID) -> Iterator[None]:
+        self._at[flow_run_id] += 1
+        try:
+            yield
+        finally:
+            self._at[flow_run_id] -= 1
+            self._at += Counter()  # forgets what is at 0
+
+    async def _submit_run(self, flow_run: FlowRun) -> None:
+        with self._being_at(flow_run.id):
+            await super()._submit_run(flow_run)
+
+    async def _submit_run_and_capture_errors(
+        self, flow_run: FlowRun, task_status: anyio.abc.TaskStatus[int | Exception] | None = None
+    ) -> BaseWorkerResult | Exception:
+        with self._being_at(flow_run.id):
+            result = await super()._submit_run_and_capture_errors(flow_run, task_status)
+        # What came meanwhile need not wait for the next look, seconds away.
+        self._told()
+        return result
+
+    async def _propose_pending_state(self, flow_run: FlowRun) -> bool:
+        """Claim a run, with this worker's name: see `claims`."""
+        logger = self.get_flow_run_logger(flow_run)
+        try:
+            state = await propose_state(self.client, claim(self.name), flow_run_id=flow_run.id)
+        except Abort as exc:
+            logger.info("Not claimed: %s", exc)
+            return False
+        except (httpx.HTTPError, PrefectHTTPStatusError) as exc:
+            # If the server did it before it went, `left_runs` finds the run.
+            logger.warning("Not claimed: %s", exc)
+            return False
+        return state.is_pending()
+
+    async def _propose_crashed_state(
+        self, flow_run: FlowRun, message: str, client: PrefectClient | None = None
+    ) -> None:
+        """A run that could not be started, most often for want of the server, is tried again."""
+        await self._taken_up(flow_run, message)
 
     async def run(
         self,
@@ -102,11 +153,8 @@ class PoolWorker(ProcessWorker):
                 task_status.started(handle.pid)
         # With the context left, a cancellation that was under way is through.
         run = starter.run
-        if run is not None and run.killed_by is not None:
-            ran_out = memory.ran_out(_WANTED_BYTES)
-            state = await self._taken_up(flow_run.id, run.killed_by, ran_out)
-            if state is not None:
-                self.get_flow_run_logger(flow_run).warning("%s", state.message)
+        if run is not None and run.failed_with is not None:
+            await self._taken_up(flow_run, run.failed_with, ran_out=memory.ran_out(_WANTED_BYTES))
         (execution,) = executions
         if execution is None or execution.status_code is None:
             raise RuntimeError("Failed to start flow run process.")
@@ -115,22 +163,26 @@ class PoolWorker(ProcessWorker):
         )
 
     async def _taken_up(
-        self, flow_run_id: UUID, killed_by: int, ran_out: bool
-    ) -> State[Any] | None:
+        self, flow_run: FlowRun, failed_with: int | str, *, ran_out: bool = False
+    ) -> None:
         """As `take_up_killed`; a server that is away is waited for, as long as this worker runs."""
 
         def attempt() -> State[Any] | None:
             with get_client(sync_client=True) as client:
-                return take_up_killed(client, flow_run_id, killed_by, ran_out=ran_out)
+                return take_up_killed(client, flow_run.id, failed_with, ran_out=ran_out)
 
         while True:
             try:
-                return await asyncio.to_thread(attempt)
+                state = await asyncio.to_thread(attempt)
             except ObjectNotFound:
-                return None
+                return
             except (httpx.HTTPError, PrefectHTTPStatusError) as error:
-                self._logger.warning("The killed run %s waits: %s", flow_run_id, error)
+                self._logger.warning("Run %s, which broke off, waits: %s", flow_run.id, error)
                 await anyio.sleep(_ASK_AGAIN_S)
+            else:
+                if state is not None:
+                    self.get_flow_run_logger(flow_run).warning("%s", state.message)
+                return
 
 
 class _Starter:

@@ -1,9 +1,8 @@
 """`python -m longscribe.deployments.worker`: a Prefect worker that takes up what it left behind.
 
-A worker that is stopped, as in every upgrade and reboot, ends its runs at once, and they stay
-"Running" for ever (https://github.com/PrefectHQ/prefect/issues/22528). So the next worker of the
-same name, before it starts, schedules them again: the same runs, which find their finished chunks.
-So it does with those that an automation took for dead while it was away.
+A worker that is stopped, as in every upgrade and reboot, leaves its runs. So the next worker of the
+same name, before it starts, schedules them again (`left_runs`), and those that an automation took
+for dead while it was away. While it works it looks for runs that it lost in other ways.
 """
 
 import asyncio
@@ -13,22 +12,11 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import click
 import httpx
-import psutil
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    WorkPoolFilter,
-    WorkPoolFilterName,
-)
-from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import (
     PREFECT_HOME,
@@ -36,15 +24,14 @@ from prefect.settings import (
     PREFECT_WORKER_QUERY_SECONDS,
     temporary_settings,
 )
-from prefect.states import AwaitingRetry, Cancelled, Crashed
 from prefect.utilities.processutils import setup_signal_handlers_worker
 
 from longscribe.deployments.flow_process import TRANSCRIBES
 from longscribe.deployments.forgotten import LOOK_EVERY_S as FORGET_EVERY_S
 from longscribe.deployments.forgotten import ForgottenRecordings
 from longscribe.deployments.hosts import Hosts
+from longscribe.deployments.left_runs import LeftRuns, take_up
 from longscribe.deployments.lost_workers import LOOK_EVERY_S, LostWorkers
-from longscribe.deployments.orphaned_runs import SILENT
 from longscribe.deployments.pool_worker import PoolWorker
 from longscribe.deployments.register import wait_for_server
 from longscribe.errors import ServerError
@@ -55,71 +42,6 @@ from longscribe.wording.catalog import translatable, translated
 # Beside clips, which are to be quick: a core that both want is theirs for three quarters.
 _NICENESS = 5
 _CLIPS_EVERY_S = 1.0  # it looks for clips, where nobody tells it (flows/wake.py)
-_MOST_STARTS = 10  # a run that takes its worker down each time must not do so for ever
-_LEFT_BEHIND = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.CRASHED]
-
-
-def take_up(name: str) -> list[str]:
-    """Schedule again the runs of a worker that is no more.
-
-    Args:
-        name: the worker's name, which Prefect writes on every run a worker takes.
-
-    Returns:
-        The names of the runs that go on.
-    """
-    goes_on = []
-    with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_LEFT_BEHIND))
-            ),
-            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[WORK_POOL])),
-        ):
-            if run.labels.get("prefect.worker.name") != name:
-                continue
-            if run.state_type == StateType.CRASHED and not _was_silent(run):
-                continue
-            _end_orphan(run)
-            if _next_state(client, run):
-                goes_on.append(run.name)
-    return goes_on
-
-
-def _was_silent(run: FlowRun) -> bool:
-    """Whether nothing but its silence speaks for its end."""
-    return run.state is not None and run.state.message == SILENT
-
-
-def _next_state(client: SyncPrefectClient, run: FlowRun) -> bool:
-    """Whether the run goes on; its state says so too."""
-    if run.state_type == StateType.CANCELLING:
-        client.set_flow_run_state(
-            run.id, Cancelled(message=translated("Its worker was stopped.")), force=True
-        )
-        return False
-    if run.run_count >= _MOST_STARTS:
-        message = translated(
-            "Its worker ended {count} times while it ran; retry it by hand."
-        ).format(count=run.run_count)
-        client.set_flow_run_state(run.id, Crashed(message=message), force=True)
-        return False
-    state: State[Any] = AwaitingRetry(
-        scheduled_time=datetime.now(UTC),
-        message=translated("Its worker was stopped; what was done is kept."),
-    )
-    client.set_flow_run_state(run.id, state, force=True)
-    return True
-
-
-def _end_orphan(run: FlowRun) -> None:
-    """End a flow process that outlived its worker, as after SIGKILL, with all its children."""
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("PREFECT__FLOW_RUN_ID") == str(run.id):
-                process.kill()
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
 
 
 def _lock(name: str) -> IO[str]:
@@ -232,6 +154,7 @@ async def _work(
     )
     looking = asyncio.gather(
         _look_for_lost(LostWorkers(name, take_up)),
+        _look_for_left(LeftRuns(name, worker.at)),
         _forget_what_was_deleted(ForgottenRecordings.from_environment()),
     )
     try:
@@ -250,6 +173,14 @@ async def _look_for_lost(lost: LostWorkers) -> None:
             for run in await asyncio.to_thread(lost.look):
                 line = translated("Run {run} goes on elsewhere: its worker's machine is gone")
                 click.echo(line.format(run=run))
+
+
+async def _look_for_left(left: LeftRuns) -> None:
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        with suppress(httpx.HTTPError, PrefectHTTPStatusError):  # no server: later
+            for run in await asyncio.to_thread(left.look):
+                click.echo(translated("Run {run} goes on: it had been lost").format(run=run))
 
 
 async def _forget_what_was_deleted(recordings: ForgottenRecordings) -> None:

@@ -46,7 +46,7 @@ def test_the_next_run_finds_the_same_process_and_it_ends_with_the_worker() -> No
     async def story(hosts: Hosts) -> None:
         await hosts.start_one()
         runs = [await carried_out(hosts), await carried_out(hosts, CODE="1")]
-        assert [run.returncode for run in runs] == [0, 1]
+        assert [run.failed_with for run in runs] == [None, 1]
         pids.extend(run.pid for run in runs)
 
     within_worker(story)
@@ -69,9 +69,9 @@ def test_two_runs_at_once_have_one_each() -> None:
 def test_one_that_is_killed_is_replaced_and_its_run_is_ours_to_take_up() -> None:
     async def story(hosts: Hosts) -> None:
         killed = await carried_out(hosts, KILL=str(int(signal.SIGKILL)))
-        assert (killed.killed_by, killed.returncode) == (signal.SIGKILL, 0)
+        assert (killed.failed_with, killed.returncode) == (-signal.SIGKILL, 0)
         after = await carried_out(hosts)
-        assert (after.killed_by, after.returncode) == (None, 0)
+        assert (after.failed_with, after.returncode) == (None, 0)
         assert after.pid != killed.pid
 
     within_worker(story)
@@ -92,7 +92,7 @@ def test_one_that_is_killed_between_runs_costs_nothing() -> None:
 def test_one_that_leaves_without_an_answer_has_failed() -> None:
     async def story(hosts: Hosts) -> None:
         run = await carried_out(hosts, LEAVE="0")
-        assert (run.killed_by, run.returncode) == (None, 1)
+        assert (run.failed_with, run.returncode) == (1, 0)
         assert (await carried_out(hosts, GO="1")).pid != (await carried_out(hosts)).pid
 
     within_worker(story)

@@ -1,6 +1,7 @@
 """What becomes of a run whose process was killed: five times it goes on, then it is given up."""
 
 import signal
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -25,7 +26,7 @@ def a_run(state: State) -> UUID:
     return run.id
 
 
-def killed(run_id: UUID, by: int = signal.SIGKILL, ran_out: bool = False) -> FlowRun:
+def killed(run_id: UUID, by: int | str = -signal.SIGKILL, ran_out: bool = False) -> FlowRun:
     with get_client(sync_client=True) as client:
         take_up_killed(client, run_id, by, ran_out=ran_out)
         return client.read_flow_run(run_id)
@@ -51,7 +52,7 @@ def test_after_five_times_it_is_given_up_and_by_hand_it_may_go_on() -> None:
         again(run_id)
     run = killed(run_id)
     assert run.state_name == "Failed"
-    assert "killed 6 times, last by SIGKILL" in str(run.state and run.state.message)
+    assert "broke off 6 times, last with SIGKILL" in str(run.state and run.state.message)
     again(run_id)
     assert killed(run_id).state_name == "AwaitingRetry"
 
@@ -60,9 +61,20 @@ def test_with_less_memory_where_it_ran_out_and_from_the_second_time_on() -> None
     run_id = a_run(Running())
     assert killed(run_id, ran_out=True).labels[MEMORY_KILLS_LABEL] == 1
     again(run_id)
-    assert killed(run_id, by=signal.SIGSEGV, ran_out=True).labels[MEMORY_KILLS_LABEL] == 1
+    assert killed(run_id, by=-signal.SIGSEGV, ran_out=True).labels[MEMORY_KILLS_LABEL] == 1
     again(run_id)
     assert killed(run_id).labels[MEMORY_KILLS_LABEL] == 2
+
+
+def test_reasons_are_told() -> None:
+    run_id = a_run(Running())
+    assert "(exit code 1; 1 of" in str(killed(run_id, by=1).state)
+    again(run_id)
+    run = killed(run_id, by="Failed to submit: ConnectError")
+    assert "(Failed to submit: ConnectError; 2 of" in str(run.state)
+    # A server that was away is not asked at once again and again.
+    assert run.next_scheduled_start_time is not None
+    assert run.next_scheduled_start_time > datetime.now(UTC)
 
 
 @pytest.mark.parametrize("state", [Completed(), Cancelled()])

@@ -12,8 +12,8 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Running
 
 from longscribe.deployments import lost_workers
+from longscribe.deployments.left_runs import take_up
 from longscribe.deployments.lost_workers import LostWorkers
-from longscribe.deployments.worker import take_up
 from longscribe.flows.work_pool import WORK_POOL, prepare_work_pool
 
 
