@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import pytest
@@ -24,10 +24,11 @@ def recording() -> None:
 
 
 @pytest.fixture
-def left_behind(prefect_server: None) -> Callable[[str, State], UUID]:
+def left_behind(prefect_server: None) -> Iterator[Callable[[str, State], UUID]]:
     prepare_work_pool()
+    made: list[UUID] = []
 
-    def make(worker: str, state) -> UUID:
+    def make(worker: str, state: State) -> UUID:
         with get_client(sync_client=True) as client:
             flow_id = client.create_flow(recording)
             deployment_id = client.create_deployment(
@@ -36,9 +37,13 @@ def left_behind(prefect_server: None) -> Callable[[str, State], UUID]:
             run = client.create_flow_run_from_deployment(deployment_id)
             client.update_flow_run_labels(run.id, {"prefect.worker.name": worker})
             client.set_flow_run_state(run.id, state, force=True)
+        made.append(run.id)
         return run.id
 
-    return make
+    yield make
+    with get_client(sync_client=True) as client:
+        for run_id in made:
+            client.delete_flow_run(run_id)
 
 
 def read(run_id: UUID) -> FlowRun:
