@@ -58,6 +58,7 @@ def clips(duration_s: float, count: int, folder: Path) -> list[Clip]:
     """As many clips of about this length, each of other sentences, as far as there are enough."""
     recording = read_recording("lj001_a", _SOURCE)
     samples = _samples(_SOURCE)
+    generator = np.random.default_rng()
     made: list[Clip] = []
     first = 0
     while len(made) < count:
@@ -73,8 +74,8 @@ def clips(duration_s: float, count: int, folder: Path) -> list[Clip]:
         if 0.8 * duration_s < length_s < 1.15 * duration_s:
             path = folder / f"clip {duration_s:g} {len(made)}.wav"
             part = samples[round(start_s * _RATE_HZ) : round(chosen[-1].end * _RATE_HZ)]
-            # Of another loudness: what was heard before is not heard again.
-            loud = part * (1.0 - 0.03 * len(made))
+            # Of a loudness of its own: what any run has heard before is not heard again.
+            loud = part * generator.uniform(0.7, 1.0)
             with wave.open(str(path), "wb") as file:
                 file.setnchannels(1)
                 file.setsampwidth(2)

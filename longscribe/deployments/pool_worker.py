@@ -28,6 +28,7 @@ from prefect.workers.process import (
 )
 
 from longscribe.deployments.claims import claim
+from longscribe.deployments.heartbeats import beating
 from longscribe.deployments.hosts import Hosts, RunInHost
 from longscribe.deployments.killed_runs import take_up_killed
 from longscribe.flows.wake import listen
@@ -137,7 +138,7 @@ class PoolWorker(ProcessWorker):
         task_status = task_status or anyio.TASK_STATUS_IGNORED
         memory = ScarceMemory()
         executions: list[FlowRunExecutionResult | None] = []
-        async with FlowRunExecutorContext() as context, _looking(memory):
+        async with FlowRunExecutorContext() as context, _looking(memory), beating(flow_run):
             starter = _Starter(self._hosts, configuration.env, context.control_channel)
             executor = context.create_executor(
                 flow_run, starter, resolve_flow=load_flow_from_flow_run, propose_submitting=False

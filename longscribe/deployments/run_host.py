@@ -60,10 +60,15 @@ def _import_flows(transcribes: bool) -> None:
 
 
 def _serve(worker: socket.socket, idle_s: float) -> None:
+    from prefect.settings import temporary_settings
+
     from longscribe.task_runner import keeping_workers
 
     done = 0
-    with worker.makefile("rb") as orders:
+    # The worker sends heartbeats (`heartbeats`), and it has asked whether the server is of this
+    # version: no client of a run need ask again.
+    spared = {"flows.heartbeat_frequency": None, "client.server_version_check_enabled": False}
+    with worker.makefile("rb") as orders, temporary_settings(spared):
         order = _next(worker, orders, None)
         while order:
             with _keeping(keeping_workers, idle_s):
