@@ -77,6 +77,17 @@ def _codec(path: Path) -> str:
     }[path.suffix]
 
 
+def write_stereo(path: Path, left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> Path:
+    """Write a WAV file of two channels, 16 kHz."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        both = np.stack([left, right], axis=1)
+        file.writeframes(np.round(both * 32767).astype("<i2").tobytes())
+    return path
+
+
 def wav_bytes(seconds: float = 1.0) -> bytes:
     """A WAVE file of noise."""
     samples = np.random.default_rng(0).integers(-3000, 3000, int(16_000 * seconds), np.int16)

@@ -1,89 +1,136 @@
-"""The library over the whole service, as a user goes through it: five recordings, start to end."""
+"""The library over the whole service, as users go through it: five recordings, start to end."""
 
-import json
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.deployments.journey import Keyboard, Mouse, Touch
 from tests.deployments.served import CLIP, Served
-from tests.longscribe.browser import chromium, needs_chromium, until
+from tests.longscribe.browser import chromium, needs_chromium
+from tests.recordings import beginning
+from tests.sounds import write_stereo
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(600), needs_chromium]
 _WITHIN_MS = 300_000
+# Where pictures of the way are left, if anywhere.
+_PICTURES = os.environ.get("LIBRARY_PICTURES", "")
 
 
-def accessible(page: Page) -> None:
-    found = Axe().run(page).response["violations"]
-    serious = [one for one in found if one["impact"] in ("serious", "critical")]
-    assert not serious, json.dumps([(one["id"], one["nodes"][0]["html"]) for one in serious])
-
-
+@pytest.mark.parametrize("way", [Mouse, Keyboard, Touch])
 def test_five_recordings_from_drop_to_deletion(
-    served: Served, note: Callable[[str, str], None]
+    served: Served, tmp_path: Path, note: Callable[[str, str], None], way: type[Mouse]
 ) -> None:
-    name, password = served.web_login()
-    sounds = []
-    for number in range(5):
-        sound = served.folder / f"Talk {number}.opus"
-        sound.write_bytes(CLIP.read_bytes())
-        sounds.append(sound)
     with chromium() as browser:
-        context = browser.new_context(base_url=served.web)
+        context = browser.new_context(base_url=served.web, **way.options)
         page = context.new_page()
         page.set_default_timeout(60_000)
-        page.goto("/")
-        page.keyboard.type(name)  # the field has the focus
-        page.keyboard.press("Tab")
-        page.keyboard.type(password)
-        page.keyboard.press("Enter")
-        expect(page.get_by_role("heading", name="Recordings", exact=True)).to_be_visible()
-        accessible(page)
+        log_in(page, *served.web_login())
+        user = way(page)
+        user.look()
+        already = page.locator("#recordings li").count()
+        bring_five(user, context, tmp_path)
+        expect(page.locator("#recordings .state-done")).to_have_count(
+            already + 5, timeout=_WITHIN_MS
+        )
+        user.look()
+        picture(user, "library")
 
-        context.set_offline(True)  # the connection comes back while uploads are tried again
-        page.get_by_label("Drop recordings here").set_input_files(sounds)
-        expect(page.locator("#uploads")).to_contain_text("no connection, trying again")
-        context.set_offline(False)
-        expect(page.locator("#recordings li")).to_have_count(5, timeout=_WITHIN_MS)
-        expect(page.locator("#recordings .state-done")).to_have_count(5, timeout=_WITHIN_MS)
-
-        job = page.request.get("/jobs").json()[0]["id"]
-        text = page.request.get(f"/jobs/{job}/transcript?format=txt").text()
-        word = max(re.findall(r"[a-z]+", text), key=len)
-        for _ in range(30):
-            page.goto(f"/?q={word}")
-            if page.locator("mark").count() >= 5:
-                break
-            page.wait_for_timeout(1000)
-        assert page.locator("mark").count() >= 5
-        accessible(page)
-        page.locator(".found li li a").first.click()
+        find_a_word(user)
         page.wait_for_url("**/page#t=*")
-        page.keyboard.press(" ")
-        until(page, "!audio.paused && audio.currentTime > 0")
-        page.keyboard.press(" ")
-        page.keyboard.press("e")
-        page.locator(".s").first.click()
-        page.keyboard.press("Control+a")
-        page.keyboard.type("Corrected by hand.")
-        page.get_by_role("button", name="Save", exact=True).click()
-        page.get_by_role("button", name="In the library").click()
-        expect(page.locator("#save")).to_contain_text("Saved in the library")
-        page.get_by_role("link", name="Back to the library").click()
-        with page.expect_download() as download:
-            page.get_by_role("link", name="txt").click()
-        assert "Corrected by hand." in download.value.path().read_text(encoding="utf-8")
-        with page.expect_download() as download:
-            page.get_by_role("link", name="docx").click()
-        assert download.value.path().read_bytes()[:2] == b"PK"
-        page.get_by_text("Delete for good").click()
-        page.get_by_role("button", name="Delete it").click()
-        expect(page.locator("#recordings li")).to_have_count(4)
-        page.get_by_role("button", name="Log out").click()
+        user.look()
+        user.play()
+        user.correct(page.locator(".s").first, "Corrected by hand.")
+        save_in_the_library(user)
+        user.press(page.get_by_role("link", name="Back to the library"))
+        text = user.download(page.get_by_role("link", name="txt")).path()
+        assert "Corrected by hand." in text.read_text(encoding="utf-8")
+
+        page.goto("/")
+        user.press(page.get_by_role("link", name="Call", exact=True).first)
+        user.press(page.get_by_role("link", name="Read, listen, correct"))
+        user.rename(page.locator("#speakers .speaker").first, "Ana")
+        picture(user, "page")
+        save_in_the_library(user)
+        user.press(page.get_by_role("link", name="Back to the library"))
+        user.look()
+        picture(user, "recording")
+        text = user.download(page.get_by_role("link", name="txt")).path()
+        assert "Ana: " in text.read_text(encoding="utf-8")
+        assert user.download(page.get_by_role("link", name="docx")).path().read_bytes()[:2] == b"PK"
+
+        user.press(page.get_by_text("Delete for good"))
+        user.press(page.get_by_role("button", name="Delete it"))
+        expect(page.locator("#recordings li")).to_have_count(already + 4)
+        user.press(page.get_by_role("button", name="Log out"))
         expect(page.get_by_role("heading", name="Log in")).to_be_visible()
         cookies = {one["name"]: one["value"] for one in context.cookies()}
     assert httpx.get(f"{served.web}/jobs", cookies=cookies).status_code == 401
-    note("five recordings", "dropped, found, heard, corrected, deleted")
+    note(f"five recordings, {way.__name__}", "dropped, found, heard, corrected, deleted")
+
+
+def log_in(page: Page, name: str, password: str) -> None:
+    page.goto("/")
+    page.keyboard.type(name)  # the field has the focus
+    page.keyboard.press("Tab")
+    page.keyboard.type(password)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Recordings", exact=True)).to_be_visible()
+
+
+def bring_five(user: Mouse, context: BrowserContext, folder: Path) -> None:
+    """Four talks, the connection lost meanwhile, and a call whose sides have a channel each."""
+    page = user.page
+    before = page.locator("#recordings li").count()
+    talks = [folder / f"Talk {number}.opus" for number in range(4)]
+    for talk in talks:
+        talk.write_bytes(CLIP.read_bytes())
+    context.set_offline(True)  # the connection comes back while uploads are tried again
+    user.bring(talks)
+    expect(page.locator("#uploads")).to_contain_text("no connection, trying again")
+    context.set_offline(False)
+    expect(page.locator("#recordings li")).to_have_count(before + 4, timeout=_WITHIN_MS)
+
+    speech = beginning(duration_s=20.0)
+    half = len(speech) // 2
+    silence = np.zeros(half, np.float32)
+    left = np.concatenate([speech[:half], silence])
+    right = np.concatenate([silence, speech[half : 2 * half]])
+    call = write_stereo(folder / "Call.wav", left, right)
+    user.choose(page.locator("#speakers"), "channels")
+    user.bring([call])
+    expect(page.locator("#recordings li")).to_have_count(before + 5, timeout=_WITHIN_MS)
+
+
+def find_a_word(user: Mouse) -> None:
+    """Search the longest word of a talk, and go to where it is said."""
+    page = user.page
+    talk = next(one for one in page.request.get("/jobs").json() if one["title"].startswith("Talk"))
+    text = page.request.get(f"/jobs/{talk['id']}/transcript?format=txt").text()
+    word = max(re.findall(r"[a-z]+", text), key=len)
+    user.write(page.get_by_label("Search all transcripts"), word)
+    for _ in range(30):  # the index follows within seconds
+        user.press(page.get_by_role("button", name="Search"))
+        if page.locator("mark").count() >= 4:
+            break
+        page.wait_for_timeout(1000)
+    assert page.locator("mark").count() >= 4
+    user.look()
+    user.press(page.locator(".found li li a").first)
+
+
+def save_in_the_library(user: Mouse) -> None:
+    user.press(user.page.locator("#save"))
+    user.press(user.page.get_by_role("button", name="In the library"))
+    expect(user.page.locator("#save")).to_contain_text("Saved in the library")
+
+
+def picture(user: Mouse, name: str) -> None:
+    if _PICTURES:
+        path = Path(_PICTURES) / f"{name}-{type(user).__name__.lower()}.png"
+        user.page.screenshot(path=path)

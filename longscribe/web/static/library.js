@@ -51,7 +51,9 @@ function uploadNext() {
   const form = byId("add");
   const { file, state, bar } = one;
   const parameters = { model: byId("model").value };
-  if (byId("language").value) parameters.language = byId("language").value;
+  for (const name of ["language", "speakers"]) {
+    if (byId(name).value) parameters[name] = byId(name).value;
+  }
   const over = (text, failed) => {
     state.textContent = text;
     state.classList.toggle("state-failed", failed);

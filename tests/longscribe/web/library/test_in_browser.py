@@ -124,9 +124,12 @@ def test_on_a_phone_by_keyboard_and_dark(
 ) -> None:
     backend.at_once = False
     page = opened(color_scheme="dark", **PHONE)
+    page.get_by_label("Language").first.select_option("pt")
+    page.get_by_label("Who speaks").select_option("auto")
     page.get_by_label("Drop recordings here").set_input_files(files(tmp_path, "Long name " * 8))
     expect(page.locator(".state-queued")).to_have_count(1)
-    (run_id,) = backend.started
+    ((run_id, parameters),) = backend.started.items()
+    assert (parameters["language"], parameters["speakers"]) == ("pt", "auto")
     backend.run(run_id)
     expect(page.locator("#recordings .state")).to_contain_text("running, 40 %, 0:00:12 left")
     backend.finish(run_id)
