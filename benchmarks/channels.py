@@ -21,6 +21,7 @@ import numpy.typing as npt
 from whisper.normalizers import EnglishTextNormalizer
 
 from benchmarks.calls import Call, Said, call, utterances
+from benchmarks.process_tree import peak_bytes
 from longscribe.api.chain import checked_options, prepare
 from longscribe.api.transcription import transcribe
 from longscribe.audio.lanes import lanes_of
@@ -143,7 +144,7 @@ def preparing(path: Path, speakers: str) -> tuple[float, int]:
         prepare(lanes, options, Path(folder))
         after = resource.getrusage(resource.RUSAGE_SELF)
     spent_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return spent_s, after.ru_maxrss * 1024
+    return spent_s, peak_bytes()
 
 
 def _written(path: Path, channels: npt.NDArray[np.float32], times: int = 1) -> Path:

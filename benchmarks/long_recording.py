@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from benchmarks.process_tree import is_worker
+from benchmarks.process_tree import is_worker, peak_bytes
 from benchmarks.recordings import Recording, recording
 
 _SAMPLE_EVERY_S = 0.1
@@ -73,7 +73,7 @@ class _Seen:
         for one in self._running:
             if is_worker(one):
                 peak = self.worker_peak_bytes.get(one.pid, 0)
-                self.worker_peak_bytes[one.pid] = max(peak, _peak_bytes(one.pid))
+                self.worker_peak_bytes[one.pid] = max(peak, peak_bytes(one.pid))
 
     def cpu_s(self) -> tuple[float, float]:
         """CPU seconds used until now: by the workers, and by all."""
@@ -98,7 +98,7 @@ def watch(command: Sequence[str], log: Path, errors: Path) -> Watched:
         while process.poll() is None:
             after_s = time.monotonic() - started_s
             if after_s >= find_at_s:
-                parent_peak = max(parent_peak, _peak_bytes(process.pid))
+                parent_peak = max(parent_peak, peak_bytes(process.pid))
                 seen.find()
                 find_at_s = after_s + _FIND_PROCESSES_EVERY_S
             samples.append(Sample(after_s, *seen.cpu_s(), log.stat().st_size))
@@ -177,16 +177,6 @@ def _off_s(segment: dict[str, Any], reference: list[dict[str, Any]]) -> float:
     start_s: float = min(abs(segment["start"] - item["start"]) for item in reference)
     end_s: float = min(abs(segment["end"] - item["end"]) for item in reference)
     return max(start_s, end_s)
-
-
-def _peak_bytes(pid: int) -> int:
-    try:
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 0
 
 
 if __name__ == "__main__":

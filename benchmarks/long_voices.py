@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from benchmarks.conversations import conversation, voices
+from benchmarks.process_tree import peak_bytes
 from longscribe.audio.recording import SAMPLE_RATE_HZ, accelerate, probe
 from longscribe.options.speakers import VoiceCount
 from longscribe.speakers.diarization import diarize, spans_of
@@ -47,7 +48,7 @@ def hear(path: Path, folder: Path) -> tuple[Heard, list[tuple[float, int]]]:
     for span in spans_of(audio.pcm_path, audio.samples, everything):
         began_s = _spent_s()
         heard.append((span, listener.listen(span)))
-        spent.append((_spent_s() - began_s, _peak_bytes()))
+        spent.append((_spent_s() - began_s, peak_bytes()))
     return heard, spent
 
 
@@ -70,19 +71,15 @@ def find_people(heard: Heard, hours: int) -> tuple[float, int, int, int]:
                     voices_there.model_copy(update={"embeddings": packed}),
                 )
             )
-    before_bytes, began_s = _peak_bytes(), _spent_s()
+    before_bytes, began_s = peak_bytes(), _spent_s()
     everything = np.array([[0.0, 3600.0 * hours]])
     found = diarize(repeated, 3600.0 * hours, everything, VoiceCount(1, 20))
-    return _spent_s() - began_s, before_bytes, _peak_bytes(), len(found.people)
+    return _spent_s() - began_s, before_bytes, peak_bytes(), len(found.people)
 
 
 def _spent_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
-
-
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -106,8 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(
         "| part of ten minutes | core-seconds | peak memory of the worker, MB |\n|---:|---:|---:|"
     )
-    for number, (spent_s, peak_bytes) in enumerate(spent, 1):
-        print(f"| {number} | {spent_s:.1f} | {peak_bytes / 1e6:.0f} |")
+    for number, (spent_s, held_bytes) in enumerate(spent, 1):
+        print(f"| {number} | {spent_s:.1f} | {held_bytes / 1e6:.0f} |")
     print("\n| hours | people | core-seconds | peak memory before, MB | and after, MB |")
     print("|---:|---:|---:|---:|---:|")
     for hours in given.hours:

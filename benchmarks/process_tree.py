@@ -17,6 +17,19 @@ _LAST_LINES_S = 10.0  # for output still in the pipe when the command has ended
 _FORK_SERVER_MARK = "multiprocessing.forkserver"  # in its command line, and in its children's
 
 
+def peak_bytes(pid: int | str = "self") -> int:
+    """The most that a process ever held; 0 where it is gone.
+
+    Not getrusage's figure, which begins with what the process held that this one was forked off.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0
+    held = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return 1024 * int(next(held, 0))
+
+
 class Memory(NamedTuple):
     """What a process holds: a page that n processes share counts 1/n in `pss_bytes`.
 

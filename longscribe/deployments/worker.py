@@ -152,18 +152,20 @@ async def _work(
         limit=limit,
         heartbeat_interval_seconds=int(PREFECT_WORKER_HEARTBEAT_SECONDS.value()),
     )
-    looking = asyncio.gather(
-        _look_for_lost(LostWorkers(name, take_up)),
-        _look_for_left(LeftRuns(name, worker.at)),
-        _forget_what_was_deleted(ForgottenRecordings.from_environment()),
-    )
+    looking = [
+        asyncio.create_task(_look_for_lost(LostWorkers(name, take_up))),
+        asyncio.create_task(_look_for_left(LeftRuns(name, worker.at))),
+        asyncio.create_task(_forget_what_was_deleted(ForgottenRecordings.from_environment())),
+    ]
     try:
         await worker.start(with_healthcheck=healthcheck, printer=click.echo)
     except asyncio.CancelledError:
         click.echo(f"Worker {name!r} stopped!")
         raise
     finally:
-        looking.cancel()
+        for task in looking:
+            task.cancel()
+        await asyncio.gather(*looking, return_exceptions=True)
 
 
 async def _look_for_lost(lost: LostWorkers) -> None:

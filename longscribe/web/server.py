@@ -30,8 +30,7 @@ def prefect_backend() -> PrefectBackend:
         raise ServerError(
             translated("no Prefect server is named; set PREFECT_API_URL to its /api address.")
         )
-    auth = PREFECT_API_AUTH_STRING.value()
-    return PrefectBackend(url, auth.get_secret_value() if auth is not None else "")
+    return PrefectBackend(url, PREFECT_API_AUTH_STRING.value() or "")
 
 
 @click.command(

@@ -76,7 +76,8 @@ def test_five_recordings_from_drop_to_deletion(
 
 def log_in(page: Page, name: str, password: str) -> None:
     page.goto("/")
-    page.keyboard.type(name)  # the field has the focus
+    expect(page.get_by_label("Name")).to_be_focused()
+    page.keyboard.type(name)
     page.keyboard.press("Tab")
     page.keyboard.type(password)
     page.keyboard.press("Enter")

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from contextlib import suppress
 from email import message_from_bytes
 from email.message import Message
 from typing import Any
@@ -67,22 +68,22 @@ def test_partial(served: Served, receiver: Receiver) -> None:
     assert re.search(r"ended Partial: (\d+) of \d+ chunks", message["body"])
 
 
-def test_crashed(served: Served, receiver: Receiver) -> None:
+def test_given_up(served: Served, receiver: Receiver) -> None:
+    """Its process is killed whenever it is at it."""
     run_id = served.trigger(
         recording=served.put(SYNTHETIC, "killed.opus"), decoding="sequential", fresh=True
     )
-    wait_for(lambda: served.run(run_id)["state_type"] == "RUNNING", 120)
-    for process in psutil.process_iter():
-        if _flow_run_of(process) == run_id:
-            process.kill()
-    the_message(receiver, served, run_id, "Crashed")
 
+    def kill_and_look() -> bool:
+        run = served.run(run_id)
+        if run["state_type"] == "RUNNING":
+            with suppress(ProcessLookupError):
+                os.kill(int(run["infrastructure_pid"]), signal.SIGKILL)
+        return bool(run["state_type"] == "FAILED")
 
-def _flow_run_of(process: psutil.Process) -> str:
-    try:
-        return process.environ().get("PREFECT__FLOW_RUN_ID", "")
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return ""
+    wait_for(kill_and_look, 300)
+    message = the_message(receiver, served, run_id, "Failed")
+    assert "It broke off 6 times, last with SIGKILL" in message["body"]
 
 
 # apprise/utils/pgp.py asks for it when an e-mail address is read.
