@@ -23,15 +23,17 @@ from pydantic import BaseModel, ConfigDict
 from longscribe.audio.recording import SAMPLE_RATE_HZ, read_samples, to_float
 from longscribe.audio.voice_activity import Spans
 from longscribe.cache.code import sources_sha256, versions_of
-from longscribe.errors import ModelError
 from longscribe.options.speakers import VoiceCount
 from longscribe.runtime.machine import instruction_set
-from longscribe.speakers.community_weights import SENDS_NOTHING, CommunityWeights
+from longscribe.speakers.community_weights import (
+    SENDS_NOTHING,
+    CommunityWeights,
+    not_loaded,
+)
 from longscribe.speakers.diarization import Diarization
 from longscribe.speakers.parts import Part
 from longscribe.speakers.turns import Timed
 from longscribe.speakers.windows import Embeddings
-from longscribe.wording.catalog import translated
 
 if TYPE_CHECKING:
     import torch
@@ -161,7 +163,11 @@ def people_heard(
     file = {"uri": "recording", "waveform": _waveform(part), "sample_rate": SAMPLE_RATE_HZ}
     with _quiet(), _progress(on_progress) as hook:
         output = pipeline(file, hook=hook, **bounds)
-    duration_s = part.samples / SAMPLE_RATE_HZ
+    return _told(output, part.samples / SAMPLE_RATE_HZ)
+
+
+def _told(output: Any, duration_s: float) -> HeardPeople:
+    """What a `DiarizeOutput` says, for a recording of so many seconds."""
     told = [
         (round(float(turn.start), 3), round(min(float(turn.end), duration_s), 3), str(label))
         for turn, _, label in output.speaker_diarization.itertracks(yield_label=True)
@@ -217,12 +223,7 @@ def _loaded(weights: CommunityWeights) -> Hearing:
 
             pipeline: Hearing | None = Pipeline.from_pretrained(weights.folder)
         except Exception as error:  # whatever torch, pickle, yaml and pyannote make of it
-            reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
-            raise ModelError(
-                translated("--diarization-model: {folder} cannot be loaded: {reason}.").format(
-                    folder=weights.folder, reason=reason
-                )
-            ) from None
+            raise not_loaded(weights.folder, f"{type(error).__name__}: {error}") from None
     assert pipeline is not None  # as only the hub may give none
     return pipeline
 

@@ -33,7 +33,14 @@ _PIPELINE: Final = "SpeakerDiarization"
 # name, workers would fetch from the hub.
 _PARTS: Final = ("segmentation", "embedding", "plda")
 _INSIDE: Final = "$model/"
-_IMPORTED_WITHIN_S: Final = 300.0
+_LOADED_WITHIN_S: Final = 300.0
+_IMPORTED: Final = "imported"
+_LOADS: Final = f"""
+import sys
+from pyannote.audio import Pipeline
+print("{_IMPORTED}", flush=True)
+Pipeline.from_pretrained(sys.argv[1])
+"""
 
 
 class CommunityWeights(NamedTuple):
@@ -70,7 +77,7 @@ def find_weights(model: str) -> CommunityWeights:
         model: `community-1`, or the path of a folder.
 
     Raises:
-        ModelError: as `check_available`; pyannote.audio cannot be imported; or the transfer fails.
+        ModelError: as `check_available`; it cannot be loaded; or the transfer fails.
     """
     _check_installed()
     folder = _here() if model == COMMUNITY else _folder_of(model)
@@ -80,7 +87,7 @@ def find_weights(model: str) -> CommunityWeights:
         except ModelError as error:
             raise _not_had(error) from None
     _check_folder(folder)
-    _check_imported()
+    _check_loaded(folder)
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES):
         digest.update(f"{path.relative_to(folder).as_posix()}\0{_sha256(path)}\0".encode())
@@ -99,32 +106,45 @@ def _check_installed() -> None:
         )
 
 
-def _check_imported() -> None:
-    """See that pyannote.audio can be imported, in a process of its own: it takes seconds.
+def not_loaded(folder: Path, reason: str) -> ModelError:
+    """The error for a pipeline that pyannote does not load."""
+    return ModelError(
+        translated("--diarization-model: {folder} cannot be loaded: {reason}.").format(
+            folder=folder, reason=" ".join(reason.split()).rstrip(".")
+        )
+    )
+
+
+def _check_loaded(folder: Path) -> None:
+    """See that the pipeline can be loaded, in a process of its own: it takes seconds.
 
     It stands on torchaudio, whose build for other machines than torch's can be installed and not
-    loaded: told now, and not after the chunks.
+    loaded; files may be damaged, or of another version: told now, and not after the chunks.
     """
-    command = [sys.executable, "-P", "-W", "ignore", "-c", "import pyannote.audio"]
+    command = [sys.executable, "-P", "-W", "ignore", "-c", _LOADS, str(folder)]
+    said = ""
     try:
         done = subprocess.run(
             command,
             env={**os.environ, **SENDS_NOTHING},
             capture_output=True,
             text=True,
-            timeout=_IMPORTED_WITHIN_S,
+            timeout=_LOADED_WITHIN_S,
             check=False,
         )
-        reason = done.stderr.strip().splitlines()[-1:] if done.returncode else None
+        if not done.returncode:
+            return
+        said, reason = done.stdout, "".join(done.stderr.strip().splitlines()[-1:])
     except subprocess.TimeoutExpired:
-        reason = [translated("no answer")]
-    if reason is not None:
-        raise ModelError(
-            translated(
-                "--diarization-model: pyannote.audio cannot be imported ({reason}); install the "
-                "torchaudio that goes with the torch that is here."
-            ).format(reason="".join(reason).rstrip("."))
-        )
+        reason = translated("no answer")
+    if _IMPORTED in said:
+        raise not_loaded(folder, reason)
+    raise ModelError(
+        translated(
+            "--diarization-model: pyannote.audio cannot be imported ({reason}); install the "
+            "torchaudio that goes with the torch that is here."
+        ).format(reason=reason.rstrip("."))
+    )
 
 
 def _here() -> Path | None:

@@ -155,3 +155,10 @@ def test_a_package_that_cannot_be_imported_is_told_before_anything(tmp_path: Pat
     package.write_text("raise OSError('Could not load this library: _torchaudio.so')")
     said = sentence(find_weights, folder)
     assert "cannot be imported (OSError: Could not load this library: _torchaudio.so)" in said
+
+
+def test_weights_that_cannot_be_loaded_are_told_before_anything(tmp_path: Path) -> None:
+    folder = write_pipeline(tmp_path / "copy")
+    package = tmp_path / "packages" / "pyannote" / "audio" / "__init__.py"
+    package.write_text(package.read_text().replace("pipeline = cls()", "raise EOFError('empty')"))
+    assert sentence(find_weights, folder).endswith("copy cannot be loaded: EOFError: empty.")
