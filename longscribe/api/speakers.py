@@ -1,14 +1,15 @@
 """Who speaks, in this process."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from longscribe.audio.recording import AcceleratedAudio
 from longscribe.audio.voice_activity import Spans
 from longscribe.options import RunOptions
-from longscribe.options.speakers import VoiceCount
-from longscribe.speakers.diarization import Diarization, diarize, spans_of, talk
+from longscribe.speakers.diarization import Diarization, talk
+from longscribe.speakers.diarizer import Diarizer, find_diarizer
 from longscribe.speakers.enrolled import Known, enrolled, recognized
-from longscribe.speakers.weights import SpeakerWeights, find_weights
+from longscribe.speakers.weights import find_weights
 from longscribe.speakers.words import with_speakers
 from longscribe.transcript import Transcript
 
@@ -34,15 +35,11 @@ def who_speaks(
     """
     if options.voice_count is None:
         return None
-    return hear(audio, sound, speech, find_weights(), options.voice_count)
+    return hear(audio, sound, speech, find_diarizer(options))
 
 
 def hear(
-    audio: AcceleratedAudio,
-    sound: Spans,
-    speech: Spans,
-    weights: SpeakerWeights,
-    count: VoiceCount,
+    audio: AcceleratedAudio, sound: Spans, speech: Spans, diarizer: Diarizer[Any]
 ) -> Diarization:
     """The people of a recording and their turns.
 
@@ -50,17 +47,14 @@ def hear(
         audio: its samples.
         sound: where there is any, in accelerated seconds.
         speech: likewise.
-        weights: of both networks.
-        count: how many people there may be.
+        diarizer: what hears them.
     """
-    # Here, not above: it brings torch.
-    from longscribe.speakers.listening import listener
-
     scale = audio.original_samples / max(1, audio.samples)
     spoken = talk(sound * scale, speech * scale)
-    spans = spans_of(audio.own_tempo_path or audio.pcm_path, audio.original_samples, spoken)
-    heard = [(span, listener(weights).listen(span)) for span in spans]
-    return diarize(heard, audio.original_duration_s, spoken, count)
+    path = audio.own_tempo_path or audio.pcm_path
+    parts = diarizer.parts(path, audio.original_samples, spoken)
+    heard = [(part, diarizer.hear(part)) for part in parts]
+    return diarizer.diarization(heard, audio.original_duration_s, spoken)
 
 
 def told(transcript: Transcript, found: Diarization, options: RunOptions) -> Transcript:

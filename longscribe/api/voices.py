@@ -9,6 +9,7 @@ from longscribe.audio.activity import activity_of
 from longscribe.audio.recording import accelerate, probe
 from longscribe.errors import RecordingError
 from longscribe.options.speakers import MOST_VOICES, VoiceCount
+from longscribe.speakers.built_in import BuiltIn
 from longscribe.speakers.enrolled import EnrolledVoice, enroll
 from longscribe.speakers.weights import find_weights
 from longscribe.wording.catalog import translated
@@ -33,7 +34,7 @@ def add_voice(name: str, sample: str | Path) -> EnrolledVoice:
     with tempfile.TemporaryDirectory(prefix="longscribe-") as folder:
         audio = accelerate(probe(Path(sample)), 1.0, Path(folder, "samples.pcm"))
         _, sound, speech = activity_of(audio, "model")
-        found = hear(audio, sound, speech, weights, VoiceCount(1, MOST_VOICES))
+        found = hear(audio, sound, speech, BuiltIn(weights, VoiceCount(1, MOST_VOICES)))
     spoken_s = sum(end_s - start_s for start_s, end_s, _ in found.turns)
     if spoken_s < _LEAST_S:
         raise RecordingError(

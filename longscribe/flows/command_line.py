@@ -92,6 +92,11 @@ def command(
     check_task(runs[0].model, runs[0].task)
     bring_weights(runs[0].model, runs[0].model_dir)
     check_model(runs[0].model, runs[0].model_dir)
+    if runs[0].voice_count is not None:
+        # Only here: most runs tell no voices apart.
+        from longscribe.speakers.diarizer import check_diarizer
+
+        check_diarizer(runs[0])
     refused = {options.recording: _refusal(options) for options in runs}
     codes = {recording: _complain(str(error)) for recording, error in refused.items() if error}
     runs = [options for options in runs if options.recording not in codes]

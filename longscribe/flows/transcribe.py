@@ -90,7 +90,7 @@ def transcribe(options: RunOptions) -> State[RunSummary]:
         spec = load_model(options.model, options.model_dir)
         check_language(spec, options.language)
         check_task(spec.name, options.task, spec.dims)
-        voices = Voices(load_speaker_models(options), options) if options.voice_count else None
+        voices = Voices(load_speaker_models(options)) if options.voice_count else None
         fetched = fetch(options.recordings, folder_of_run, access)
         lanes = lanes_in(fetched, options)  # one; or channels or files that are heard each alone
         _say_what_takes_long_once(options)

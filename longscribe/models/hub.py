@@ -12,7 +12,7 @@ import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from longscribe.errors import ModelError
 from longscribe.models.hub_cache import endpoint, hub_folder, is_offline, storage
@@ -55,6 +55,7 @@ _WEIGHT_SUFFIXES: Final = (
     *(".ckpt", ".nemo", ".npz", ".tflite", ".mlmodelc", ".mlpackage"),
 )
 _SHOWN_FILES: Final = 4
+_GOES_ON: Final = translatable("; what arrived is kept and the next try goes on from there")
 
 _OWNER_OR_NAME = re.compile(r"\w([\w.-]{0,94}\w)?", re.ASCII)
 
@@ -83,10 +84,19 @@ def is_repo_id(name: str) -> bool:
 
 def cached(repo_id: str) -> Path | None:
     """The repository's folder in the hub's cache, if its weights are all there; asks nobody."""
+    folder = snapshot_here(repo_id)
+    try:
+        return folder if folder and _is_complete(folder) else None
+    except (OSError, ValueError):
+        return None
+
+
+def snapshot_here(repo_id: str) -> Path | None:
+    """The repository's folder in the hub's cache, whatever of it is there; asks nobody."""
     kept = storage(repo_id)
     try:
         folder = kept / "snapshots" / (kept / "refs" / "main").read_text("utf-8").strip()
-        return folder if folder.parent != kept and _is_complete(folder) else None
+        return folder if folder.parent != kept and folder.is_dir() else None
     except (OSError, ValueError):
         return None
 
@@ -124,9 +134,38 @@ def download(repo_id: str, on_progress: OnProgress | None = None) -> Path:
         if folder := cached(repo_id):
             return folder
         raise
-    goes_on = translated("; what arrived is kept and the next try goes on from there")
-    with hub_errors(repo_id, goes_on):
+    with hub_errors(repo_id, translated(_GOES_ON)):
         return _download(repo, on_progress)
+
+
+def check_access(repo_id: str) -> None:
+    """Ask the hub whether a repository of any kind may be fetched.
+
+    Raises:
+        ModelError: no such repository, no access to it, or no answer.
+    """
+    with hub_errors(repo_id):
+        _described(repo_id, _asked(repo_id))
+
+
+def download_files(repo_id: str, suffixes: tuple[str, ...]) -> Path:
+    """Fetch some of a repository's files, of whatever kind it is, into the hub's own cache.
+
+    Args:
+        repo_id: owner/name.
+        suffixes: of the files that are wanted.
+
+    Returns:
+        The folder with the files under their names.
+
+    Raises:
+        ModelError: as `check_access`, and when the transfer or the disk fails.
+    """
+    with hub_errors(repo_id, translated(_GOES_ON)):
+        repo = _described(repo_id, _asked(repo_id))
+        _bring(repo, [name for name in repo.sizes if name.endswith(suffixes)], None)
+        _point_main_at(repo)
+    return repo.snapshot
 
 
 def _download(repo: _Repo, on_progress: OnProgress | None) -> Path:
@@ -200,14 +239,28 @@ def _shards_of(repo: _Repo, index: str) -> list[str]:
     return shards
 
 
-def _look_up(repo_id: str) -> _Repo:
-    """One question to the hub, and a second one only for a gated repository."""
+def _asked(repo_id: str) -> Any:
+    """What the hub says of a repository, a ModelInfo of huggingface_hub."""
     from huggingface_hub import HfApi
 
     if is_offline():
         raise ModelError(offline_sentence(repo_id))
-    api = HfApi(endpoint=endpoint())
-    info = api.model_info(repo_id, timeout=TIMEOUT_S, files_metadata=True)
+    return HfApi(endpoint=endpoint()).model_info(repo_id, timeout=TIMEOUT_S, files_metadata=True)
+
+
+def _described(repo_id: str, info: Any) -> _Repo:
+    """A repository that may be fetched: a gated one takes a second question."""
+    if not info.sha:
+        raise ModelError(no_hub_sentence(repo_id))
+    if info.gated:
+        _check_access(repo_id)
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+    return _Repo(repo_id, info.sha, sizes)
+
+
+def _look_up(repo_id: str) -> _Repo:
+    """A Whisper model's repository."""
+    info = _asked(repo_id)
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
     kind = (info.config or {}).get("model_type") or "whisper"
     if kind != "whisper":
@@ -234,11 +287,7 @@ def _look_up(repo_id: str) -> _Repo:
                 "read; choose another model."
             ).format(repository=repo_id, config=_CONFIG, weights=_chosen_weights(sizes))
         )
-    if not info.sha:
-        raise ModelError(no_hub_sentence(repo_id))
-    if info.gated:
-        _check_access(repo_id)
-    return _Repo(repo_id, info.sha, sizes)
+    return _described(repo_id, info)
 
 
 def _check_access(repo_id: str) -> None:

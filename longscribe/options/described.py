@@ -20,7 +20,7 @@ ORDER: Final = (
     "runner", "address",
     "output_dir", "formats", "page_audio",
     "max_line_chars", "max_lines", "max_chars_per_s", "min_gap_s", "speaker_marks",
-    "speakers", "speaker_names", "together", "known_voices",
+    "speakers", "speaker_names", "together", "known_voices", "diarization_model",
     "hotwords", "glossary", "verbatim", "initial_prompt",
     "model_dir", "vad", "audio_track",
     "fresh", "chunk_timeout_minutes", "keep_days", "keep_size",

@@ -10,6 +10,8 @@ from longscribe.options.presentation import CommandLine, Docs
 from longscribe.wording.catalog import translatable, translated
 
 MOST_VOICES: Final = 20
+BUILT_IN: Final = "built-in"
+COMMUNITY: Final = "community-1"
 
 
 class VoiceCount(NamedTuple):
@@ -75,6 +77,21 @@ class SpeakerOptions(BaseModel):
         ),
     ] = False
 
+    diarization_model: Annotated[
+        str,
+        Field(
+            description="Which networks tell voices apart: `built-in`, pyannote's `community-1`, "
+            "which needs a token of the Hugging Face hub, or the folder of a copy of that."
+        ),
+        CommandLine(metavar="NAME|DIR"),  # in the docs: the help is as long as a screen
+        Docs(
+            text="which networks tell voices apart: `built-in`, pyannote's `community-1`, which "
+            "needs a token of the Hugging Face hub, or the folder of a copy of that "
+            "([how](speakers.md#community-1))",
+            values=f"`{BUILT_IN}`, `{COMMUNITY}`, or a folder such as `./community-1`",
+        ),
+    ] = BUILT_IN
+
     @field_validator("speakers", mode="before")
     @classmethod
     def _way(cls, value: object) -> str:
@@ -116,6 +133,36 @@ class SpeakerOptions(BaseModel):
         if any(not place or "\0" in place for place in value):
             raise ValueError(translated("give the path of a recording"))
         return value
+
+    @field_validator("diarization_model")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        # A folder has a slash or begins with a dot: a name with a slip in it is none.
+        is_folder = "/" in value or value.startswith((".", "~"))
+        if value not in (BUILT_IN, COMMUNITY) and (not is_folder or "\0" in value):
+            sentence = translated(
+                "there are no networks {value!r}; give built-in, community-1, or the folder of a "
+                "copy of that, such as ./community-1"
+            )
+            raise ValueError(sentence.format(value=value))
+        return value
+
+    @model_validator(mode="after")
+    def _networks_of_voices(self) -> Self:
+        if self.diarization_model == BUILT_IN:
+            return self
+        if self.voice_count is None:
+            raise ValueError(
+                translated("--diarization-model: it is for --speakers auto, a number or a range")
+            )
+        if self.known_voices:
+            raise ValueError(
+                translated(
+                    "--known-voices: voices are enrolled by the built-in networks; leave it out, "
+                    "or give --diarization-model built-in"
+                )
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

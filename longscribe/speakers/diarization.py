@@ -23,8 +23,8 @@ class Diarization(NamedTuple):
 
     Attributes:
         turns: (start, end, person), in seconds, sorted.
-        people: what each of them sounds like, shape (people, 192), in the order in which they are
-            first heard.
+        people: what each of them sounds like, of length 1, shape (people, numbers), in the order in
+            which they are first heard; as many numbers as the embedding network gives.
     """
 
     turns: list[Timed]

@@ -7,15 +7,15 @@ them are the same person is told later, over the whole recording.
 import base64
 import hashlib
 import json
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from longscribe.audio.recording import SAMPLE_RATE_HZ, read_samples
+from longscribe.audio.recording import read_samples
 from longscribe.cache.code import sources_sha256, versions_of
 from longscribe.runtime.machine import instruction_set
+from longscribe.speakers.parts import Part
 from longscribe.speakers.windows import (
     EMBEDDING_SIZE,
     LOCAL_VOICES,
@@ -25,8 +25,6 @@ from longscribe.speakers.windows import (
     Activity,
     Embeddings,
 )
-from longscribe.transcript import format_time
-from longscribe.wording.catalog import translated
 
 _SOURCES: Final = tuple(
     f"speakers/{name}.py"
@@ -35,23 +33,13 @@ _SOURCES: Final = tuple(
 _LIBRARIES: Final = ("torch", "numpy", "kaldi-native-fbank")
 
 
-class Span(BaseModel):
-    """A part of a recording, as it travels to a worker.
+class Span(Part):
+    """A part of a recording, by its windows.
 
     Attributes:
-        index: from 0.
-        count: of spans.
-        pcm_path: of int16 samples at 16 kHz, at the recording's own tempo.
-        samples: of the recording.
         windows: their numbers; number n begins at sample n * STEP_SAMPLES.
     """
 
-    model_config = ConfigDict(frozen=True)
-
-    index: int
-    count: int
-    pcm_path: Path
-    samples: int
     windows: tuple[int, ...]
 
     @property
@@ -63,23 +51,6 @@ class Span(BaseModel):
     def stop_sample(self) -> int:
         """Where the last window ends, or the recording."""
         return min(self.samples, self.windows[-1] * STEP_SAMPLES + WINDOW_SAMPLES)
-
-    @property
-    def number(self) -> str:
-        """Its number of how many, counted from one: `3 of 7`."""
-        return translated("{number} of {count}").format(number=self.index + 1, count=self.count)
-
-    @property
-    def place(self) -> str:
-        """Where it lies in the recording: `0:20:00-0:30:00`."""
-        edges = (self.start_sample, self.stop_sample)
-        return "-".join(format_time(edge / SAMPLE_RATE_HZ) for edge in edges)
-
-    @property
-    def label(self) -> str:
-        """Its name in the Prefect UI: `voices 03 of 07, 0:20:00-0:30:00`."""
-        digits = max(2, len(str(self.count)))
-        return f"voices {self.index + 1:0{digits}d} of {self.count:0{digits}d}, {self.place}"
 
     def key(self, weights: tuple[str, ...]) -> str:
         """The sha256 that names what is heard in it: all that this depends on, and nothing else.

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from longscribe.errors import OptionError
 from longscribe.models.names import DISTILLED, OFFICIAL
 from longscribe.options import RunOptions, parse_bytes
+from longscribe.options.speakers import BUILT_IN, COMMUNITY
 from longscribe.storage.uris import check_url, is_url, is_web, scheme_of, shown
 from longscribe.wording.catalog import translated
 
@@ -104,6 +105,7 @@ class Access(BaseModel):
                 "model_dir": options.model_dir and self._path(options.model_dir, "--model-dir"),
                 "hotwords": tuple(map(self.hotwords_entry, options.hotwords)),
                 "glossary": tuple(map(self.glossary_entry, options.glossary)),
+                "diarization_model": self.diarization_model(options.diarization_model),
             }
         )
 
@@ -161,6 +163,23 @@ class Access(BaseModel):
 
     def _model(self, model: str) -> str:
         return model if model in _MODELS else self._path(model, "--model")
+
+    def diarization_model(self, model: str) -> str:
+        """The networks that tell voices apart, if they may be used.
+
+        A folder's are pickles: whoever may write into the media roots would run code here.
+
+        Raises:
+            OptionError: they may not.
+        """
+        if self.media_roots is not None and model not in (BUILT_IN, COMMUNITY):
+            raise OptionError(
+                translated(
+                    "--diarization-model: a folder is code that would run here; give built-in or "
+                    "community-1."
+                )
+            )
+        return model
 
     # A word that happens to be a file where the worker runs would be read as one: an arrow, or a
     # comma at the end, says that it is none.

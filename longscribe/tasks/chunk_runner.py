@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from longscribe.audio.chunks import Chunk
 from longscribe.audio.lanes import declared_duration_s
@@ -22,7 +22,6 @@ from longscribe.tasks.worker import start_worker
 from longscribe.text.hotwords import with_hotwords
 from longscribe.wording.catalog import translated
 
-_SPAN_S: Final = 900.0  # some twenty seconds of a core are what ten minutes of voices take
 CHUNK_LOGGER = "chunk"  # the name under a task run's logger that marks a chunk's own lines
 
 
@@ -80,7 +79,7 @@ def _staff(sizing: Sizing, spec: ModelSpec, options: DecodingOptions) -> Staff:
 
 
 class ChunkTraits:
-    """A chunk's name, and how long it may take by the sound that is in it; a span's of voices.
+    """A chunk's name, and how long it may take by the sound that is in it; a part's of voices.
 
     The pieces that a worker counts as progress take a second of a core in the largest model; where
     four busy processes share two cores with two workers, one that turns in circles has used up its
@@ -94,14 +93,15 @@ class ChunkTraits:
 
     def name(self, parameters: Mapping[str, Any]) -> str:
         """Such as `Chunk 3 of 7`."""
-        if "span" in parameters:
-            return translated("Voices {number}").format(number=parameters["span"].number)
+        if "part" in parameters:
+            return translated("Voices {number}").format(number=parameters["part"].number)
         return translated("Chunk {number}").format(number=parameters["chunk"].number)
 
     def limit_s(self, parameters: Mapping[str, Any], deaths: int) -> float:
         """How much of its worker's time it may take."""
-        if "span" in parameters:
-            return _SPAN_S * float(2**deaths)
+        if "part" in parameters:
+            limit_s: float = parameters["diarizer"].limit_s(parameters["part"])
+            return limit_s * float(2**deaths)
         return self._limits.limit_s(_sound_s(parameters["chunk"]), deaths)
 
     def finished(self, parameters: Mapping[str, Any], seconds: float) -> None:

@@ -17,9 +17,9 @@ from longscribe.errors import InputError
 from longscribe.monitoring.time_limits import TimeLimits
 from longscribe.options import RunOptions
 from longscribe.runtime.machine import Sizing
-from longscribe.speakers.diarization import Diarization, diarize, spans_of, talk
-from longscribe.speakers.spans import Span, SpanVoices
-from longscribe.speakers.weights import SpeakerWeights, find_weights
+from longscribe.speakers.diarization import Diarization, talk
+from longscribe.speakers.diarizer import Diarizer, find_diarizer
+from longscribe.speakers.parts import Part
 from longscribe.task_runner import SurvivingTaskRunner
 from longscribe.tasks.chunk_runner import ChunkTraits
 from longscribe.tasks.hear_voices import hear_voices
@@ -36,31 +36,29 @@ _LONGEST_REASON: Final = 200
 
 
 @stage("load_speaker_models")
-def load_speaker_models(options: RunOptions) -> SpeakerWeights:
+def load_speaker_models(options: RunOptions) -> Diarizer[Any]:
     """Find or fetch the networks that tell voices apart.
 
     Raises:
-        ModelError: the extra is not installed, or they cannot be had.
+        ModelError: an extra is not installed, or they cannot be had.
     """
-    weights = find_weights()
-    get_run_logger().info(translated("Voices are told apart by segmentation-3.0 and CAM++"))
-    return weights
+    diarizer = find_diarizer(options)
+    get_run_logger().info(translated("Voices are told apart by %s"), diarizer.networks)
+    return diarizer
 
 
 class Voices:
     """The voices of a recording, heard while its chunks are transcribed.
 
     Args:
-        weights: of both networks.
-        options: of the run.
+        diarizer: what hears them.
     """
 
-    def __init__(self, weights: SpeakerWeights, options: RunOptions) -> None:
-        self._weights = weights
-        self._count = options.voice_count
+    def __init__(self, diarizer: Diarizer[Any]) -> None:
+        self._diarizer = diarizer
         self._found: dict[int, str] = {}
-        self._spans: list[Span] = []
-        self._futures: dict[PrefectFuture[str], Span] = {}
+        self._parts: list[Part] = []
+        self._futures: dict[PrefectFuture[str], Part] = {}
         self._duration_s = 0.0
         self._spoken: Spans = np.empty((0, 2))
 
@@ -77,25 +75,25 @@ class Voices:
         lane = pieces.lanes[0]
         self._spoken = talk(lane.sound * scale, lane.speech * scale)
         self._duration_s = audio.original_duration_s
-        self._spans = spans_of(path, audio.original_samples, self._spoken)
-        keys = {span.index: span.key(self._weights.sha256) for span in self._spans}
+        self._parts = list(self._diarizer.parts(path, audio.original_samples, self._spoken))
+        keys = {part.index: self._diarizer.key(part) for part in self._parts}
         earlier.note(keys.values())
         hear = keeping(hear_voices)
         missing = []
-        for span in self._spans:
-            if _is_usable(keys[span.index], earlier.not_before_s):
+        for part in self._parts:
+            if _is_usable(keys[part.index], self._diarizer, earlier.not_before_s):
                 # Prefect finds the results of those that are kept: they are Cached.
-                self._found[span.index] = hear(span, self._weights, keys[span.index])
+                self._found[part.index] = hear(part, self._diarizer, keys[part.index])
             else:
-                missing.append(span)
+                missing.append(part)
         if self._found:
             get_run_logger().info(
                 translated("Voices in %d of %d parts are kept from an earlier run"),
                 len(self._found),
-                len(self._spans),
+                len(self._parts),
             )
         futures: Any = hear.map(
-            missing, unmapped(self._weights), [keys[span.index] for span in missing]
+            missing, unmapped(self._diarizer), [keys[part.index] for part in missing]
         )
         self._futures = dict(zip(futures, missing, strict=True))
 
@@ -107,20 +105,20 @@ class Voices:
         """
         logger = get_run_logger()
         for future in as_completed(list(self._futures)):
-            span = self._futures[future]
+            part = self._futures[future]
             try:
-                self._found[span.index] = future.result()
+                self._found[part.index] = future.result()
             except InputError:
                 raise
             except Exception as error:  # whatever broke one part must not take the text along
                 reason = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_REASON]
-                logger.error(translated("Who speaks in %s cannot be told: %s"), span.place, reason)
+                logger.error(translated("Who speaks in %s cannot be told: %s"), part.place, reason)
             else:
                 logger.info(
                     translated("Heard the voices in %s, %d of %d"),
-                    span.place,
+                    part.place,
                     len(self._found),
-                    len(self._spans),
+                    len(self._parts),
                 )
 
     def hear_here(
@@ -137,13 +135,10 @@ class Voices:
 
     def diarization(self) -> Diarization:
         """Who spoke when, by all that was heard."""
-        assert self._count is not None
         heard = [
-            (span, SpanVoices.model_validate_json(self._found[span.index]))
-            for span in self._spans
-            if span.index in self._found
+            (part, self._found[part.index]) for part in self._parts if part.index in self._found
         ]
-        return diarize(heard, self._duration_s, self._spoken, self._count)
+        return self._diarizer.diarization(heard, self._duration_s, self._spoken)
 
 
 @stage("name_speakers")
@@ -167,14 +162,14 @@ def name_speakers(transcript: Transcript, voices: Voices, options: RunOptions) -
     return told
 
 
-def _is_usable(key: str, not_before_s: float) -> bool:
+def _is_usable(key: str, diarizer: Diarizer[Any], not_before_s: float) -> bool:
     """Whether an earlier run left a result that counts; one that does not is removed."""
     path = result_path(key)
     counts = is_kept(key, not_before_s)
     if counts:
         try:
             record = ResultStore(result_storage=result_folder()).read(result_name(key))
-            SpanVoices.model_validate_json(record.result)
+            diarizer.check(record.result)
         except Exception:  # whatever Prefect's, pydantic's and json's readers make of it
             counts = False
     if counts:

@@ -34,7 +34,7 @@ PARAMETERS: Final = frozenset(
         *("temperature", "temperature_increment_on_fallback", "best_of", "beam_size", "patience"),
         *("length_penalty", "suppress_tokens", "condition_on_previous_text", "word_timestamps"),
         *("compression_ratio_threshold", "logprob_threshold", "no_speech_threshold"),
-        *("speakers", "speaker_names", "speaker_marks", "ui_language"),
+        *("speakers", "speaker_names", "speaker_marks", "diarization_model", "ui_language"),
     }
 )
 MODELS: Final = (*OFFICIAL, *DISTILLED, "demo")
@@ -116,6 +116,7 @@ def _without_files(options: RunOptions) -> RunOptions:
         update={
             "hotwords": tuple(map(nowhere.hotwords_entry, options.hotwords)),
             "glossary": tuple(map(nowhere.glossary_entry, options.glossary)),
+            "diarization_model": nowhere.diarization_model(options.diarization_model),
         }
     )
 

@@ -169,11 +169,11 @@ _WITH_MADE_NETWORKS = """
 import sys
 from pathlib import Path
 from longscribe.flows.command_line import main
-from longscribe.tasks import voices
+from longscribe.speakers import diarizer
 from tests.longscribe.speakers.networks import write_networks
 
 weights = write_networks(Path(sys.argv.pop(1)))
-voices.find_weights = lambda: weights
+diarizer.find_weights = lambda: weights
 main()
 """
 

@@ -203,7 +203,7 @@ def test_voices_are_told_apart_beside_the_chunks_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     weights = write_networks(tmp_path)
-    monkeypatch.setattr("longscribe.tasks.voices.find_weights", lambda: weights)
+    monkeypatch.setattr("longscribe.speakers.diarizer.find_weights", lambda: weights)
     options = {
         "recording": str(write_beginning(tmp_path)),
         "model": "demo",

@@ -196,6 +196,31 @@ def test_ways_to_tell_speakers(given: object, kept: str, count: tuple[int, int] 
     assert (options.speakers, options.voice_count) == (kept, count)
 
 
+@pytest.mark.parametrize("given", ["built-in", "community-1", "./copy", "~/copy", "/a/copy"])
+def test_networks_that_tell_voices_apart(given: str) -> None:
+    options = check_options(recording="a", speakers="auto", diarization_model=given)
+    assert options.diarization_model == given
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"diarization_model": "community"}, "--diarization-model: there are no networks 'commun"),
+        ({"diarization_model": ""}, "--diarization-model: there are no networks ''"),
+        ({"diarization_model": "./a\0"}, "--diarization-model: there are no networks './a"),
+        (
+            {"diarization_model": "community-1", "speakers": "channels"},
+            "--diarization-model: it is",
+        ),
+        ({"diarization_model": "community-1", "known_voices": True}, "--known-voices: voices are"),
+    ],
+)
+def test_networks_that_cannot_be_chosen(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(OptionError) as refused:
+        check_options(**{"recording": "a.wav", "speakers": "auto"} | values)
+    assert str(refused.value).startswith(sentence)
+
+
 def test_names_of_speakers_are_a_list_or_one_text() -> None:
     for given in ("Host, Guest", ["Host,Guest"], ("Host", " Guest", "")):
         assert check_options(recording="a", speaker_names=given).speaker_names == ("Host", "Guest")

@@ -25,7 +25,7 @@ class Ears:
 @pytest.fixture(autouse=True)
 def networks(monkeypatch: pytest.MonkeyPatch) -> None:
     weights = SpeakerWeights(Path("a.pt"), Path("b.pt"), ("a", "b"))
-    monkeypatch.setattr("longscribe.api.speakers.find_weights", lambda: weights)
+    monkeypatch.setattr("longscribe.speakers.diarizer.find_weights", lambda: weights)
     monkeypatch.setattr(listening, "listener", lambda _: Ears())
 
 

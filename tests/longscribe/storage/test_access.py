@@ -55,6 +55,7 @@ HOSTILE_PATHS = [
     {"hotwords": ["/etc/passwd"]},
     {"hotwords": ["../secret.txt"]},
     {"hotwords": ["linked/secret.txt"]},
+    {"diarization_model": "/etc", "speakers": "auto"},
     {"together": ["../secret.wav"]},
     {"together": ["a.wav", "linked/secret.wav"]},
     {"together": ["file:///etc/passwd"]},

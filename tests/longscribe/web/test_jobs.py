@@ -71,6 +71,20 @@ def test_events_tell_of_a_job_until_it_has_ended(
     assert states[-1] == ("done", 100.0, None)
 
 
+def test_a_job_says_which_networks_tell_voices_apart_and_names_no_folder(
+    client: TestClient, key_of: Keys, backend: FakeBackend
+) -> None:
+    key, asked = key_of(), {"speakers": "auto", "diarization_model": "community-1"}
+    assert client.post("/jobs", headers=key, files=FILE, data=asked).status_code == 201
+    ((_, parameters),) = backend.started.items()
+    assert parameters["diarization_model"] == "community-1"
+    asked["diarization_model"] = "/srv/models/copy"
+    answer = client.post("/jobs", headers=key, files=FILE, data=asked)
+    assert answer.status_code == 400
+    assert "--diarization-model: a folder is code" in answer.text
+    assert len(backend.started) == 1
+
+
 def test_all_calls_are_described(client: TestClient) -> None:
     described = client.get("/openapi.json").json()["paths"]
     assert "multipart/form-data" in str(described["/v1/audio/transcriptions"])
