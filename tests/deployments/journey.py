@@ -102,7 +102,7 @@ class Keyboard(Mouse):
     def bring(self, files: list[Path]) -> None:
         self._reach(self.page.locator("#files"))
         with self.page.expect_file_chooser() as chooser:
-            self.page.keyboard.press("Enter")
+            self.page.keyboard.press(" ")
         chooser.value.set_files(files)
 
     def correct(self, sentence: Locator, text: str) -> None:

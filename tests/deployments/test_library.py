@@ -52,7 +52,7 @@ def test_five_recordings_from_drop_to_deletion(
         assert "Corrected by hand." in text.read_text(encoding="utf-8")
 
         page.goto("/")
-        user.press(page.get_by_role("link", name="Call", exact=True).first)
+        user.press(page.get_by_role("link", name="Call").first)
         user.press(page.get_by_role("link", name="Read, listen, correct"))
         user.rename(page.locator("#speakers .speaker").first, "Ana")
         picture(user, "page")
@@ -116,7 +116,8 @@ def find_a_word(user: Mouse) -> None:
     word = max(re.findall(r"[a-z]+", text), key=len)
     user.write(page.get_by_label("Search all transcripts"), word)
     for _ in range(30):  # the index follows within seconds
-        user.press(page.get_by_role("button", name="Search"))
+        with page.expect_navigation():
+            user.press(page.get_by_role("button", name="Search"))
         if page.locator("mark").count() >= 4:
             break
         page.wait_for_timeout(1000)
