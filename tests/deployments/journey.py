@@ -24,6 +24,11 @@ class Mouse:
         """A link, a button, a name that can be changed."""
         what.click()
 
+    def go(self, link: Locator) -> None:
+        """Press what leads to another page."""
+        with self.page.expect_navigation():
+            self.press(link)
+
     def write(self, field: Locator, text: str) -> None:
         field.fill(text)
 

@@ -47,17 +47,17 @@ def test_five_recordings_from_drop_to_deletion(
         user.play()
         user.correct(page.locator(".s").first, "Corrected by hand.")
         save_in_the_library(user)
-        user.press(page.get_by_role("link", name="Back to the library"))
+        user.go(page.get_by_role("link", name="Back to the library"))
         text = user.download(page.get_by_role("link", name="txt")).path()
         assert "Corrected by hand." in text.read_text(encoding="utf-8")
 
         page.goto("/")
-        user.press(page.get_by_role("link", name="Call").first)
-        user.press(page.get_by_role("link", name="Read, listen, correct"))
+        user.go(page.get_by_role("link", name="Call").first)
+        user.go(page.get_by_role("link", name="Read, listen, correct"))
         user.rename(page.locator("#speakers .speaker").first, "Ana")
         picture(user, "page")
         save_in_the_library(user)
-        user.press(page.get_by_role("link", name="Back to the library"))
+        user.go(page.get_by_role("link", name="Back to the library"))
         user.look()
         picture(user, "recording")
         text = user.download(page.get_by_role("link", name="txt")).path()
@@ -65,9 +65,9 @@ def test_five_recordings_from_drop_to_deletion(
         assert user.download(page.get_by_role("link", name="docx")).path().read_bytes()[:2] == b"PK"
 
         user.press(page.get_by_text("Delete for good"))
-        user.press(page.get_by_role("button", name="Delete it"))
+        user.go(page.get_by_role("button", name="Delete it"))
         expect(page.locator("#recordings li")).to_have_count(already + 4)
-        user.press(page.get_by_role("button", name="Log out"))
+        user.go(page.get_by_role("button", name="Log out"))
         expect(page.get_by_role("heading", name="Log in")).to_be_visible()
         cookies = {one["name"]: one["value"] for one in context.cookies()}
     assert httpx.get(f"{served.web}/jobs", cookies=cookies).status_code == 401
@@ -116,14 +116,13 @@ def find_a_word(user: Mouse) -> None:
     word = max(re.findall(r"[a-z]+", text), key=len)
     user.write(page.get_by_label("Search all transcripts"), word)
     for _ in range(30):  # the index follows within seconds
-        with page.expect_navigation():
-            user.press(page.get_by_role("button", name="Search"))
+        user.go(page.get_by_role("button", name="Search"))
         if page.locator("mark").count() >= 4:
             break
         page.wait_for_timeout(1000)
     assert page.locator("mark").count() >= 4
     user.look()
-    user.press(page.locator(".found li li a").first)
+    user.go(page.locator(".found li li a").first)
 
 
 def save_in_the_library(user: Mouse) -> None:

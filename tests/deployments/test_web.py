@@ -54,7 +54,7 @@ def test_a_job_is_a_run_like_others_and_tells_its_progress(
 ) -> None:
     headers = {"authorization": f"Bearer {key}"}
     loudness = np.float32(np.random.default_rng().uniform(0.7, 1.0))  # nothing of it is kept
-    new = write_sound(tmp_path / "new.flac", beginning(duration_s=200.0) * loudness)
+    new = write_sound(tmp_path / "new.flac", beginning(duration_s=900.0) * loudness)
     with new.open("rb") as file:
         data = {"decoding": "sequential", "chunk_minutes": "0.5"}
         answer = httpx.post(
