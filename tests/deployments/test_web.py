@@ -53,8 +53,10 @@ def test_a_job_is_a_run_like_others_and_tells_its_progress(
     served: Served, key: str, tmp_path: Path
 ) -> None:
     headers = {"authorization": f"Bearer {key}"}
-    loudness = np.float32(np.random.default_rng().uniform(0.7, 1.0))  # nothing of it is kept
-    new = write_sound(tmp_path / "new.flac", beginning(duration_s=900.0) * loudness)
+    # Nothing of it is kept, and it is long enough to be seen at work.
+    loudness = np.random.default_rng().uniform(0.7, 1.0, 3).astype(np.float32)
+    part = beginning(duration_s=220.0)
+    new = write_sound(tmp_path / "new.flac", np.concatenate([part * one for one in loudness]))
     with new.open("rb") as file:
         data = {"decoding": "sequential", "chunk_minutes": "0.5"}
         answer = httpx.post(
