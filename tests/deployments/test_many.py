@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.many, pytest.mark.timeout(5400)]
 
 RECORDINGS = 200
 SWEEPERS = 2  # besides the schedule's sweep every minute
-PAUSE_S = 3.0
+PAUSE_S = 0.5
 SECONDS_EACH = 4.0
 
 # What the schedule does, again and again, in a process of its own and without settling down.
