@@ -21,7 +21,7 @@ from longscribe.wording.catalog import translated
 
 KILLS_LABEL: Final = "longscribe.kills"
 _MOST_KILLS: Final = 5
-_PAUSE_S: Final = 5.0
+_PAUSE_S: Final = 5.0  # more before each further try
 
 
 def take_up_killed(

@@ -60,12 +60,13 @@ def take_up(name: str) -> list[str]:
     """
     with get_client(sync_client=True) as client:
         runs = runs_in(client, [*AT_WORK, StateType.CRASHED])
+        why = translated("Its worker was stopped; what was done is kept.")
         return [
             run.name
             for run in runs
             if claimed_by(run) == name
             and (run.state_type != StateType.CRASHED or _was_silent(run))
-            and _goes_on(client, run)
+            and _goes_on(client, run, why)
         ]
 
 
@@ -102,7 +103,8 @@ class LeftRuns:
             }
             again = self._seen & set(left)
             self._seen = set(left) - again
-            return [left[one].name for one in again if _goes_on(client, left[one])]
+            why = translated("It was lost between server and worker; what was done is kept.")
+            return [left[one].name for one in again if _goes_on(client, left[one], why)]
 
 
 def _was_silent(run: FlowRun) -> bool:
@@ -110,8 +112,8 @@ def _was_silent(run: FlowRun) -> bool:
     return run.state is not None and run.state.message == SILENT
 
 
-def _goes_on(client: SyncPrefectClient, run: FlowRun) -> bool:
-    """End what is left of it; whether the run goes on. Its state says so too."""
+def _goes_on(client: SyncPrefectClient, run: FlowRun, why: str) -> bool:
+    """End what is left of it; whether the run goes on. Its state says so too, and why."""
     _end_orphan(run)
     if run.state_type == StateType.CANCELLING:
         client.set_flow_run_state(
@@ -124,10 +126,7 @@ def _goes_on(client: SyncPrefectClient, run: FlowRun) -> bool:
         ).format(count=run.run_count)
         client.set_flow_run_state(run.id, Crashed(message=message), force=True)
         return False
-    state: State[Any] = AwaitingRetry(
-        scheduled_time=datetime.now(UTC),
-        message=translated("Its worker was stopped; what was done is kept."),
-    )
+    state: State[Any] = AwaitingRetry(scheduled_time=datetime.now(UTC), message=why)
     client.set_flow_run_state(run.id, state, force=True)
     return True
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import pytest
-from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Cancelling, Completed, Crashed, Running
@@ -15,12 +14,8 @@ from prefect.states import Cancelling, Completed, Crashed, Running
 from longscribe.deployments.claims import claim, claimed_by
 from longscribe.deployments.left_runs import LeftRuns, take_up
 from longscribe.deployments.orphaned_runs import SILENT
-from longscribe.flows.work_pool import WORK_POOL, prepare_work_pool
-
-
-@flow
-def recording() -> None:
-    """Never called: its runs are only states."""
+from longscribe.flows.work_pool import prepare_work_pool
+from tests.deployments.pool_runs import pool_run
 
 
 @pytest.fixture
@@ -29,16 +24,8 @@ def left_behind(prefect_server: None) -> Iterator[Callable[[str, State], UUID]]:
     made: list[UUID] = []
 
     def make(worker: str, state: State) -> UUID:
-        with get_client(sync_client=True) as client:
-            flow_id = client.create_flow(recording)
-            deployment_id = client.create_deployment(
-                flow_id, "take-up", work_pool_name=WORK_POOL, work_queue_name="default"
-            )
-            run = client.create_flow_run_from_deployment(deployment_id)
-            client.update_flow_run_labels(run.id, {"prefect.worker.name": worker})
-            client.set_flow_run_state(run.id, state, force=True)
-        made.append(run.id)
-        return run.id
+        made.append(pool_run(worker, state))
+        return made[-1]
 
     yield make
     with get_client(sync_client=True) as client:
@@ -127,7 +114,9 @@ def test_a_worker_finds_what_it_lost(left_behind, state: State) -> None:
     left = LeftRuns("alive", lambda: {at})
     assert left.look() == []  # it might have been claimed or ended just now
     assert left.look() == [read(lost).name]
-    assert read(lost).state_name == "AwaitingRetry"
+    found = read(lost)
+    assert found.state_name == "AwaitingRetry"
+    assert "lost between server and worker" in str(found.state and found.state.message)
     assert read(at).state_type == state.type
     assert read(others).state_type == StateType.RUNNING
     assert left.look() == []

@@ -5,7 +5,6 @@ from uuid import UUID
 
 import httpx
 import pytest
-from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_API_URL
@@ -15,11 +14,7 @@ from longscribe.deployments import lost_workers
 from longscribe.deployments.left_runs import take_up
 from longscribe.deployments.lost_workers import LostWorkers
 from longscribe.flows.work_pool import WORK_POOL, prepare_work_pool
-
-
-@flow
-def recording() -> None:
-    """Never called: its runs are only states."""
+from tests.deployments.pool_runs import pool_run
 
 
 class Clock:
@@ -54,15 +49,7 @@ def heartbeat(*names: str) -> None:
 
 
 def running(worker: str) -> UUID:
-    with get_client(sync_client=True) as client:
-        flow_id = client.create_flow(recording)
-        deployment_id = client.create_deployment(
-            flow_id, "lost", work_pool_name=WORK_POOL, work_queue_name="default"
-        )
-        run = client.create_flow_run_from_deployment(deployment_id)
-        client.update_flow_run_labels(run.id, {"prefect.worker.name": worker})
-        client.set_flow_run_state(run.id, Running(), force=True)
-    return run.id
+    return pool_run(worker, Running())
 
 
 def state(run_id: UUID) -> StateType | None:
