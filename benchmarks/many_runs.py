@@ -5,7 +5,8 @@ their own (`cluster`), and runs in batches, all recordings different. After each
 `FOLDER/state.json` what the batch took: requests to the API, core-seconds of the server, of
 PostgreSQL and of the workers, rows and bytes in the database. It goes on where it was stopped, in
 the same database. `--chunks 5` gives recordings more chunks: two sets tell what a run costs and
-what a chunk does (`--table`).
+what a chunk does (`--table`). `--length-s 5` makes them short, so that decoding is little beside
+what they cost the server.
 """
 
 import argparse
@@ -40,6 +41,7 @@ class Batch(BaseModel):
     Attributes:
         runs: how many.
         chunks: of each.
+        length_s: of each recording.
         rows_mode: of the workers: LONGSCRIBE_ROWS.
         seconds: from the first one's request to the last one's end.
         lost: that did not end Completed.
@@ -55,6 +57,7 @@ class Batch(BaseModel):
 
     runs: int
     chunks: int = 1
+    length_s: float = _CHUNK_S
     rows_mode: str = "chunk"
     seconds: float
     lost: int
@@ -80,6 +83,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5000)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--chunks", type=int, default=1)
+    parser.add_argument("--length-s", type=float, help="of a recording; by default 30 for a chunk")
     parser.add_argument("--hosts", type=int, default=2)
     parser.add_argument("--limit", type=int, default=1, help="runs at once on a host")
     parser.add_argument("--waiting", type=int, default=8, help="runs that are asked for at most")
@@ -126,12 +130,17 @@ def _done(state: State, options: argparse.Namespace) -> int:
 def _run_batch(
     cluster: Cluster, database: Database, options: argparse.Namespace, runs: int, before: int
 ) -> Batch:
-    length_s = _CHUNK_S * options.chunks
+    length_s = options.length_s or _CHUNK_S * options.chunks
     seed = time.time_ns() % 1_000_000_007
     paths = write_recordings(cluster.folder / "media", runs, length_s, seed=seed)
     asked = {"chunk_minutes": _CHUNK_S / 60, "workers": 1}
     measured = measure(cluster, database, paths, asked, options.waiting)
-    kind = {"chunks": options.chunks, "rows_mode": options.rows, "runs_before": before}
+    kind = {
+        "chunks": options.chunks,
+        "length_s": length_s,
+        "rows_mode": options.rows,
+        "runs_before": before,
+    }
     return measured.model_copy(update=kind)
 
 
@@ -207,26 +216,33 @@ async def _size(database: Database) -> tuple[dict[str, int], int]:
 
 def _print_table(state: State) -> None:
     """What a run cost of each kind, and by least squares what of it is a chunk's."""
-    kinds = sorted({(batch.rows_mode, batch.chunks) for batch in state.batches})
-    print("rows      chunks  runs  lost  requests  server s  database s  hosts s     kB  rows")
-    for rows_mode, chunks in kinds:
-        found = [b for b in state.batches if (b.rows_mode, b.chunks) == (rows_mode, chunks)]
+    kinds = sorted({(b.rows_mode, b.chunks, b.length_s) for b in state.batches})
+    print(
+        "rows     chunks  length s  runs  lost  requests  server s  database s  hosts s    kB  rows"
+    )
+    for rows_mode, chunks, length_s in kinds:
+        kind = (rows_mode, chunks, length_s)
+        found = [b for b in state.batches if (b.rows_mode, b.chunks, b.length_s) == kind]
         runs = sum(batch.runs for batch in found)
 
         def each(total: float, runs: int = runs) -> float:
             return total / runs
 
         print(
-            f"{rows_mode:9} {chunks:6} {runs:5} {sum(b.lost for b in found):5} "
+            f"{rows_mode:9}{chunks:6} {length_s:9g} {runs:5} {sum(b.lost for b in found):5} "
             f"{each(sum(b.requests for b in found)):9.1f} "
             f"{each(sum(b.server_s for b in found)):9.3f} "
             f"{each(sum(b.database_s for b in found)):11.3f} "
             f"{each(sum(b.hosts_s for b in found)):8.2f} "
-            f"{each(sum(b.bytes for b in found)) / 1e3:6.0f} "
+            f"{each(sum(b.bytes for b in found)) / 1e3:5.0f} "
             f"{each(sum(sum(b.rows.values()) for b in found)):5.0f}"
         )
-    for rows_mode in sorted({kind for kind, _ in kinds}):
-        found = [batch for batch in state.batches if batch.rows_mode == rows_mode]
+    for rows_mode in sorted({kind for kind, *_ in kinds}):
+        found = [
+            batch
+            for batch in state.batches
+            if batch.rows_mode == rows_mode and batch.length_s == _CHUNK_S * batch.chunks
+        ]
         if len({batch.chunks for batch in found}) < 2:
             continue
         weights = np.array([batch.runs for batch in found], dtype=float)

@@ -20,6 +20,7 @@ from longscribe.wording.catalog import UI_LANGUAGE_VARIABLE, translated, ui_lang
 
 _LOOK_EVERY_S: Final = 1.0
 _AGAIN_AFTER_S: Final = 20.0  # a worker that was lost although it is still there
+_ALONE_FROM_DEATHS: Final = 2  # the first may be its machine's, with all that ran there
 _WAIT_FOR_WORKERS_S: Final = 600.0
 
 
@@ -116,7 +117,9 @@ class ClusterTaskRunner(SurvivingTaskRunner):
 
     def executor_of_run(self) -> SurvivingExecutor:
         """One that hires from the cluster."""
-        return SurvivingExecutor(self.most_workers, Setup(None, (), ()), self._hire)
+        return SurvivingExecutor(
+            self.most_workers, Setup(None, (), ()), self._hire, _ALONE_FROM_DEATHS
+        )
 
     def keeps(self, executor: SurvivingExecutor) -> bool:
         """No: Dask keeps its workers."""

@@ -1,7 +1,6 @@
 """An executor whose worker processes may die, hang or be stopped: only what was lost runs again."""
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import (
     BrokenExecutor,
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 from longscribe.runtime.fork_server import FORK_SERVER_DIED, fork_server_pid, kill_fork_server
 from longscribe.task_runner.any_worker import AnyWorker
+from longscribe.task_runner.backlog import Backlog
 from longscribe.task_runner.effort import Effort
 from longscribe.task_runner.inside import Outcome
 from longscribe.task_runner.job import Job, LostTask, UnderWay
@@ -30,9 +30,9 @@ from longscribe.task_runner.worker import Setup, Worker, is_stopped
 from longscribe.task_runner.worker_ends import end_shown, is_memory
 from longscribe.wording.catalog import translated
 
-_DEATHS_OF_A_TASK: Final = 3  # of its own worker; then it is given up
-_REFUSALS_OF_A_TASK: Final = 3  # its call came back without a result; then it is given up
-_LOSSES_IN_A_ROW: Final = 10  # of workers, with nothing finished in between; then everything is
+# Losses of workers, with nothing finished in between, after which everything is given up: so many,
+# or all of them twice.
+_LOSSES_IN_A_ROW: Final = 10
 _LOOK_EVERY_S: Final = 1.0
 _STOPPED_S: Final = 5.0  # a worker without a task, or the fork server while it is needed
 _STOPPED_AT_TASK_S: Final = 30.0  # a worker
@@ -43,18 +43,23 @@ _STARTED, _READY, _DONE = "started", "ready", "done"
 class SurvivingExecutor(Executor):
     """Runs calls of tasks on workers that each are a process of their own.
 
-    A task whose worker died is a suspect: it runs again when all others are done, and alone. All
-    state is kept by one thread, which learns of everything through one queue.
+    When a task whose worker died runs again is the `Backlog`'s to say. All state is kept by one
+    thread, which learns of everything through one queue.
 
     Args:
         workers: processes, at most.
         setup: what they begin with.
         hire: makes the worker of a slot, in the place of a process of this machine; None where
             there is none to be had just now, `LostTask` where there will be none.
+        alone_from: deaths of its workers after which a task runs alone.
     """
 
     def __init__(
-        self, workers: int, setup: Setup, hire: Callable[[int], AnyWorker | None] | None = None
+        self,
+        workers: int,
+        setup: Setup,
+        hire: Callable[[int], AnyWorker | None] | None = None,
+        alone_from: int = 1,
     ) -> None:
         self.workers = self._wanted = workers
         self.halvings = 0
@@ -62,12 +67,11 @@ class SurvivingExecutor(Executor):
         self._hire = hire or (lambda slot: Worker(setup, self._forward, slot))
         self._memory = ScarceMemory()
         self._news: SimpleQueue[tuple[str, Any, Any]] = SimpleQueue()
-        self._waiting: deque[Job] = deque()
-        self._suspects: deque[Job] = deque()
+        self._backlog = Backlog(alone_from)
         self._places: list[Place] = []
         self._warm = 0  # workers that are wanted before there are tasks
         self._jobs = 0
-        self._losses_in_a_row = 0
+        self._losses_in_a_row = self._most_places = 0
         self._observations = Observations()
         self._lock = threading.RLock()
         self._is_closed = self._has_failed = False
@@ -120,7 +124,7 @@ class SurvivingExecutor(Executor):
             job = Job(self._jobs, self._run.order(), partial(call, *args, **kwargs))
             self._jobs += 1
             self._warm = 0  # from now on there are workers for the tasks that there are
-            self._waiting.append(job)
+            self._backlog.add(job)
         self._news.put(("", None, None))
         return job.future
 
@@ -144,7 +148,7 @@ class SurvivingExecutor(Executor):
             workers = [place.worker for place in places]
             list(together.map(lambda one: one.bury() if at_once else one.leave(), workers))
         lost = [place.job for place in places if place.job]
-        for job in (*lost, *self._waiting, *self._suspects):
+        for job in (*lost, *self._backlog):
             job.give_up(translated("The run was stopped."))
 
     def shutdown_at_once(self) -> None:
@@ -191,7 +195,7 @@ class SurvivingExecutor(Executor):
             with self._lock:
                 self._has_failed = True
                 jobs = [place.job for place in self._places if place.job]
-                for job in (*jobs, *self._waiting, *self._suspects):
+                for job in (*jobs, *self._backlog):
                     job.give_up(f"{type(error).__name__}: {error}")
 
     def _dispatch(self) -> None:
@@ -202,12 +206,12 @@ class SurvivingExecutor(Executor):
                 break
         idle = [p for p in self._places if p.worker.ready and not p.job and not p.worker.is_stopped]
         for place in idle:
-            job = self._next_job()
+            job = self._backlog.next([place.job for place in self._places if place.job])
             if job is None:
                 break
             self._give(place, job)
         busy = sum(place.job is not None for place in self._places)
-        wanted = min(self.workers, busy + len(self._waiting) + bool(self._suspects))
+        wanted = min(self.workers, busy + self._backlog.at_once)
         for _ in range(max(wanted, min(self._warm, self.workers)) - len(self._places)):
             taken = {place.worker.slot for place in self._places}
             slot = next(slot for slot in range(len(taken) + 1) if slot not in taken)
@@ -219,28 +223,16 @@ class SurvivingExecutor(Executor):
             if worker is None:
                 return
             self._places.append(Place(worker, self._observations.now_s))
+            self._most_places = max(self._most_places, len(self._places))
             place = self._places[-1]
             starting = self._starter.submit(place.worker.start)
             starting.add_done_callback(partial(self._tell, _STARTED, place))
-
-    def _next_job(self) -> Job | None:
-        under_way = [place.job for place in self._places if place.job]
-        if any(job.is_suspect for job in under_way):
-            return None  # that one runs alone
-        for queue in (self._waiting, self._suspects):
-            if queue is self._suspects and under_way:
-                return None
-            while queue:
-                job = queue.popleft()
-                if not job.future.cancelled():
-                    return job
-        return None
 
     def _give(self, place: Place, job: Job) -> None:
         try:
             doing = place.worker.give(job, self.halvings)
         except (BrokenExecutor, RuntimeError, OSError):  # it died while it had nothing to do
-            self._waiting.appendleft(job)
+            self._backlog.put_first(job)
             self._lose(place)
             return
         place.job, place.since_s = job, self._observations.look_s()
@@ -278,11 +270,7 @@ class SurvivingExecutor(Executor):
             return
         if outcome.error:
             place.job = None
-            job.refusals += 1
-            if job.refusals >= _REFUSALS_OF_A_TASK:
-                job.give_up(outcome.error)
-            else:
-                self._suspects.append(job)
+            self._backlog.put_refused(job, outcome.error)
             return
         self._losses_in_a_row = 0
         with suppress(InvalidStateError):  # cancelled meanwhile
@@ -322,7 +310,7 @@ class SurvivingExecutor(Executor):
         """End workers that a signal stopped (SIGSTOP): those at a task, or wanted for one."""
         for place in list(self._places):
             limit_s = _STOPPED_AT_TASK_S if place.job else _STOPPED_S
-            is_needed = place.job or self._waiting or self._suspects
+            is_needed = place.job or self._backlog
             if is_needed and place.worker.pid in self._observations.stopped_for(limit_s):
                 said = translated("Process %d is stopped while it is needed: it is ended")
                 self._run.logger.warning(said, place.worker.pid)
@@ -344,13 +332,13 @@ class SurvivingExecutor(Executor):
         self._losses_in_a_row += 1
         if job is not None:
             if code == FORK_SERVER_DIED:
-                self._back(job)  # no task is to blame
+                self._backlog.put_back(job)  # no task is to blame
             else:
-                self._suspect(job, how)
+                self._backlog.put_dead(job, how, self._run)
         if is_memory(code):
             self._shrink_after_memory()
-        left = len(self._waiting) + len(self._suspects)
-        if self._losses_in_a_row >= _LOSSES_IN_A_ROW:
+        left = len(self._backlog)
+        if self._losses_in_a_row >= max(_LOSSES_IN_A_ROW, 2 * self._most_places):
             self._give_up_all(translated("workers do not stay alive ({how})").format(how=how))
         elif left:
             self._run.logger.warning(
@@ -358,29 +346,8 @@ class SurvivingExecutor(Executor):
             )
 
     def _give_up_all(self, reason: str) -> None:
-        for lost in (*self._waiting, *self._suspects):
-            lost.give_up(reason)
-        self._waiting.clear()
-        self._suspects.clear()
+        self._backlog.give_up(reason)
         self._warm = 0
-
-    def _back(self, job: Job) -> None:
-        self._waiting.append(job)
-        self._waiting = deque(sorted(self._waiting, key=lambda one: one.number))
-
-    def _suspect(self, job: Job, how: str) -> None:
-        job.deaths += 1
-        how, job.ended_for = job.ended_for or how, ""
-        if job.deaths >= _DEATHS_OF_A_TASK:
-            reason = translated("its worker died {deaths} times ({how})")
-            job.give_up(reason.format(deaths=job.deaths, how=how))
-        else:
-            self._run.logger.warning(
-                translated("%s lost its worker (%s): it runs again, alone"),
-                self._run.traits.name(job.order.parameters),
-                how,
-            )
-            self._suspects.append(job)
 
     def _shrink_after_memory(self) -> None:
         """Fewer workers, or smaller batches in the last one, after what looks like their memory."""

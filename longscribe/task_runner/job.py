@@ -61,11 +61,6 @@ class Job:
         self.refusals = 0
         self.ended_for = ""  # why its worker was
 
-    @property
-    def is_suspect(self) -> bool:
-        """Whether it may have killed a worker, or came back without a result."""
-        return self.deaths > 0 or self.refusals > 0
-
     def give_up(self, reason: str) -> None:
         """Its future raises `LostTask`."""
         with suppress(InvalidStateError):  # cancelled meanwhile
