@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import fsspec
 import pytest
@@ -72,6 +73,34 @@ def sftp_server(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[str]:
         SFTPFileSystem.clear_instance_cache()
         stopped.set()
         thread.join(30)
+
+
+@contextmanager
+def mounted_server(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[str]:
+    """The same folder as a mount, as machines have one of a file server: where it is mounted."""
+    if shutil.which("sshfs") is None:
+        pytest.skip("sshfs is not installed (`apt-get install sshfs`)")
+    mount = folder / "mount"
+    mount.mkdir()
+    with sftp_server(folder, environment) as url:
+        address = urlsplit(url)
+        key = folder / "home" / ".ssh" / "id_ed25519"
+        key.chmod(0o600)
+        options = {
+            "IdentityFile": str(key),
+            "IdentitiesOnly": "yes",
+            "StrictHostKeyChecking": "no",
+            "UserKnownHostsFile": "/dev/null",
+            "LogLevel": "ERROR",
+            "port": str(address.port),
+        }
+        given = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+        where = f"{address.username}@{address.hostname}:{address.path}"
+        subprocess.run(["sshfs", where, str(mount), *given], check=True, timeout=60)
+        try:
+            yield str(mount)
+        finally:
+            subprocess.run(["fusermount", "-u", str(mount)], check=True, timeout=60)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 
 from longscribe.errors import OptionError, StoreError
 from longscribe.storage.shared_store import SharedStore
-from tests.longscribe.file_servers import s3_server, sftp_server
+from tests.longscribe.file_servers import mounted_server, s3_server, sftp_server
 
 NAME = "results/ab/cdef.json"
 
@@ -20,6 +20,7 @@ NAME = "results/ab/cdef.json"
         "memory",
         pytest.param("s3", marks=pytest.mark.service),
         pytest.param("sftp", marks=pytest.mark.service),
+        pytest.param("mount", marks=pytest.mark.service),
     ]
 )
 def place(
@@ -33,6 +34,9 @@ def place(
     elif request.param == "s3":
         with s3_server(monkeypatch) as bucket:
             yield f"{bucket}/shared"
+    elif request.param == "mount":
+        with mounted_server(tmp_path, monkeypatch) as mount:
+            yield mount
     else:
         with sftp_server(tmp_path, monkeypatch) as machine:
             yield machine
