@@ -42,7 +42,7 @@ def main() -> None:
     print(describe_machine(), flush=True)
     took: dict[int, float] = {}
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        recording = _recording(Path(folder), asked.minutes)
+        recording = real_speech(Path(folder), asked.minutes)
         for workers in asked.workers:
             took[workers] = _measure(Path(folder), recording, workers, asked)
             line = f"{workers} worker(s): {took[workers]:.1f} s"
@@ -51,7 +51,7 @@ def main() -> None:
             print(line, flush=True)
 
 
-def _recording(folder: Path, minutes: float) -> Path:
+def real_speech(folder: Path, minutes: float) -> Path:
     """Real speech, again and again until there is enough of it."""
     parts = []
     for name in _SOURCES:
