@@ -27,6 +27,7 @@ _SPEECH: Final = Path(__file__).parent / "speech"
 _SOURCES: Final = ("libri_other_a", "lj001_a", "usgov_speeches")
 _HOSTS: Final = 2
 _DAY_S: Final = 86_400.0
+_AS_PLANNED: Final = {"PREFECT_WORKER_QUERY_SECONDS": "10"}  # Prefect's default
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="plan-check-", dir="/var/tmp") as temporary,
         Database() as database,
-        Cluster(Path(temporary), database) as cluster,
+        Cluster(Path(temporary), database, _AS_PLANNED) as cluster,
     ):
         for number in range(_HOSTS):
             cluster.start_host(f"host-{number}")

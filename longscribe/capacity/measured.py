@@ -47,6 +47,12 @@ class Measured(BaseModel):
         run_server_core_s: what a run costs the server's process.
         chunk_server_core_s: what a chunk costs the server's process.
         request_server_core_s: what a request that changes little costs the server's process.
+        rest_server_cores: of a process of the server that has nothing to do but its services.
+        rest_database_cores: of PostgreSQL meanwhile.
+        shown_requests: each time that a run shows how far it is (`monitoring.pace`).
+        shown_server_core_s: of the server's process for that.
+        shown_database_core_s: of PostgreSQL for that.
+        shown_database_bytes: that the database grows by: events, which say what was changed.
         run_database_core_s: what a run costs PostgreSQL.
         chunk_database_core_s: what a chunk costs PostgreSQL.
         run_database_bytes: what a run adds to the database, its events and logs included.
@@ -77,6 +83,12 @@ class Measured(BaseModel):
     run_server_core_s: Constant
     chunk_server_core_s: Constant
     request_server_core_s: Constant
+    rest_server_cores: Constant
+    rest_database_cores: Constant
+    shown_requests: Constant
+    shown_server_core_s: Constant
+    shown_database_core_s: Constant
+    shown_database_bytes: Constant
     run_database_core_s: Constant
     chunk_database_core_s: Constant
     run_database_bytes: Constant

@@ -185,13 +185,20 @@ def plan(load: Load, constants: Measured | None = None) -> Plan:
     # Besides: workers that ask for work, and runs that show how far they are while they last.
     run_s = core_s * load.recording_minutes / 60 / load.cores_per_machine
     shown = times_shown(run_s) if load.rows == "chunk" else 0.0
-    asked_per_s = machines * _WORKER_REQUESTS_PER_S + per_work_s * shown
-    database_bytes_per_day = runs * of_a_run("database_bytes")
-    server_cores = (
-        per_work_s * of_a_run("server_core_s") + asked_per_s * known.request_server_core_s.value
+    asked_per_s = machines * _WORKER_REQUESTS_PER_S
+    database_bytes_per_day = runs * (
+        of_a_run("database_bytes") + shown * known.shown_database_bytes.value
+    )
+    busy_server_cores = (
+        per_work_s * (of_a_run("server_core_s") + shown * known.shown_server_core_s.value)
+        + asked_per_s * known.request_server_core_s.value
     )
     # Each is one thread of Python; events come in bursts.
-    server_processes = max(1, math.ceil(server_cores / _BUSY_SERVER))
+    server_processes = max(1, math.ceil(busy_server_cores / _BUSY_SERVER))
+    server_cores = busy_server_cores + server_processes * known.rest_server_cores.value
+    database_cores = known.rest_database_cores.value + per_work_s * (
+        of_a_run("database_core_s") + shown * known.shown_database_core_s.value
+    )
     price = load.core_hour_price
     price_per_day = None
     if price is not None:
@@ -210,10 +217,11 @@ def plan(load: Load, constants: Measured | None = None) -> Plan:
         memory_bytes_per_machine=_memory_bytes(load, size),
         disk_bytes_per_machine=_disk_bytes(load, size, hours_per_machine, known),
         transcripts_bytes_per_day=load.hours_per_day * known.transcript_bytes_per_hour.value,
-        requests_per_s=per_work_s * of_a_run("requests") + asked_per_s,
+        requests_per_s=per_work_s * (of_a_run("requests") + shown * known.shown_requests.value)
+        + asked_per_s,
         server_cores=server_cores,
         server_processes=server_processes,
-        database_cores=per_work_s * of_a_run("database_core_s"),
+        database_cores=database_cores,
         database_bytes_per_day=database_bytes_per_day,
         database_bytes=database_bytes_per_day * load.keep_days,
         rows_per_day=runs * rows,

@@ -76,7 +76,7 @@ def test_a_host_dies_another_comes_and_the_words_are_those_of_one_machine(
         env["PREFECT_API_URL"] = "http://127.0.0.1:4200/api"
         eventually(lambda: _api(client, env, "/health", None), bool, within_s=120)
         eventually(lambda: cluster.log(0).count("Register worker"), lambda n: n >= 3, within_s=120)
-        # A fiftieth of what is heard: other lengths are cut otherwise for three workers than for two.
+        # A fiftieth of what is heard: other lengths are cut otherwise for three workers than two.
         same_cuts = ("--model", "base", "--chunk-minutes", "1")
         # Half a minute or more of work is left when the fourth host is there.
         speech = real_speech(tmp_path, 60.0)

@@ -58,10 +58,16 @@ def test_requests_are_those_of_runs_of_waiting_workers_and_of_what_is_shown() ->
     of_runs = known.run_requests.value + 6 * known.chunk_requests.value
     shown = times_shown(made.core_s_per_hour / 16)
     asked = made.machines * (1 / 10 + 1 / 30)
-    assert made.requests_per_s == pytest.approx(100 / 3600 * (of_runs + shown) + asked)
+    of_showing = shown * known.shown_requests.value
+    assert made.requests_per_s == pytest.approx(100 / 3600 * (of_runs + of_showing) + asked)
     of_server = known.run_server_core_s.value + 6 * known.chunk_server_core_s.value
-    besides = known.request_server_core_s.value * (100 / 3600 * shown + asked)
-    assert made.server_cores == pytest.approx(100 / 3600 * of_server + besides)
+    of_server += shown * known.shown_server_core_s.value
+    besides = known.request_server_core_s.value * asked
+    at_rest = made.server_processes * known.rest_server_cores.value
+    assert made.server_cores == pytest.approx(100 / 3600 * of_server + besides + at_rest)
+    of_database = known.run_database_bytes.value + 6 * known.chunk_database_bytes.value
+    of_database += shown * known.shown_database_bytes.value
+    assert made.database_bytes_per_day == pytest.approx(2400 * of_database)
     silent = plan(load.model_copy(update={"rows": "recording"}))
     of_runs = known.recording_run_requests.value + 6 * known.recording_chunk_requests.value
     assert silent.requests_per_s == pytest.approx(100 / 3600 * of_runs + asked)
