@@ -65,6 +65,19 @@ def keeping(run: Task[P, R]) -> Task[P, R]:
     return kept
 
 
+def kept(key: str, result: str) -> str:
+    """The result of a task that is running, kept before Prefect says that the task is done.
+
+    Prefect itself sets the state first and writes then (prefect/task_engine.py, `handle_success`,
+    and the commit of its transaction): what a machine that dies in between had shown as Completed
+    would be done again. It writes the same once more.
+    """
+    context = TaskRunContext.get()
+    if context is not None and context.persist_result:
+        context.result_store.write(result, key=result_name(key))
+    return result
+
+
 def read_kept(key: str) -> str:
     """The result of a chunk of which `keep_usable` says that it is there, as JSON."""
     result: str = ResultStore(result_storage=result_folder()).read(result_name(key)).result
