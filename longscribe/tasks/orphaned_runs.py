@@ -133,6 +133,9 @@ def name_of_attempt() -> str:
 def mark_dead_runs(current: UUID) -> None:
     """Mark the runs of this machine that nobody will end, and remove what they left on disk.
 
+    Also the tasks that an earlier attempt at this run left on a machine that is gone: at the end
+    of the run they would count as having come through (`settle_rows`).
+
     Args:
         current: the flow run that this is; a retry has the id of the run that was killed.
     """
@@ -141,6 +144,13 @@ def mark_dead_runs(current: UUID) -> None:
             with suppress(ValueError):  # the machine went down while the name was written
                 flow_run_id, state_id = map(UUID, name.split())
                 _mark_run(flow_run_id, state_id, itself=flow_run_id != current)
+    run = current_run()
+    if run is not None and run.run_count > 1:
+        with (
+            suppress(httpx.HTTPError, PrefectHTTPStatusError),
+            get_client(sync_client=True) as client,
+        ):
+            _mark_tasks(client, current)
 
 
 def _mark_run(flow_run_id: UUID, state_id: UUID, *, itself: bool) -> None:
@@ -162,14 +172,21 @@ def _mark_run(flow_run_id: UUID, state_id: UUID, *, itself: bool) -> None:
         is_as_left = run.state is not None and run.state.id == state_id
         if itself and not is_as_left and run.state is not None and run.state.is_running():
             return  # a later attempt is at work, and has marked what there was to mark
-        crashed: State[None] = Crashed(message=translated("The process of the run was ended."))
-        # A page again and again: those marked are no longer in it.
-        while tasks := _unfinished(client, flow_run_id):
-            for one in tasks:
-                client.set_task_run_state(one.id, crashed, force=True)
+        _mark_tasks(client, flow_run_id)
         # One that waits for another attempt, or is being cancelled, is left to whoever does that.
         if itself and is_as_left:
-            client.set_flow_run_state(flow_run_id, crashed, force=True)
+            client.set_flow_run_state(flow_run_id, _ended(), force=True)
+
+
+def _mark_tasks(client: SyncPrefectClient, flow_run_id: UUID) -> None:
+    # A page again and again: those marked are no longer in it.
+    while tasks := _unfinished(client, flow_run_id):
+        for one in tasks:
+            client.set_task_run_state(one.id, _ended(), force=True)
+
+
+def _ended() -> State[None]:
+    return Crashed(message=translated("The process of the run was ended."))
 
 
 def _in_background(work: Callable[[], None], wait_s: float) -> None:

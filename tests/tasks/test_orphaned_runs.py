@@ -87,6 +87,33 @@ def test_an_attempt_marks_what_the_one_before_left(tmp_path: Path) -> None:
         assert client.read_task_run(of_run.id).state_name == "Crashed"
 
 
+@pytest.mark.parametrize(("retries", "state"), [(0, "Completed"), (1, "Crashed")])
+def test_another_attempt_marks_what_one_left_on_a_machine_that_is_gone(
+    retries: int, state: str
+) -> None:
+    left = []
+
+    @flow(retries=retries)
+    def run() -> str:
+        own = FlowRunContext.get()
+        assert own
+        assert own.flow_run
+        run_id = own.flow_run.id
+        mark_dead_runs(run_id)
+        with get_client(sync_client=True) as client:
+            if not left:
+                row = client.create_task_run(
+                    chunk, flow_run_id=run_id, dynamic_key="0", state=Running()
+                )
+                left.append(row.id)
+                if retries:
+                    raise ConnectionError("the machine is gone")
+            settle_rows({})
+            return str(client.read_task_run(left[0]).state_name)
+
+    assert run() == state
+
+
 def test_rows_whose_end_did_not_reach_the_server_are_settled_at_the_end_of_the_run() -> None:
     @flow
     def run() -> list[str]:
