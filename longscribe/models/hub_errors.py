@@ -1,12 +1,11 @@
 """What can go wrong with the Hugging Face hub, each in one sentence with what to do."""
 
-import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from longscribe.errors import ModelError
 from longscribe.models.hub_cache import endpoint, hub_folder
+from longscribe.models.library_noise import without_noise
 from longscribe.wording.catalog import translated
 from longscribe.wording.system_errors import told
 
@@ -15,7 +14,9 @@ from longscribe.wording.system_errors import told
 def hub_errors(repo_id: str, aftermath: str = "") -> Iterator[None]:
     """Keep the library silent, and tell its errors in one sentence."""
     try:
-        with _quiet():
+        import huggingface_hub.utils  # noqa: F401 (sets the level of its logger when imported)
+
+        with without_noise(("huggingface_hub", "httpx2", "filelock")):
             yield
     except ModelError:
         raise
@@ -23,23 +24,6 @@ def hub_errors(repo_id: str, aftermath: str = "") -> Iterator[None]:
         if sentence := _sentence(repo_id, error, aftermath):
             raise ModelError(sentence) from None
         raise
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import huggingface_hub.utils  # noqa: F401 (sets the level of its logger when imported)
-
-        loggers = [logging.getLogger(name) for name in ("huggingface_hub", "httpx2", "filelock")]
-        levels = [logger.level for logger in loggers]
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
 
 
 def kinds_of(error: BaseException) -> set[str]:

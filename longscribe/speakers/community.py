@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -23,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from longscribe.audio.recording import SAMPLE_RATE_HZ, read_samples, to_float
 from longscribe.audio.voice_activity import Spans
 from longscribe.cache.code import sources_sha256, versions_of
+from longscribe.models.library_noise import without_noise
 from longscribe.options.speakers import VoiceCount
 from longscribe.runtime.machine import instruction_set
 from longscribe.speakers.community_weights import (
@@ -161,7 +161,7 @@ def people_heard(
         else {"min_speakers": count.least, "max_speakers": count.most}
     )
     file = {"uri": "recording", "waveform": _waveform(part), "sample_rate": SAMPLE_RATE_HZ}
-    with _quiet(), _progress(on_progress) as hook:
+    with without_noise(_LOGGERS, logging.ERROR), _progress(on_progress) as hook:
         output = pipeline(file, hook=hook, **bounds)
     return _told(output, part.samples / SAMPLE_RATE_HZ)
 
@@ -217,7 +217,7 @@ def _loaded(weights: CommunityWeights) -> Hearing:
         ModelError: it cannot be.
     """
     os.environ.update(SENDS_NOTHING)  # read whenever it would send
-    with _quiet():
+    with without_noise(_LOGGERS, logging.ERROR):
         try:
             from pyannote.audio import Pipeline
 
@@ -226,22 +226,6 @@ def _loaded(weights: CommunityWeights) -> Hearing:
             raise not_loaded(weights.folder, f"{type(error).__name__}: {error}") from None
     assert pipeline is not None  # as only the hub may give none
     return pipeline
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what pyannote and Lightning say of themselves: workers have no terminal."""
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
 
 
 @contextmanager
