@@ -14,8 +14,8 @@ from longscribe.wording.system_errors import told
 def hub_errors(repo_id: str, aftermath: str = "") -> Iterator[None]:
     """Keep the library silent, and tell its errors in one sentence."""
     try:
-        import huggingface_hub.utils  # noqa: F401 (sets the level of its logger when imported)
-
+        with without_noise(()):
+            import huggingface_hub.utils  # noqa: F401 (sets the level of its logger when imported)
         with without_noise(("huggingface_hub", "httpx2", "filelock")):
             yield
     except ModelError:

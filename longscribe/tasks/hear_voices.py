@@ -7,7 +7,7 @@ from prefect.tasks import exponential_backoff
 
 from longscribe.speakers.diarizer import Diarizer
 from longscribe.speakers.parts import Part
-from longscribe.tasks.kept_results import SERIALIZER, kept, storage_key
+from longscribe.tasks.kept_results import SERIALIZER, keep_now, storage_key
 from longscribe.tasks.retries import worth_retrying
 
 
@@ -38,4 +38,4 @@ def hear_voices(part: Part, diarizer: Diarizer[Any], key: str) -> str:
     """
     from longscribe.runtime.worker_progress import advance
 
-    return kept(key, diarizer.hear(part, advance))
+    return keep_now(key, diarizer.hear(part, advance))

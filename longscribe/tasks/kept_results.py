@@ -65,7 +65,7 @@ def keeping(run: Task[P, R]) -> Task[P, R]:
     return kept
 
 
-def kept(key: str, result: str) -> str:
+def keep_now(key: str, result: str) -> str:
     """The result of a task that is running, kept before Prefect says that the task is done.
 
     Prefect itself sets the state first and writes then (prefect/task_engine.py, `handle_success`,

@@ -15,7 +15,7 @@ from longscribe.task_runner.cluster_inside import clock_offset_s
 from longscribe.task_runner.inside import worker_number
 from longscribe.tasks.chunk_runner import CHUNK_LOGGER
 from longscribe.tasks.chunk_site import on_site
-from longscribe.tasks.kept_results import SERIALIZER, kept, storage_key
+from longscribe.tasks.kept_results import SERIALIZER, keep_now, storage_key
 from longscribe.tasks.retries import worth_retrying
 from longscribe.wording.catalog import translated
 
@@ -101,4 +101,4 @@ def transcribe_chunk(
         result.windows_again,
         result.peak_memory_bytes / 1e9,
     )
-    return kept(key, result.model_dump_json())
+    return keep_now(key, result.model_dump_json())
