@@ -8,7 +8,6 @@ import argparse
 import multiprocessing
 import resource
 import tempfile
-import wave
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,16 +15,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import jiwer
-import numpy as np
-import numpy.typing as npt
 from whisper.normalizers import EnglishTextNormalizer
 
 from benchmarks.calls import Call, Said, call, utterances
 from benchmarks.process_tree import peak_bytes
+from benchmarks.sounds import as_int16, write_wav
 from longscribe.api.chain import checked_options, prepare
 from longscribe.api.transcription import transcribe
 from longscribe.audio.lanes import lanes_of
-from longscribe.audio.recording import SAMPLE_RATE_HZ, probe
+from longscribe.audio.recording import probe
 from longscribe.text.words import spoken_words
 from longscribe.transcript import Transcript
 
@@ -79,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for hours in given.cost_hours:
         with tempfile.TemporaryDirectory() as folder:
             parts = round(3600 * hours / _PART_S)
-            path = _written(Path(folder) / "call.wav", made.channels, parts)
+            path = write_wav(Path(folder) / "call.wav", as_int16(made.channels), parts)
             for speakers in ("off", "channels"):
                 # In a process of its own, whose memory is not that of making the call.
                 with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
@@ -111,12 +109,12 @@ def measured(made: Call, model: str) -> Score:
     normalize = EnglishTextNormalizer()
     sides = range(len(made.channels))
     with tempfile.TemporaryDirectory() as folder:
-        path = _written(Path(folder) / "call.wav", made.channels)
+        path = write_wav(Path(folder) / "call.wav", as_int16(made.channels))
         names = [str(side) for side in sides]
         talk = transcribe(path, model, speakers="channels", speaker_names=names, language="en")
         clean = [
             transcribe(
-                _written(Path(folder) / f"{side}.wav", made.clean[side : side + 1]),
+                write_wav(Path(folder) / f"{side}.wav", as_int16(made.clean[side])),
                 *(model,),
                 language="en",
             )
@@ -145,17 +143,6 @@ def preparing(path: Path, speakers: str) -> tuple[float, int]:
         after = resource.getrusage(resource.RUSAGE_SELF)
     spent_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return spent_s, peak_bytes()
-
-
-def _written(path: Path, channels: npt.NDArray[np.float32], times: int = 1) -> Path:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(len(channels))
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE_HZ)
-        frames = np.round(channels.T * 32767).astype("<i2").tobytes()
-        for _ in range(times):
-            file.writeframes(frames)
-    return path
 
 
 def _reference(said: Sequence[Said], side: int, normalize: EnglishTextNormalizer) -> list[str]:

@@ -14,20 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
-import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
+from benchmarks.real_recordings import write_again_and_again
 from benchmarks.surroundings import describe_machine
-from longscribe.audio.recording import accelerate, probe, read_samples
 
-_RATE_HZ: Final = 16_000
-_SPEECH: Final = Path(__file__).parent / "speech"
-_SOURCES: Final = ("libri_other_a", "lj001_a", "usgov_speeches")
+SOURCES: Final = ("libri_other_a", "lj001_a", "usgov_speeches")
 _STARTS_WITHIN_S: Final = 120.0
 
 
@@ -42,29 +37,14 @@ def main() -> None:
     print(describe_machine(), flush=True)
     took: dict[int, float] = {}
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        recording = real_speech(Path(folder), asked.minutes)
+        path = Path(folder) / "speech.wav"
+        recording = write_again_and_again(SOURCES, 60 * asked.minutes, path)
         for workers in asked.workers:
             took[workers] = _measure(Path(folder), recording, workers, asked)
             line = f"{workers} worker(s): {took[workers]:.1f} s"
             if workers > 1 and 1 in took:
                 line += f", {100 * took[1] / workers / took[workers]:.0f} % efficient"
             print(line, flush=True)
-
-
-def real_speech(folder: Path, minutes: float) -> Path:
-    """Real speech, again and again until there is enough of it."""
-    parts = []
-    for name in _SOURCES:
-        whole = accelerate(probe(_SPEECH / f"{name}.opus"), 1.0, folder / f"{name}.pcm")
-        parts.append(np.array(read_samples(whole.pcm_path, 0, whole.samples)))
-    sound = np.resize(np.concatenate(parts), round(60 * minutes * _RATE_HZ))
-    path = folder / "speech.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(_RATE_HZ)
-        file.writeframes(sound.astype("<i2").tobytes())
-    return path
 
 
 def _measure(folder: Path, recording: Path, workers: int, asked: argparse.Namespace) -> float:

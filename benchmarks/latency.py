@@ -15,26 +15,24 @@ import subprocess
 import sys
 import tempfile
 import time
-import wave
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import av
 import httpx
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.ctranslate2_format import write_ctranslate2
 from benchmarks.real_recordings import read_recording
+from benchmarks.sounds import read_sound, write_wav
 from benchmarks.surroundings import describe_machine, describe_versions
+from longscribe.audio.recording import SAMPLE_RATE_HZ
 from longscribe.models.forms import read
 from longscribe.models.weights import resolve_model
 from longscribe.text.word_errors import WordErrors, word_errors
 
 _SOURCE = Path(__file__).parent / "speech" / "lj001_a.opus"
-_RATE_HZ = 16_000
 _STARTS_WITHIN_S = 180.0
 
 
@@ -57,7 +55,7 @@ class Service(NamedTuple):
 def clips(duration_s: float, count: int, folder: Path) -> list[Clip]:
     """As many clips of about this length, each of other sentences, as far as there are enough."""
     recording = read_recording("lj001_a", _SOURCE)
-    samples = _samples(_SOURCE)
+    samples = read_sound(_SOURCE)
     generator = np.random.default_rng()
     made: list[Clip] = []
     first = 0
@@ -73,29 +71,14 @@ def clips(duration_s: float, count: int, folder: Path) -> list[Clip]:
         length_s = chosen[-1].end - start_s
         if 0.8 * duration_s < length_s < 1.15 * duration_s:
             path = folder / f"clip {duration_s:g} {len(made)}.wav"
-            part = samples[round(start_s * _RATE_HZ) : round(chosen[-1].end * _RATE_HZ)]
+            part = samples[round(start_s * SAMPLE_RATE_HZ) : round(chosen[-1].end * SAMPLE_RATE_HZ)]
             # Of a loudness of its own: what any run has heard before is not heard again.
             loud = part * generator.uniform(0.7, 1.0)
-            with wave.open(str(path), "wb") as file:
-                file.setnchannels(1)
-                file.setsampwidth(2)
-                file.setframerate(_RATE_HZ)
-                file.writeframes(loud.astype("int16").tobytes())
+            write_wav(path, loud.astype(np.int16))
             words = " ".join(one.text or "" for one in chosen)
             made.append(Clip(path, length_s, words))
         first = last + 1 if last + 1 < len(recording.utterances) else 0
     return made
-
-
-def _samples(path: Path) -> npt.NDArray[np.int16]:
-    resampler = av.AudioResampler("s16", "mono", _RATE_HZ)
-    with av.open(str(path)) as container:
-        frames = [
-            frame.to_ndarray().reshape(-1)
-            for decoded in container.decode(audio=0)
-            for frame in resampler.resample(decoded)
-        ]
-    return np.concatenate(frames)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ import base64
 import multiprocessing
 import resource
 import tempfile
-import wave
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -21,6 +20,7 @@ import torch
 
 from benchmarks.conversations import conversation, voices
 from benchmarks.process_tree import peak_bytes
+from benchmarks.sounds import as_int16, write_wav
 from longscribe.audio.recording import SAMPLE_RATE_HZ, accelerate, probe
 from longscribe.options.speakers import VoiceCount
 from longscribe.speakers.diarization import diarize, spans_of
@@ -92,11 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "talk.wav"
         samples = conversation(voices(), _PEOPLE, 60.0 * given.minutes, _SEED).samples
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(SAMPLE_RATE_HZ)
-            file.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+        write_wav(path, as_int16(samples))
         with ProcessPoolExecutor(1, own) as pool:
             heard, spent = pool.submit(hear, path, Path(folder)).result()
     heard = [one for one in heard if len(one[0].windows) == _PART_WINDOWS]

@@ -10,7 +10,6 @@ import argparse
 import sys
 import tempfile
 import time
-import wave
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +19,10 @@ import numpy as np
 from benchmarks.cluster import ENDED, Cluster, Host, missing, until
 from benchmarks.database import Database
 from benchmarks.database import missing as missing_database
+from benchmarks.sounds import read_sound, write_wav
 from benchmarks.surroundings import describe_machine
-from longscribe.audio.recording import accelerate, probe, read_samples
+from longscribe.audio.recording import SAMPLE_RATE_HZ, probe
 
-_RATE_HZ: Final = 16_000
 _SAMPLE: Final = Path(__file__).resolve().parents[1] / "demo" / "synthetic.opus"
 _SHORT_S, _LONG_S = 8.0, 150.0
 _LONG_EVERY: Final = 10
@@ -43,22 +42,15 @@ def write_recordings(
         length_s: of each; by default every tenth is long.
         seed: another one, other recordings.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        whole = accelerate(probe(_SAMPLE), 1.0, Path(scratch) / "samples.pcm")
-        sound = np.array(read_samples(whole.pcm_path, 0, whole.samples))
+    sound = read_sound(_SAMPLE)
     paths = []
     for number in range(count):
         usual_s = _LONG_S if number % _LONG_EVERY == 0 else _SHORT_S
-        length = round((length_s or usual_s) * _RATE_HZ)
+        length = round((length_s or usual_s) * SAMPLE_RATE_HZ)
         start = number * (len(sound) - length) // max(1, count)
         faint = np.random.default_rng([seed, number]).integers(-3, 4, length)
-        path = folder / f"recording-{number:05d}.wav"
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(_RATE_HZ)
-            file.writeframes((sound[start : start + length] + faint).astype("<i2").tobytes())
-        paths.append(path)
+        mixed = (sound[start : start + length] + faint).astype(np.int16)
+        paths.append(write_wav(folder / f"recording-{number:05d}.wav", mixed))
     return paths
 
 
@@ -156,10 +148,7 @@ def _tell(
         if task["flow_run_id"] == lost and task["state_name"] == "Cached"
     }
     twice = [name for name, times in decoded.items() if times > 1]
-    audio_s = 0.0
-    for path in recordings:
-        with wave.open(str(path)) as file:
-            audio_s += file.getnframes() / file.getframerate()
+    audio_s = sum(probe(path).declared_duration_s or 0.0 for path in recordings)
     written = list((cluster.folder / "transcripts").rglob("*.json"))
     print(f"{len(runs)} runs: {dict(states)}; starts {dict(starts)}; last workers {dict(workers)}")
     print(f"{len(decoded)} chunks decoded, {len(twice)} of them twice")

@@ -9,7 +9,6 @@ for a run. By core-seconds, not by the clock: other programs may run meanwhile.
 import argparse
 import sys
 import tempfile
-import wave
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +18,11 @@ from benchmarks.cluster import Cluster, missing
 from benchmarks.database import Database
 from benchmarks.database import missing as missing_database
 from benchmarks.many_runs import Batch, measure
-from longscribe.audio.recording import accelerate, probe, read_samples
+from benchmarks.real_recordings import SPEECH_FOLDER
+from benchmarks.sounds import read_sound, write_wav
+from longscribe.audio.recording import SAMPLE_RATE_HZ
 from longscribe.capacity.plan import Load, Plan, plan
 
-_RATE_HZ: Final = 16_000
-_SPEECH: Final = Path(__file__).parent / "speech"
 _SOURCES: Final = ("libri_other_a", "lj001_a", "usgov_speeches")
 _HOSTS: Final = 2
 _DAY_S: Final = 86_400.0
@@ -66,13 +65,8 @@ def main() -> None:
 
 def _excerpts(folder: Path, count: int, minutes: float) -> list[Path]:
     """Recordings of real speech no two of which are alike."""
-    sounds = []
-    with tempfile.TemporaryDirectory() as scratch:
-        for name in _SOURCES:
-            pcm = Path(scratch) / f"{name}.pcm"
-            whole = accelerate(probe(_SPEECH / f"{name}.opus"), 1.0, pcm)
-            sounds.append(np.array(read_samples(whole.pcm_path, 0, whole.samples)))
-    length = round(60 * minutes * _RATE_HZ)
+    sounds = [read_sound(SPEECH_FOLDER / f"{name}.opus") for name in _SOURCES]
+    length = round(60 * minutes * SAMPLE_RATE_HZ)
     paths = []
     for number in range(count):
         sound = sounds[number % len(sounds)]
@@ -80,14 +74,9 @@ def _excerpts(folder: Path, count: int, minutes: float) -> list[Path]:
         if start < 0:
             sys.exit(f"{_SOURCES[number % len(sounds)]} is shorter than --minutes {minutes:g}")
         faint = np.random.default_rng(number).integers(-2, 3, length)
+        mixed = (sound[start : start + length].astype(np.int32) + faint).clip(-32_768, 32_767)
         path = folder / f"speech-{minutes:g}-{number:03d}.wav"
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(_RATE_HZ)
-            mixed = sound[start : start + length].astype(np.int32) + faint
-            file.writeframes(mixed.clip(-32_768, 32_767).astype("<i2").tobytes())
-        paths.append(path)
+        paths.append(write_wav(path, mixed.astype(np.int16)))
     return paths
 
 

@@ -6,14 +6,13 @@ passed on, its LICENCES.md says whose they are; a further folder of the same for
 """
 
 import json
-import wave
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from benchmarks.sounds import read_sound, write_wav
 from longscribe.audio.recording import SAMPLE_RATE_HZ, decode, probe
 
 SPEECH_FOLDER = Path(__file__).parent / "speech"
@@ -123,24 +122,14 @@ def clip(name: str, folder: Path) -> RealRecording:
     duration_s = CLIP_DURATIONS_S[name]
     path = folder / f"{name}.wav"
     if not path.exists():
-        partial = path.with_suffix(".part")
-        with wave.open(str(partial), "wb") as file:
-            file.setparams((1, 2, SAMPLE_RATE_HZ, 0, "NONE", ""))
-            left = round(duration_s * SAMPLE_RATE_HZ)
-            for block in _over_and_over():
-                file.writeframes(block[:left].tobytes())
-                left -= len(block[:left])
-                if left == 0:
-                    break
-        partial.replace(path)
+        write_again_and_again(_CLIPS_ARE_OF, duration_s, path.with_suffix(".part")).replace(path)
     return RealRecording(name, path, duration_s, (), "en")
 
 
-def _over_and_over() -> Iterator[npt.NDArray[np.int16]]:
-    while True:
-        for name in _CLIPS_ARE_OF:
-            for block in decode(probe(SPEECH_FOLDER / f"{name}.opus")):
-                yield (np.clip(block, -1, 1) * 32767).astype("<i2")
+def write_again_and_again(names: Sequence[str], duration_s: float, path: Path) -> Path:
+    """Bundled recordings one after the other, until there is enough, as a WAV file."""
+    said = np.concatenate([read_sound(SPEECH_FOLDER / f"{name}.opus") for name in names])
+    return write_wav(path, np.resize(said, round(duration_s * SAMPLE_RATE_HZ)))
 
 
 def _first(folders: Sequence[Path], name: str) -> Path | None:

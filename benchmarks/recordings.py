@@ -11,18 +11,15 @@ from typing import Any, NamedTuple
 import av
 import jiwer
 import numpy as np
-import numpy.typing as npt
 from av.audio.stream import AudioStream
 from whisper.normalizers import BasicTextNormalizer
 
-from longscribe.audio.recording import decode, probe
+from benchmarks.sounds import Samples, read_sound
 
 RATE_HZ = 16_000
 SYNTHETIC = Path("demo/synthetic.opus")
 RESULTS_FOLDER = Path("benchmarks/results")
 _BLOCK_S = 10
-
-Samples = npt.NDArray[np.int16]
 
 
 class Recording(NamedTuple):
@@ -99,9 +96,7 @@ def repeated_sample(path: Path, duration_s: float) -> Recording:
     """The synthetic sample again and again, without what is said beside it."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        whole = np.concatenate(list(decode(probe(SYNTHETIC))))
-        samples = np.round(np.clip(whole, -1.0, 1.0) * 32767).astype(np.int16)
-        write_flac(path, _wrapped(samples, round(duration_s * RATE_HZ)))
+        write_flac(path, _wrapped(read_sound(SYNTHETIC), round(duration_s * RATE_HZ)))
     return Recording(path, duration_s)
 
 
@@ -114,14 +109,7 @@ def _write_repeated(source: Recording, path: Path, duration_s: float) -> None:
     ]
     kept = [row for row in moved if row["end"] <= duration_s]
     path.with_suffix(".json").write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
-    write_flac(path, _wrapped(read_samples(source.path), round(duration_s * RATE_HZ)))
-
-
-def read_samples(path: Path) -> Samples:
-    """All samples of a recording made here."""
-    with av.open(str(path)) as container:
-        frames = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
-    return np.concatenate(frames).astype(np.int16)
+    write_flac(path, _wrapped(read_sound(source.path), round(duration_s * RATE_HZ)))
 
 
 def write_flac(path: Path, blocks: Iterable[Samples]) -> None:

@@ -22,11 +22,10 @@ from benchmarks.recordings import (
     RATE_HZ,
     RESULTS_FOLDER,
     Recording,
-    Samples,
-    read_samples,
     recording,
     write_flac,
 )
+from benchmarks.sounds import Samples, read_sound
 from demo.windows import noise_bank
 
 _SHORTEST_S, _LONGEST_S = 5.0, 120.0  # of a stretch of speech and of a silence
@@ -126,7 +125,7 @@ def rough_recording(
 
 def sentences_of(source: Recording) -> Iterator[Sentence]:
     """The sentences of a clean recording, in order."""
-    samples = read_samples(source.path)
+    samples = read_sound(source.path)
     for row in source.sentences():
         yield Sentence(row, samples[round(row["start"] * RATE_HZ) : round(row["end"] * RATE_HZ)])
 

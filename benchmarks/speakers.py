@@ -20,7 +20,6 @@ import json
 import resource
 import tempfile
 import warnings
-import wave
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,9 +32,10 @@ import longscribe
 from benchmarks.clusterings import PUBLISHED, as_published
 from benchmarks.real_recordings import MORE_SPEECH_FOLDER
 from benchmarks.recordings import RESULTS_FOLDER
+from benchmarks.sounds import as_int16, write_wav
 from benchmarks.speaker_cases import Case, cases
 from longscribe.audio.activity import activity_of
-from longscribe.audio.recording import SAMPLE_RATE_HZ, accelerate, probe
+from longscribe.audio.recording import accelerate, probe
 from longscribe.cache.code import sources_sha256
 from longscribe.options.speakers import VoiceCount
 from longscribe.speakers.diarization import diarize, spans_of, talk
@@ -102,12 +102,7 @@ class Score(BaseModel):
 
 def score(case: Case, folder: Path) -> Score:
     """Tell the voices of a recording apart, and compare."""
-    path = folder / "recording.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE_HZ)
-        file.writeframes(np.round(case.samples * 32767).astype("<i2").tobytes())
+    path = write_wav(folder / "recording.wav", as_int16(case.samples))
     audio = accelerate(probe(path), 1.0, folder / "samples.pcm")
     _, sound, speech = activity_of(audio, "model")
     weights = find_weights()

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -15,7 +14,7 @@ from longscribe.flows import command_line
 from longscribe.models import names
 from longscribe.models.weights import DEMO_CHECKPOINT
 from tests.flows.conftest import Ran
-from tests.longscribe.models.hub_server import hub_server, use_hub
+from tests.longscribe.models.hub_server import hub_in_use
 from tests.longscribe.models.writers import write_hugging_face
 from tests.sounds import bursts, write_sound
 
@@ -178,11 +177,9 @@ def test_a_repository_that_is_gated_is_refused_before_a_server(
     longscribe: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command_line, "start_fork_server", None)
-    with hub_server() as hub:
-        use_hub(hub.url, Path.cwd() / "home", monkeypatch)
+    with hub_in_use(Path.cwd() / "home", monkeypatch) as hub:
         hub.add("someone/secret", "config.json", "model.safetensors").gated = True
         ran = longscribe(sound("a.wav"), "--model", "someone/secret")
-        huggingface_hub.close_session()
     refused(ran, "someone/secret is gated", "HF_TOKEN")
 
 

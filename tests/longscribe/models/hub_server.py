@@ -82,6 +82,17 @@ def use_hub(url: str, home: Path, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("HF_HOME", str(home))
 
 
+@contextmanager
+def hub_in_use(home: Path, environment: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub that huggingface_hub uses, with its cache in `home`, until the end of the block."""
+    import huggingface_hub
+
+    with hub_server() as hub:
+        use_hub(hub.url, home, environment)
+        yield hub
+        huggingface_hub.close_session()
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     served: Hub

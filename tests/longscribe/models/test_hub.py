@@ -12,7 +12,7 @@ import pytest
 from longscribe.errors import ModelError
 from longscribe.models import hub, hub_transfer
 from longscribe.models.hub import cached, check_available, download, is_repo_id
-from tests.longscribe.models.hub_server import Hub, hub_server, use_hub
+from tests.longscribe.models.hub_server import Hub, hub_in_use
 
 ID = "someone/whisper-dialect"
 SMALL = ("config.json", "generation_config.json", "tokenizer.json", "preprocessor_config.json")
@@ -24,12 +24,8 @@ NOWHERE = "http://127.0.0.1:9"
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    import huggingface_hub
-
-    with hub_server() as served:
-        use_hub(served.url, tmp_path / "home", monkeypatch)
+    with hub_in_use(tmp_path / "home", monkeypatch) as served:
         yield served
-        huggingface_hub.close_session()
 
 
 def sharded(server: Hub) -> None:

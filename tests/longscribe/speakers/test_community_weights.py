@@ -7,7 +7,7 @@ import pytest
 
 from longscribe.errors import ModelError
 from longscribe.speakers.community_weights import REPOSITORY, check_available, find_weights
-from tests.longscribe.models.hub_server import Hub, Repo, hub_server, use_hub
+from tests.longscribe.models.hub_server import Hub, Repo, hub_in_use, use_hub
 from tests.longscribe.speakers.made_pyannote import PARTS, write_pipeline, write_pyannote
 
 NOWHERE = "http://127.0.0.1:9"
@@ -21,12 +21,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    import huggingface_hub
-
-    with hub_server() as served:
-        use_hub(served.url, tmp_path / "home", monkeypatch)
+    with hub_in_use(tmp_path / "home", monkeypatch) as served:
         yield served
-        huggingface_hub.close_session()
 
 
 def gated(server: Hub, folder: Path) -> Repo:
