@@ -21,7 +21,8 @@ from benchmarks.many_runs import Batch, measure
 from benchmarks.real_recordings import SPEECH_FOLDER
 from benchmarks.sounds import read_sound, write_wav
 from longscribe.audio.recording import SAMPLE_RATE_HZ
-from longscribe.capacity.plan import Load, Plan, plan
+from longscribe.capacity.load import Load
+from longscribe.capacity.plan import Plan, plan_for
 
 _SOURCES: Final = ("libri_other_a", "lj001_a", "usgov_speeches")
 _HOSTS: Final = 2
@@ -60,7 +61,7 @@ def main() -> None:
         cores_per_machine=1,
         spare_percent=0.0,
     )
-    _print(batch, plan(load), hours)
+    _print(batch, plan_for(load), hours)
 
 
 def _excerpts(folder: Path, count: int, minutes: float) -> list[Path]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from longscribe.api.transcription import HeardSegment, Transcription, stream, transcribe
     from longscribe.api.tuner import tune
     from longscribe.api.tuning import Tuning, TuningRow
+    from longscribe.capacity.plan import Plan, plan
     from longscribe.errors import (
         InputError,
         LongscribeError,
@@ -30,6 +31,7 @@ _PLACES = {
     "longscribe.api.transcription": ("HeardSegment", "Transcription", "stream", "transcribe"),
     "longscribe.api.tuner": ("tune",),
     "longscribe.api.tuning": ("Tuning", "TuningRow"),
+    "longscribe.capacity.plan": ("Plan", "plan"),
     "longscribe.errors": (
         *("InputError", "LongscribeError", "ModelError", "OptionError", "OutputError"),
         *("RecordingError", "ResourceError", "ServerError", "TranscriptionError"),
@@ -44,6 +46,7 @@ __all__ = [
     "ModelError",
     "OptionError",
     "OutputError",
+    "Plan",
     "RecordingError",
     "ResourceError",
     "Segment",
@@ -54,6 +57,7 @@ __all__ = [
     "Tuning",
     "TuningRow",
     "Word",
+    "plan",
     "stream",
     "transcribe",
     "tune",

@@ -1,10 +1,11 @@
 """A plan: workers, cores, memory, disk, database and money for so many hours of recording a day."""
 
 import math
-from typing import Final, Literal
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from longscribe.capacity.load import NO_GPU, Load, check_load
 from longscribe.capacity.measured import Constant, Measured, measured
 from longscribe.errors import OptionError
 from longscribe.models.checkpoint import ModelDims
@@ -12,10 +13,6 @@ from longscribe.monitoring.pace import times_shown
 from longscribe.runtime.machine import Machine, memory_demand, size_run
 from longscribe.wording.catalog import translated
 
-Rows = Literal["chunk", "recording"]
-
-MOST_HOURS_PER_DAY: Final = 1e6
-NO_GPU: Final = "none"
 _DAY_S: Final = 86_400.0
 _HOUR_S: Final = 3600.0
 _RATE_HZ, _SAMPLE_BYTES, _TEMPO = 16_000, 2, 1.2
@@ -50,42 +47,6 @@ _SAME_SIZE: Final = {
 }
 
 MODELS: Final = (*_SIZES, *_SAME_SIZE)
-
-
-class Load(BaseModel):
-    """What is to be done, and with what.
-
-    Attributes:
-        hours_per_day: of recording.
-        model: one of `MODELS`.
-        processor: a class of processors, as in `measured.json`.
-        gpu: one in each machine, as in `measured.json`, that decodes; none by default.
-        recording_minutes: length of a recording.
-        chunk_minutes: length of a chunk.
-        cores_per_machine: of a worker's machine.
-        hours_of_work: of a day, in which all must be done.
-        spare_percent: of the cores, for peaks, repairs and uneven lengths.
-        keep_days: for which the server keeps runs.
-        rows: of the server, for each chunk or for each recording.
-        core_hour_price: in whatever money; None where it is not known.
-        gpu_hour_price: of a GPU, beside that of its machine's cores.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    hours_per_day: float
-    model: str
-    processor: str = "avx512-vnni"
-    gpu: str = "none"
-    recording_minutes: float = 60.0
-    chunk_minutes: float = 10.0
-    cores_per_machine: int = 16
-    hours_of_work: float = 24.0
-    spare_percent: float = 30.0
-    keep_days: float = 30.0
-    rows: Rows = "chunk"
-    core_hour_price: float | None = None
-    gpu_hour_price: float = 0.0
 
 
 class Plan(BaseModel):
@@ -142,8 +103,22 @@ class Plan(BaseModel):
     notes: tuple[str, ...]
 
 
-def plan(load: Load, constants: Measured | None = None) -> Plan:
-    """What a load needs.
+def plan(hours_per_day: float, model: str = "turbo", **others: Any) -> Plan:
+    """What so many hours of recording a day need.
+
+    Args:
+        hours_per_day: of recording.
+        model: one of `MODELS`.
+        others: the other values of `Load`.
+
+    Raises:
+        OptionError: a value is out of range or not known.
+    """
+    return plan_for(check_load(hours_per_day=hours_per_day, model=model, **others))
+
+
+def plan_for(load: Load, constants: Measured | None = None) -> Plan:
+    """What a load needs, by the constants that are measured or by others.
 
     Raises:
         OptionError: the model or the processor is not known, or a machine is too small.

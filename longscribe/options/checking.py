@@ -19,20 +19,25 @@ def check_options(**values: Any) -> RunOptions:
     try:
         return RunOptions(**values)
     except ValidationError as error:
-        errors = error.errors(include_url=False)
-        first = errors[0]
-        given = first.get("input")
-        is_number = isinstance(given, (int, float))
-        if is_number:  # of one that may be `auto`, what is wrong with it as a number comes second
-            first = [one for one in errors if one["loc"][:1] == first["loc"][:1]][-1]
-        place = [part for part in first["loc"] if isinstance(part, str)]
-        option = "--" + place[0].replace("_", "-") if place else translated("the options")
-        message = _told(first)
-        message = message[:1].lower() + message[1:]
-        if message.startswith("--"):
-            raise OptionError(f"{message}.") from None
-        shown = translated(" (it is {given!r})").format(given=given) if is_number else ""
-        raise OptionError(f"{option}: {message}{shown}.") from None
+        raise refusal(error) from None
+
+
+def refusal(error: ValidationError) -> OptionError:
+    """The first thing that pydantic found wrong, in one sentence that names the option."""
+    errors = error.errors(include_url=False)
+    first = errors[0]
+    given = first.get("input")
+    is_number = isinstance(given, (int, float))
+    if is_number:  # of one that may be `auto`, what is wrong with it as a number comes second
+        first = [one for one in errors if one["loc"][:1] == first["loc"][:1]][-1]
+    place = [part for part in first["loc"] if isinstance(part, str)]
+    option = "--" + place[0].replace("_", "-") if place else translated("the options")
+    message = _told(first)
+    message = message[:1].lower() + message[1:]
+    if message.startswith("--"):
+        return OptionError(f"{message}.")
+    shown = translated(" (it is {given!r})").format(given=given) if is_number else ""
+    return OptionError(f"{option}: {message}{shown}.")
 
 
 # What pydantic finds wrong, by its type: its own words, for the catalogs.

@@ -24,7 +24,17 @@ from longscribe.web.library.indexer import Indexer
 from longscribe.web.oidc import Provider
 from longscribe.web.pages import STATIC, environment, page
 from longscribe.web.problems import Problem, openai_error
-from longscribe.web.routes import account, asr, callbacks, jobs, login, openai_audio, state, uploads
+from longscribe.web.routes import (
+    account,
+    asr,
+    callbacks,
+    jobs,
+    login,
+    openai_audio,
+    planning,
+    state,
+    uploads,
+)
 from longscribe.web.services import Services
 from longscribe.web.settings import WebSettings
 from longscribe.wording.catalog import speaking, translated
@@ -90,6 +100,7 @@ def create_application(
         account,
         jobs,
         callbacks,
+        planning,
         openai_audio,
         asr,
         library,
