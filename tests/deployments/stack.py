@@ -19,7 +19,7 @@ from tests.deployments.served import ENDED, PROJECT, wait_for
 
 _DEPLOY = PROJECT / "deployments" / "deploy.sh"
 _IN_CONTAINER = "/srv/longscribe/media"
-SERVICES = ("postgres", "redis", "server", "worker", "inbox")
+SERVICES = ("postgres", "redis", "server", "worker", "clips", "inbox", "web")
 
 
 def docker(*command: str) -> str:
@@ -32,17 +32,18 @@ class Stack:
 
     Attributes:
         url: of the server.
+        web_url: of the web application.
         home: the folder that deploy.sh keeps everything in.
         started_within_s: what the first call of deploy.sh took.
     """
 
     def __init__(self) -> None:
         self.started_within_s, said = self._deploy()
-        found = re.search(r"^Longscribe runs at (\S+)$", said, re.M)
+        found = re.search(r"^Longscribe runs at (\S+), its web application at (\S+)$", said, re.M)
         inbox = re.search(r"^Recordings dropped into (.+)/media/inbox become", said, re.M)
         assert found, said
         assert inbox, said
-        self.url = found[1]
+        self.url, self.web_url = found.groups()
         self.home = Path(inbox[1])
         self.api = f"{self.url}/api"
 

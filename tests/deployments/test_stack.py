@@ -17,7 +17,7 @@ import pytest
 from tests.deployments.conftest import Note
 from tests.deployments.form import Form, runs_of
 from tests.deployments.served import wait_for
-from tests.deployments.stack import MemoryWatch, Stack
+from tests.deployments.stack import MemoryWatch, Stack, docker
 from tests.flows.over_the_api import START
 from tests.longscribe.browser import chromium, needs_chromium
 from tests.recordings import PART_S, SYNTHETIC, beginning
@@ -91,6 +91,27 @@ def test_transcript_with_curl_alone(stack: Stack, note: Note) -> None:
     assert "COMPLETED" in ran.stdout
     assert "heavy report on Monday" in ran.stdout
     note("curl: transcript after", f"{time.monotonic() - started_s:.0f} s")
+
+
+def test_web_application_with_a_key_of_its_own(stack: Stack, note: Note) -> None:
+    keys = ("longscribe", "keys", "add", f"stack-{MARK}")
+    *_, secret = docker("exec", stack.container("web"), *keys).splitlines()
+    headers = {"authorization": f"Bearer {secret}"}
+    started_s = time.monotonic()
+    with SYNTHETIC.open("rb") as file:
+        answer = httpx.post(
+            f"{stack.web_url}/jobs",
+            headers=headers,
+            files={"file": file},
+            data={"model": "demo"},
+            timeout=60,
+        )
+    assert answer.status_code == 201, answer.text
+    url = f"{stack.web_url}/jobs/{answer.json()['id']}"
+    wait_for(lambda: httpx.get(url, headers=headers).json()["state"] == "done", 300)
+    text = httpx.get(f"{url}/transcript?format=txt", headers=headers, timeout=60).text
+    assert "heavy report on Monday" in text
+    note("web application: transcript after", f"{time.monotonic() - started_s:.0f} s")
 
 
 @needs_chromium
