@@ -169,7 +169,7 @@ def test_deploy_without_a_change_changes_nothing(stack: Stack, note: Note, tmp_p
 
 
 def test_database_and_redis_restart_in_the_middle(stack: Stack, note: Note, tmp_path: Path) -> None:
-    recording = stack.put(long_recording(tmp_path, 4), f"stack-{MARK}-restarts.wav")
+    recording = stack.put(long_recording(tmp_path, 16), f"stack-{MARK}-restarts.wav")
     run_id = stack.trigger(**slowly(recording))
     postgres_after = len(stack.wait_for_chunks(run_id, 2))
     stack.restart("postgres")
@@ -180,6 +180,7 @@ def test_database_and_redis_restart_in_the_middle(stack: Stack, note: Note, tmp_
     assert run["run_count"] == 1
     names = [row["name"] for row in stack.chunks(run_id)]
     assert len(names) == len(set(names))
+    assert redis_after < len(names)  # else Redis was restarted when all was over
     note(
         "PostgreSQL, Redis restarted after chunk",
         f"{postgres_after}, {redis_after} of {len(names)}",
