@@ -18,13 +18,12 @@ from benchmarks.cluster import Cluster, missing
 from benchmarks.database import Database
 from benchmarks.database import missing as missing_database
 from benchmarks.many_runs import Batch, measure
-from benchmarks.real_recordings import SPEECH_FOLDER
+from benchmarks.real_recordings import ENGLISH, SPEECH_FOLDER
 from benchmarks.sounds import read_sound, write_wav
 from longscribe.audio.recording import SAMPLE_RATE_HZ
 from longscribe.capacity.load import Load
 from longscribe.capacity.plan import Plan, plan_for
 
-_SOURCES: Final = ("libri_other_a", "lj001_a", "usgov_speeches")
 _HOSTS: Final = 2
 _DAY_S: Final = 86_400.0
 _AS_PLANNED: Final = {"PREFECT_WORKER_QUERY_SECONDS": "10"}  # Prefect's default
@@ -66,14 +65,14 @@ def main() -> None:
 
 def _excerpts(folder: Path, count: int, minutes: float) -> list[Path]:
     """Recordings of real speech no two of which are alike."""
-    sounds = [read_sound(SPEECH_FOLDER / f"{name}.opus") for name in _SOURCES]
+    sounds = [read_sound(SPEECH_FOLDER / f"{name}.opus") for name in ENGLISH]
     length = round(60 * minutes * SAMPLE_RATE_HZ)
     paths = []
     for number in range(count):
         sound = sounds[number % len(sounds)]
         start = number * (len(sound) - length) // count
         if start < 0:
-            sys.exit(f"{_SOURCES[number % len(sounds)]} is shorter than --minutes {minutes:g}")
+            sys.exit(f"{ENGLISH[number % len(sounds)]} is shorter than --minutes {minutes:g}")
         faint = np.random.default_rng(number).integers(-2, 3, length)
         mixed = (sound[start : start + length].astype(np.int32) + faint).clip(-32_768, 32_767)
         path = folder / f"speech-{minutes:g}-{number:03d}.wav"

@@ -39,6 +39,8 @@ CLIP_DURATIONS_S = {
     "clip_11_s": 11.0, "clip_1_min": 60.0, "clip_10_min": 600.0, "clip_90_min": 5400.0,
 }  # fmt: skip
 _CLIPS_ARE_OF = ("lj001_a", "usgov_speeches")
+# The bundled ones in English, the more difficult first.
+ENGLISH = ("libri_other_a", "lj001_a", "usgov_speeches")
 # Whose utterances' limits are exact, and many.
 _TIMED = frozenset({"lj001_a"})
 

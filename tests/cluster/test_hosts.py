@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.dask_decoding import SOURCES
 from benchmarks.hosts import Host, can_make_hosts, hosts
-from benchmarks.real_recordings import write_again_and_again
+from benchmarks.real_recordings import ENGLISH, write_again_and_again
 from longscribe.models.index_packages import is_installed
 from longscribe.models.weights import DEMO_CHECKPOINT
 from tests.cluster.dask_processes import REPOSITORY, DaskCluster, end
@@ -80,7 +79,7 @@ def test_a_host_dies_another_comes_and_the_words_are_those_of_one_machine(
         # A fiftieth of what is heard: other lengths are cut otherwise for three workers than two.
         same_cuts = ("--model", "base", "--chunk-minutes", "1")
         # Half a minute or more of work is left when the fourth host is there.
-        speech = write_again_and_again(SOURCES, 3600.0, tmp_path / "speech.wav")
+        speech = write_again_and_again(ENGLISH, 3600.0, tmp_path / "speech.wav")
         where = ("--runner", "dask", "--address", cluster.address)
         out = tmp_path / "client.log"
         with out.open("w") as log:
